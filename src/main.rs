@@ -1,0 +1,6 @@
+//! rt: a low-level OCI container runtime.
+mod error;
+mod sys;
+
+#[expect(dead_code)]
+fn main() {}
