@@ -3,8 +3,16 @@
 //! Runs in: any process. Knows nothing about containers. Allocates on the error path only.
 #![expect(unsafe_code, reason = "the one place that talks to the kernel directly")]
 
+pub(crate) mod clone;
+pub(crate) mod fd;
+pub(crate) mod keyring;
+pub(crate) mod mount;
+pub(crate) mod tty;
+
 use nix::errno::Errno;
+use std::ffi::CStr;
 use std::fmt;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 /// A system call that failed, written the way strace would write it.
 #[derive(Debug)]
@@ -21,11 +29,136 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} ({:?})", self.call, self.errno.desc(), self.errno)
+        write!(f, "{}: {} ({:?})", self.call, reason(self.errno), self.errno)
     }
 }
 
 impl std::error::Error for Error {}
 
+/// strerror's text in lower case, as Go programs write it: engines that were made for runc
+/// match "permission denied" or "no such file or directory" (`docs/engines.md`).
+pub(crate) fn reason(errno: Errno) -> String {
+    let text = errno.desc();
+    let keep = text.chars().nth(1).is_some_and(char::is_uppercase);
+    if keep { text.to_string() } else { text.to_lowercase() }
+}
+
 /// Result of a system call.
 pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// Names the call of a failed `nix` function.
+pub(crate) trait Call<T> {
+    fn call(self, call: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Call<T> for nix::Result<T> {
+    fn call(self, call: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|errno| Error::new(call(), errno))
+    }
+}
+
+/// Turns -1 into the errno with the text of the call.
+fn check(ret: libc::c_long, call: impl FnOnce() -> String) -> Result<libc::c_long> {
+    if ret < 0 { Err(Error::new(call(), Errno::last())) } else { Ok(ret) }
+}
+
+/// Like [`check`], for calls that return a new descriptor.
+fn check_fd(ret: libc::c_long, call: impl FnOnce() -> String) -> Result<OwnedFd> {
+    let fd = check(ret, call)?;
+    #[expect(clippy::cast_possible_truncation, reason = "descriptors are ints")]
+    // SAFETY: the kernel has just returned this descriptor and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
+}
+
+/// `[5]<"/run/rt/web">`: a descriptor and what it referred to when the call failed.
+pub(crate) fn show(fd: BorrowedFd<'_>) -> String {
+    let fd = fd.as_raw_fd();
+    match std::fs::read_link(format!("/proc/self/fd/{fd}")) {
+        Ok(path) => format!("[{fd}]<{}>", path.display()),
+        Err(_) => format!("[{fd}]"),
+    }
+}
+
+/// `_exit(2)`: no destructors, no atexit handlers, no abort.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit has no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+/// `prctl(2)` for the operations that take plain numbers.
+pub(crate) fn prctl(name: &str, option: libc::c_int, arg2: libc::c_ulong, arg3: libc::c_ulong) -> Result<libc::c_int> {
+    // SAFETY: none of the operations used by callers takes a pointer.
+    let ret = unsafe { libc::prctl(option, arg2, arg3, 0, 0) };
+    check(ret.into(), || format!("prctl({name}, {arg2}, {arg3})")).map(|_| ret)
+}
+
+/// `prctl(PR_SET_NAME)`: the name that ps(1) shows for the calling thread.
+pub(crate) fn set_name(name: &CStr) {
+    // SAFETY: the string is terminated and outlives the call; the kernel copies at most 16 bytes.
+    // A failure would only leave another name in the process list.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// `setdomainname(2)`.
+///
+/// # Errors
+/// `EPERM`: no `CAP_SYS_ADMIN` in the user namespace that owns the UTS namespace.
+pub(crate) fn setdomainname(name: &str) -> Result<()> {
+    // SAFETY: pointer and length describe the same string.
+    let ret = unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) };
+    check(ret.into(), || format!("setdomainname({name:?})")).map(drop)
+}
+
+/// `execve(2)`. Returns only when it failed.
+pub(crate) fn execve(program: &CStr, argv: &[&CStr], envp: &[&CStr]) -> Errno {
+    match nix::unistd::execve(program, argv, envp) {
+        Ok(never) => match never {},
+        Err(errno) => errno,
+    }
+}
+
+/// Raw `setgroups(2)`, `setresgid(2)`, `setresuid(2)`: libc's wrappers would signal all threads.
+pub(crate) fn setgroups(gids: &[libc::gid_t]) -> Result<()> {
+    // SAFETY: pointer and length describe the same slice.
+    let ret = unsafe { libc::syscall(libc::SYS_setgroups, gids.len(), gids.as_ptr()) };
+    check(ret, || format!("setgroups({gids:?})")).map(drop)
+}
+
+pub(crate) fn setresgid(gid: libc::gid_t) -> Result<()> {
+    // SAFETY: takes numbers only.
+    let ret = unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) };
+    check(ret, || format!("setresgid({gid}, {gid}, {gid})")).map(drop)
+}
+
+pub(crate) fn setresuid(uid: libc::uid_t) -> Result<()> {
+    // SAFETY: takes numbers only.
+    let ret = unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) };
+    check(ret, || format!("setresuid({uid}, {uid}, {uid})")).map(drop)
+}
+
+/// `prlimit(2)` of another process, limits in the units of getrlimit(2).
+pub(crate) fn prlimit(pid: i32, resource: u32, soft: u64, hard: u64) -> Result<()> {
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: the struct outlives the call, the old limit is not asked for.
+    let ret = unsafe {
+        libc::syscall(libc::SYS_prlimit64, pid, resource, &raw const limit, std::ptr::null_mut::<libc::rlimit64>())
+    };
+    check(ret, || format!("prlimit({pid}, {resource}, {{{soft}, {hard}}})")).map(drop)
+}
+
+/// Resets every signal to its default disposition and empties the mask.
+///
+/// Rust ignores SIGPIPE at start-up, an engine may ignore others, and both survive execve(2).
+pub(crate) fn reset_signals() -> Result<()> {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL installs no handler. SIGKILL, SIGSTOP and libc's own signals refuse.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: an all-zero set is an empty one; both outlive the call.
+    let ret = unsafe {
+        let mut empty: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut empty);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const empty, std::ptr::null_mut())
+    };
+    check(ret.into(), || "sigprocmask(SIG_SETMASK, [])".into()).map(drop)
+}

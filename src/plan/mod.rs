@@ -1,0 +1,211 @@
+//! The pure stage: what a `config.json` means, before anything is done about it.
+//!
+//! Runs in: parent. No I/O, no privilege, no descriptor: `rt plan` prints the result. Every error
+//! names the field of the config that it is about. Together with `config.rs` the only place that
+//! knows oci-spec's types.
+
+pub(crate) mod hooks;
+pub(crate) mod mount;
+pub(crate) mod namespaces;
+pub(crate) mod process;
+pub(crate) mod rootfs;
+pub(crate) mod sysctl;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use oci_spec::runtime::Spec;
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+pub(crate) use hooks::{Hook, Hooks};
+pub(crate) use namespaces::{Kind, Namespaces};
+pub(crate) use process::Process;
+pub(crate) use rootfs::Rootfs;
+
+/// What the command line adds to the config.
+pub(crate) struct Options<'a> {
+    pub(crate) id: &'a str,
+    /// Absolute.
+    pub(crate) bundle: &'a Path,
+    pub(crate) pivot: Pivot,
+    pub(crate) session_keyring: bool,
+}
+
+/// How the container gets its root directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pivot {
+    /// pivot_root(2), the host's tree is unmounted.
+    PivotRoot,
+    /// `--no-pivot`: the root mount is moved over "/", for a host root on initramfs.
+    MoveRoot,
+    /// No mount namespace of its own: chroot(2).
+    Chroot,
+}
+
+/// Everything that will be attempted, resolved: no `Option` here means "default".
+pub(crate) struct Plan {
+    pub(crate) id: String,
+    pub(crate) bundle: PathBuf,
+    pub(crate) oci_version: String,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) rootfs: Rootfs,
+    pub(crate) hostname: Option<String>,
+    pub(crate) domainname: Option<String>,
+    pub(crate) sysctl: Vec<sysctl::Sysctl>,
+    pub(crate) process: Process,
+    pub(crate) hooks: Hooks,
+    pub(crate) session_keyring: bool,
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// Things that the user can change and that do not stop the container.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Plan {
+    pub(crate) fn new(spec: &Spec, options: &Options<'_>) -> Result<Self> {
+        let mut warnings = Vec::new();
+        version(spec.version(), &mut warnings)?;
+        let linux = spec.linux().clone().unwrap_or_default_section();
+        let namespaces = Namespaces::new(&linux)?;
+        let process = spec.process().as_ref().context("process: missing; it says what to run")?;
+        let process = Process::new(process, "process")?;
+        let rootfs = Rootfs::new(spec, &linux, &namespaces, options, &mut warnings)?;
+        let hostname = uts_name("hostname", spec.hostname().as_deref(), &namespaces)?;
+        let domainname = uts_name("domainname", spec.domainname().as_deref(), &namespaces)?;
+        Ok(Self {
+            id: options.id.to_string(),
+            bundle: options.bundle.to_path_buf(),
+            oci_version: spec.version().clone(),
+            sysctl: sysctl::plan(linux.sysctl().as_ref(), &namespaces)?,
+            namespaces,
+            rootfs,
+            hostname,
+            domainname,
+            process,
+            hooks: Hooks::new(spec.hooks().as_ref())?,
+            session_keyring: options.session_keyring,
+            annotations: annotations(spec),
+            warnings,
+        })
+    }
+}
+
+trait SectionOrEmpty {
+    fn unwrap_or_default_section(self) -> oci_spec::runtime::Linux;
+}
+
+impl SectionOrEmpty for Option<oci_spec::runtime::Linux> {
+    /// `Linux::default()` of the crate is a whole example config; absent must mean empty.
+    fn unwrap_or_default_section(self) -> oci_spec::runtime::Linux {
+        self.unwrap_or_else(|| {
+            let mut linux = oci_spec::runtime::Linux::default();
+            linux.set_namespaces(None);
+            linux.set_masked_paths(None);
+            linux.set_readonly_paths(None);
+            linux.set_resources(None);
+            linux
+        })
+    }
+}
+
+fn annotations(spec: &Spec) -> BTreeMap<String, String> {
+    spec.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// config.md, "Specification version": SemVer 2.0.0. Any 1.x is compatible by that rule; what is
+/// newer than we know is worth a warning only.
+fn version(version: &str, warnings: &mut Vec<String>) -> Result<()> {
+    ensure!(!version.is_empty(), "ociVersion: missing; write for example \"1.2.0\"");
+    let mut parts = version.split(['.', '-', '+']);
+    let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok());
+    match (number(), number(), number()) {
+        (Some(1), Some(0..=3), Some(_)) => Ok(()),
+        (Some(1), Some(_), Some(_)) => {
+            warnings.push(format!("ociVersion: {version} is newer than 1.3; unknown fields are ignored"));
+            Ok(())
+        }
+        (Some(_), Some(_), Some(_)) => bail!("ociVersion: {version} is not supported, 1.0 to 1.3 are"),
+        _ => bail!("ociVersion: {version:?} is not a version such as 1.2.0"),
+    }
+}
+
+fn uts_name(field: &str, name: Option<&str>, namespaces: &Namespaces) -> Result<Option<String>> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
+    no_nul(field, name.as_bytes())?;
+    // __NEW_UTS_LEN of linux/utsname.h.
+    ensure!(name.len() <= 64, "{field}: {} bytes long, a host name has at most 64", name.len());
+    ensure!(
+        namespaces.has(Kind::Uts),
+        "{field}: needs a \"uts\" entry in linux.namespaces, or it would change the host's name"
+    );
+    Ok(Some(name.to_string()))
+}
+
+pub(crate) fn no_nul(field: &str, bytes: &[u8]) -> Result<()> {
+    match bytes.iter().position(|byte| *byte == 0) {
+        Some(at) => bail!("{field}: NUL byte at position {at}"),
+        None => Ok(()),
+    }
+}
+
+/// A string for the kernel, limited to `max` bytes.
+pub(crate) fn c_string(field: &str, text: &[u8], max: usize) -> Result<CString> {
+    no_nul(field, text)?;
+    ensure!(text.len() <= max, "{field}: {} bytes long, the kernel takes at most {max}", text.len());
+    Ok(CString::new(text)?)
+}
+
+/// limits.h: `PATH_MAX` with its NUL.
+pub(crate) const PATH_MAX: usize = 4095;
+
+pub(crate) fn c_path(field: &str, path: &Path) -> Result<CString> {
+    ensure!(!path.as_os_str().is_empty(), "{field}: empty");
+    c_string(field, path.as_os_str().as_bytes(), PATH_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(json: &str) -> Result<Plan> {
+        let spec: Spec = serde_json::from_str(json)?;
+        let options = Options {
+            id: "web",
+            bundle: Path::new("/b"),
+            pivot: Pivot::PivotRoot,
+            session_keyring: true,
+        };
+        Plan::new(&spec, &options)
+    }
+
+    fn error(json: &str) -> String {
+        plan(json).err().map(|err| format!("{err:#}")).unwrap_or_default()
+    }
+
+    const REST: &str = r#""root":{"path":"rootfs"},"process":{"user":{},"args":["sh"],"cwd":"/"}"#;
+
+    #[test]
+    fn versions_are_checked() {
+        for good in ["1.0.0", "1.0.2-dev", "1.2.1+dev", "1.3.0", "1.4.0"] {
+            assert!(plan(&format!(r#"{{"ociVersion":"{good}",{REST}}}"#)).is_ok(), "{good}");
+        }
+        assert_eq!(error(&format!("{{{REST}}}")), "ociVersion: missing; write for example \"1.2.0\"");
+        let text = error(&format!(r#"{{"ociVersion":"2.0.0",{REST}}}"#));
+        assert_eq!(text, "ociVersion: 2.0.0 is not supported, 1.0 to 1.3 are");
+    }
+
+    #[test]
+    fn host_name_without_uts_namespace_is_refused() {
+        let text = error(&format!(r#"{{"ociVersion":"1.0.2","hostname":"x",{REST}}}"#));
+        assert!(text.starts_with("hostname: needs a \"uts\" entry"), "{text}");
+    }
+
+    #[test]
+    fn strings_with_nul_are_refused_with_the_field() {
+        let text = error(
+            r#"{"ociVersion":"1.0.2","root":{"path":"r"},
+                "process":{"user":{},"args":["a","b\u0000c"],"cwd":"/"}}"#,
+        );
+        assert_eq!(text, "process.args[1]: NUL byte at position 1");
+    }
+}

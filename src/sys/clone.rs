@@ -1,0 +1,120 @@
+//! Processes: clone3(2), pidfds, setns(2) by several namespaces at once.
+//!
+//! Runs in: parent and init.
+
+use super::{Result, check, check_fd, show};
+use nix::sched::CloneFlags;
+use nix::unistd::Pid;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+
+/// linux/sched.h. Not the libc crate's constant: that is 0 on gnu and missing on musl.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+const CLONE_PIDFD: u64 = 0x1000;
+/// linux/sched.h, since Linux 5.6; `nix` does not know it.
+pub(crate) const CLONE_NEWTIME: i32 = 0x80;
+
+/// One arm per process.
+pub(crate) enum Cloned {
+    Parent { child: Pid, pidfd: OwnedFd },
+    Child,
+}
+
+/// `clone3(2)` without `CLONE_VM`: like fork, the child gets a copy of all memory.
+///
+/// With `cgroup`, an open cgroup v2 directory, the child starts inside it (since Linux 5.7).
+///
+/// # Safety
+/// The process must have exactly one thread, see signal-safety(7).
+///
+/// # Errors
+/// `EPERM`: no privilege for a namespace. `EBUSY`, `EACCES`, `EOPNOTSUPP`: the cgroup refused.
+/// `ENOSPC`: a limit of /proc/sys/user.
+pub(crate) unsafe fn clone3(flags: CloneFlags, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
+    let mut pidfd: libc::c_int = -1;
+    // SAFETY: clone_args is nothing but integers, and all zero is its documented default.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = u64::from(flags.bits().cast_unsigned()) | CLONE_PIDFD;
+    args.pidfd = (&raw mut pidfd).addr() as u64;
+    args.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+    if let Some(dir) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = u64::from(dir.as_raw_fd().cast_unsigned());
+    }
+    // SAFETY: args and pidfd outlive the call; the size is that of the struct passed; without
+    // CLONE_VM the child runs on its own copy of this stack.
+    let ret =
+        unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
+    let ret = check(ret, || {
+        let into = cgroup.map(|dir| format!(", cgroup={}", show(dir))).unwrap_or_default();
+        format!("clone3({}{into})", flag_names(flags))
+    })?;
+    if ret == 0 {
+        return Ok(Cloned::Child);
+    }
+    // SAFETY: CLONE_PIDFD stored a new descriptor in pidfd; nobody else owns it.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    #[expect(clippy::cast_possible_truncation, reason = "pid_max is at most 2^22")]
+    Ok(Cloned::Parent { child: Pid::from_raw(ret as i32), pidfd })
+}
+
+/// `CLONE_NEWNS|CLONE_NEWPID`, as the man page writes it.
+pub(crate) fn flag_names(flags: CloneFlags) -> String {
+    let mut names: Vec<&str> = flags.iter_names().map(|(name, _)| name).collect();
+    if flags.bits() & CLONE_NEWTIME != 0 {
+        names.push("CLONE_NEWTIME");
+    }
+    if names.is_empty() { "0".into() } else { names.join("|") }
+}
+
+/// `setns(2)` into one namespace, or into several by a pidfd (since Linux 5.8).
+pub(crate) fn setns(fd: BorrowedFd<'_>, flags: CloneFlags) -> Result<()> {
+    // SAFETY: takes numbers only.
+    let ret = unsafe { libc::setns(fd.as_raw_fd(), flags.bits()) };
+    check(ret.into(), || format!("setns({}, {})", show(fd), flag_names(flags))).map(drop)
+}
+
+/// `unshare(2)`.
+pub(crate) fn unshare(flags: CloneFlags) -> Result<()> {
+    // SAFETY: takes numbers only; no flag used by callers affects memory shared with threads.
+    let ret = unsafe { libc::unshare(flags.bits()) };
+    check(ret.into(), || format!("unshare({})", flag_names(flags))).map(drop)
+}
+
+/// `pidfd_open(2)`.
+///
+/// # Errors
+/// `ESRCH`: no such process.
+pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: takes numbers only. The descriptor is close-on-exec by definition.
+    let ret = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    check_fd(ret, || format!("pidfd_open({pid})"))
+}
+
+/// `pidfd_send_signal(2)`.
+///
+/// # Errors
+/// `ESRCH`: the process has gone and was reaped.
+pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
+    // SAFETY: the null siginfo asks for the same as kill(2).
+    let ret = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    check(ret, || format!("pidfd_send_signal({}, {signal})", show(pidfd))).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_missing_in_libc_are_not_zero() {
+        assert_eq!(CLONE_INTO_CGROUP, 1 << 33);
+        assert_eq!(flag_names(CloneFlags::from_bits_retain(CLONE_NEWTIME)), "CLONE_NEWTIME");
+    }
+}

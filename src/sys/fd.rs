@@ -1,0 +1,86 @@
+//! Descriptors: close_range(2), openat2(2), passing over sockets.
+//!
+//! Runs in: any process.
+
+use super::{Result, check, check_fd, show};
+use nix::fcntl::OFlag;
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+
+/// linux/openat2.h.
+pub(crate) mod resolve {
+    pub(crate) const NO_XDEV: u64 = 0x01;
+    pub(crate) const NO_MAGICLINKS: u64 = 0x02;
+    pub(crate) const NO_SYMLINKS: u64 = 0x04;
+    pub(crate) const BENEATH: u64 = 0x08;
+    pub(crate) const IN_ROOT: u64 = 0x10;
+}
+
+/// `openat2(2)` (since Linux 5.6); the descriptor is close-on-exec.
+///
+/// # Errors
+/// `ELOOP`: a link that `resolve` forbids. `EXDEV`: the path leaves what `resolve` allows.
+/// `EAGAIN`: a rename raced with the lookup; callers try again.
+pub(crate) fn openat2(dir: BorrowedFd<'_>, path: &CStr, flags: OFlag, mode: u32, resolve: u64) -> Result<OwnedFd> {
+    // SAFETY: open_how is nothing but integers, and all zero is its documented default.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = u64::from((flags | OFlag::O_CLOEXEC).bits().cast_unsigned());
+    how.mode = u64::from(mode);
+    how.resolve = resolve;
+    loop {
+        // SAFETY: path and how outlive the call; the size is that of the struct passed.
+        let ret = unsafe {
+            libc::syscall(
+                libc::SYS_openat2,
+                dir.as_raw_fd(),
+                path.as_ptr(),
+                &raw const how,
+                size_of::<libc::open_how>(),
+            )
+        };
+        if ret < 0 && matches!(nix::errno::Errno::last(), nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) {
+            continue;
+        }
+        return check_fd(ret, || {
+            format!("openat2({}, {path:?}, {flags:?}, resolve={resolve:#x})", show(dir))
+        });
+    }
+}
+
+/// `close_range(2)` up to the last descriptor (since Linux 5.9).
+pub(crate) fn close_from(first: RawFd) -> Result<()> {
+    close_range(first.cast_unsigned(), u32::MAX, 0)
+}
+
+/// Marks every descriptor from `first` on close-on-exec.
+pub(crate) fn cloexec_from(first: RawFd) -> Result<()> {
+    close_range(first.cast_unsigned(), u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
+}
+
+fn close_range(first: u32, last: u32, flags: u32) -> Result<()> {
+    // SAFETY: closing descriptors that an `OwnedFd` still names is sound here, because callers
+    // are about to execve(2) or own none at or above `first`.
+    let ret = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
+    check(ret, || format!("close_range({first}, {last}, {flags})")).map(drop)
+}
+
+/// Duplicates onto 0, 1 or 2. dup3(2) with equal descriptors is an error, which cannot happen as
+/// the source is an owned descriptor above 2.
+pub(crate) fn dup_onto(fd: BorrowedFd<'_>, target: RawFd) -> Result<()> {
+    // SAFETY: the standard streams are not owned by any `OwnedFd` of ours.
+    let ret = unsafe { libc::dup2(fd.as_raw_fd(), target) };
+    check(ret.into(), || format!("dup2({}, {target})", show(fd))).map(drop)
+}
+
+/// Clears close-on-exec, so that a descriptor reaches the payload.
+pub(crate) fn keep_across_exec(fd: RawFd) -> Result<()> {
+    // SAFETY: fcntl on a number which is no descriptor reports EBADF.
+    let ret = unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
+    check(ret.into(), || format!("fcntl({fd}, F_SETFD, 0)")).map(drop)
+}
+
+/// Does `fd` name an open descriptor?
+pub(crate) fn is_open(fd: RawFd) -> bool {
+    // SAFETY: fcntl on a number which is no descriptor reports EBADF.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
