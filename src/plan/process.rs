@@ -42,8 +42,8 @@ pub(crate) struct Process {
     pub(crate) args: Vec<CString>,
     pub(crate) env: Vec<CString>,
     pub(crate) cwd: CString,
-    /// `None`: the sets are left as they are.
-    pub(crate) capabilities: Option<CapabilitySets>,
+    /// Absent in the config means none at all, as in runc and crun.
+    pub(crate) capabilities: CapabilitySets,
     pub(crate) rlimits: Vec<Rlimit>,
     pub(crate) no_new_privs: bool,
     pub(crate) oom_score_adj: Option<i32>,
@@ -84,7 +84,7 @@ impl Process {
             umask,
             groups: user.additional_gids().clone().unwrap_or_default(),
             cwd: c_path(&at("cwd"), cwd)?,
-            capabilities: process.capabilities().as_ref().map(capability_sets),
+            capabilities: process.capabilities().as_ref().map(capability_sets).unwrap_or_default(),
             rlimits: rlimits(&at("rlimits"), process.rlimits().as_deref())?,
             no_new_privs: process.no_new_privileges().unwrap_or(false),
             oom_score_adj: oom_score_adj(&at("oomScoreAdj"), process.oom_score_adj())?,
@@ -166,13 +166,15 @@ fn resource(typ: PosixRlimitType) -> (&'static str, u32) {
 }
 
 pub(crate) fn capability_sets(sets: &LinuxCapabilities) -> CapabilitySets {
-    let ambient = mask(sets.ambient().as_ref());
+    let permitted = mask(sets.permitted().as_ref());
+    let inheritable = mask(sets.inheritable().as_ref());
     CapabilitySets {
         bounding: mask(sets.bounding().as_ref()),
-        effective: mask(sets.effective().as_ref()),
-        permitted: mask(sets.permitted().as_ref()),
-        inheritable: mask(sets.inheritable().as_ref()),
-        ambient,
+        effective: mask(sets.effective().as_ref()) & permitted,
+        permitted,
+        inheritable,
+        // capabilities(7): the kernel refuses an ambient capability that is not in both others.
+        ambient: mask(sets.ambient().as_ref()) & permitted & inheritable,
     }
 }
 
@@ -246,10 +248,10 @@ mod tests {
     fn capability_sets_are_bit_masks() {
         let plan = plan(
             r#"{"user":{},"args":["a"],"cwd":"/","capabilities":{"bounding":["CAP_CHOWN","CAP_BPF"],
-                "effective":["CAP_KILL"]}}"#,
+                "permitted":["CAP_KILL"],"effective":["CAP_KILL","CAP_CHOWN"],"ambient":["CAP_KILL"]}}"#,
         )
         .unwrap();
-        let sets = plan.capabilities.unwrap();
+        let sets = plan.capabilities;
         assert_eq!((sets.bounding, sets.effective, sets.ambient), (1 | 1 << 39, 1 << 5, 0));
         assert_eq!(capability_names(sets.bounding), "chown,bpf");
     }

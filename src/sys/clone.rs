@@ -57,6 +57,22 @@ pub(crate) unsafe fn clone3(flags: CloneFlags, cgroup: Option<BorrowedFd<'_>>) -
     Ok(Cloned::Parent { child: Pid::from_raw(ret as i32), pidfd })
 }
 
+/// A child that does nothing but keep its new namespaces alive until it is killed.
+pub(crate) fn holder(flags: CloneFlags) -> Result<(Pid, OwnedFd)> {
+    // SAFETY: the child calls nothing but pause(2) and prctl(2), which is sound after a fork of
+    // any process.
+    match unsafe { clone3(flags, None) }? {
+        Cloned::Parent { child, pidfd } => Ok((child, pidfd)),
+        Cloned::Child => {
+            // Should the parent die first.
+            super::prctl("PR_SET_PDEATHSIG", libc::PR_SET_PDEATHSIG, 9, 0).ok();
+            loop {
+                nix::unistd::pause();
+            }
+        }
+    }
+}
+
 /// `CLONE_NEWNS|CLONE_NEWPID`, as the man page writes it.
 pub(crate) fn flag_names(flags: CloneFlags) -> String {
     let mut names: Vec<&str> = flags.iter_names().map(|(name, _)| name).collect();
@@ -106,6 +122,20 @@ pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()
         )
     };
     check(ret, || format!("pidfd_send_signal({}, {signal})", show(pidfd))).map(drop)
+}
+
+/// `ioctl_nsfs(2)` `NS_GET_NSTYPE`: the `CLONE_NEW*` flag of an open namespace file.
+pub(crate) fn namespace_type(fd: BorrowedFd<'_>) -> Result<libc::c_int> {
+    const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+    #[expect(clippy::cast_possible_truncation, reason = "the request's type differs between libcs")]
+    // SAFETY: the request takes no argument.
+    let ret = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE as _) };
+    check(ret.into(), || format!("ioctl({}, NS_GET_NSTYPE)", show(fd))).map(|_| ret)
+}
+
+/// The number of threads of this process.
+pub(crate) fn thread_count() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
 #[cfg(test)]

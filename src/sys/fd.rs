@@ -47,12 +47,17 @@ pub(crate) fn openat2(dir: BorrowedFd<'_>, path: &CStr, flags: OFlag, mode: u32,
     }
 }
 
-/// `close_range(2)` up to the last descriptor (since Linux 5.9).
-pub(crate) fn close_from(first: RawFd) -> Result<()> {
-    close_range(first.cast_unsigned(), u32::MAX, 0)
+/// Closes everything but 0 up to `first` - 1 and `keep`. Really closed, not only on exec: execve(2)
+/// itself resolves its path, and must find no directory of the host (CVE-2024-21626).
+pub(crate) fn close_others(first: RawFd, keep: BorrowedFd<'_>) -> Result<()> {
+    let keep = keep.as_raw_fd();
+    if keep > first {
+        close_range(first.cast_unsigned(), (keep - 1).cast_unsigned(), 0)?;
+    }
+    close_range((keep + 1).max(first).cast_unsigned(), u32::MAX, 0)
 }
 
-/// Marks every descriptor from `first` on close-on-exec.
+/// Marks every descriptor from `first` on close-on-exec (close_range(2), since Linux 5.11).
 pub(crate) fn cloexec_from(first: RawFd) -> Result<()> {
     close_range(first.cast_unsigned(), u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
 }
@@ -70,6 +75,13 @@ pub(crate) fn dup_onto(fd: BorrowedFd<'_>, target: RawFd) -> Result<()> {
     // SAFETY: the standard streams are not owned by any `OwnedFd` of ours.
     let ret = unsafe { libc::dup2(fd.as_raw_fd(), target) };
     check(ret.into(), || format!("dup2({}, {target})", show(fd))).map(drop)
+}
+
+/// Standard input (0), output (1) or error (2).
+pub(crate) fn standard_stream(number: u8) -> BorrowedFd<'static> {
+    // SAFETY: the standard streams stay open; std opens /dev/null for those that were closed at
+    // start-up.
+    unsafe { BorrowedFd::borrow_raw(number.min(2).into()) }
 }
 
 /// Clears close-on-exec, so that a descriptor reaches the payload.

@@ -7,6 +7,7 @@ pub(crate) mod clone;
 pub(crate) mod fd;
 pub(crate) mod keyring;
 pub(crate) mod mount;
+pub(crate) mod net;
 pub(crate) mod tty;
 
 use nix::errno::Errno;
@@ -73,6 +74,9 @@ fn check_fd(ret: libc::c_long, call: impl FnOnce() -> String) -> Result<OwnedFd>
 /// `[5]<"/run/rt/web">`: a descriptor and what it referred to when the call failed.
 pub(crate) fn show(fd: BorrowedFd<'_>) -> String {
     let fd = fd.as_raw_fd();
+    if fd == libc::AT_FDCWD {
+        return "AT_FDCWD".into();
+    }
     match std::fs::read_link(format!("/proc/self/fd/{fd}")) {
         Ok(path) => format!("[{fd}]<{}>", path.display()),
         Err(_) => format!("[{fd}]"),
@@ -161,4 +165,37 @@ pub(crate) fn reset_signals() -> Result<()> {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const empty, std::ptr::null_mut())
     };
     check(ret.into(), || "sigprocmask(SIG_SETMASK, [])".into()).map(drop)
+}
+
+/// `capset(2)` of the calling thread: effective, permitted and inheritable set at once.
+///
+/// # Errors
+/// `EPERM`: asks for a capability that the process does not have.
+pub(crate) fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: libc::c_int,
+    }
+    #[repr(C)]
+    struct Data {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the sets are passed as two halves")]
+    let half = |shift: u32| Data {
+        effective: (effective >> shift) as u32,
+        permitted: (permitted >> shift) as u32,
+        inheritable: (inheritable >> shift) as u32,
+    };
+    // _LINUX_CAPABILITY_VERSION_3
+    let header = Header { version: 0x2008_0522, pid: 0 };
+    let data = [half(0), half(32)];
+    // SAFETY: version 3 reads the header and two data structs, which outlive the call.
+    let ret = unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) };
+    check(ret, || {
+        format!("capset(effective={effective:#x}, permitted={permitted:#x}, inheritable={inheritable:#x})")
+    })
+    .map(drop)
 }

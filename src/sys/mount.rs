@@ -5,6 +5,7 @@
 
 use super::{Error, Result, check, check_fd, show};
 use nix::errno::Errno;
+pub(crate) use nix::fcntl::AT_FDCWD;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
@@ -43,6 +44,14 @@ pub(crate) fn open_tree(dir: BorrowedFd<'_>, path: &CStr, recursive: Recursive, 
     // SAFETY: path is terminated and outlives the call.
     let ret = unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), path.as_ptr(), flags) };
     check_fd(ret, || format!("open_tree({}, {path:?}, OPEN_TREE_CLONE)", show(dir)))
+}
+
+/// `openat(2)` with `O_PATH`: a name for something, without the right to use it.
+pub(crate) fn open_path(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    let flags = libc::O_PATH | libc::O_CLOEXEC;
+    // SAFETY: path is terminated and outlives the call.
+    let ret = unsafe { libc::openat(dir.as_raw_fd(), path.as_ptr(), flags) };
+    check_fd(ret.into(), || format!("openat({}, {path:?}, O_PATH)", show(dir)))
 }
 
 /// `move_mount(2)` of a detached mount onto an open directory or file.
@@ -227,9 +236,4 @@ pub(crate) fn mount(source: &CStr, target: &CStr, fstype: &CStr, flags: libc::c_
         format!("mount({source:?}, {target:?}, {fstype:?}, {flags:#x}, {data:?})")
     })
     .map(drop)
-}
-
-/// Is the error one that a missing kernel feature gives?
-pub(crate) fn unsupported(err: &Error) -> bool {
-    matches!(err.errno, Errno::ENOSYS | Errno::EINVAL | Errno::EOPNOTSUPP)
 }

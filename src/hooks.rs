@@ -1,0 +1,130 @@
+//! Runs hooks: state on stdin, output kept for the error, a timeout that kills.
+//!
+//! Runs in: parent (prestart, createRuntime, poststart, poststop) and init (createContainer,
+//! startContainer). See config.md, "POSIX-platform Hooks".
+
+use crate::plan::Hook;
+use crate::sys::{self, Call as _};
+use anyhow::{Context as _, Result, bail};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::ffi::OsStr;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How much of a hook's output an error repeats, in bytes.
+const OUTPUT_MAX: usize = 2048;
+
+/// Runs all in order, stopping at the first failure. `state` is the state JSON of runtime.md.
+pub(crate) fn run(hooks: &[Hook], state: &str) -> Result<()> {
+    hooks.iter().try_for_each(|hook| one(hook, state))
+}
+
+/// Runs all in order; failures are collected, none keeps a later hook from running.
+pub(crate) fn run_all(hooks: &[Hook], state: &str) -> Vec<anyhow::Error> {
+    hooks.iter().filter_map(|hook| one(hook, state).err()).collect()
+}
+
+fn one(hook: &Hook, state: &str) -> Result<()> {
+    let os = |text: &std::ffi::CString| OsStr::from_bytes(text.as_bytes()).to_owned();
+    let named = || format!("{} ({})", hook.field, hook.path.to_string_lossy());
+    let (output, output_end) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
+        .call(|| "pipe2()".into())
+        .with_context(named)?;
+    let mut command = Command::new(os(&hook.path));
+    let mut args = hook.args.iter().map(os);
+    command.arg0(args.next().unwrap_or_default()).args(args).env_clear();
+    for entry in &hook.env {
+        let entry = entry.as_bytes();
+        let at = entry.iter().position(|byte| *byte == b'=').unwrap_or(entry.len());
+        let value = entry.get(at + 1..).unwrap_or_default();
+        command.env(OsStr::from_bytes(entry.get(..at).unwrap_or_default()), OsStr::from_bytes(value));
+    }
+    let error_end = output_end.try_clone().map_err(|err| crate::config::io(&err)).with_context(named)?;
+    command.stdin(Stdio::piped()).stdout(output_end).stderr(error_end);
+    // Its own process group: a timeout ends what the hook has started, too.
+    let child = command.process_group(0).spawn().map_err(|err| crate::config::io(&err)).with_context(named)?;
+    drop(command); // holds our copies of the pipe's write end
+    finish(hook, child, output, state).with_context(named)
+}
+
+fn finish(hook: &Hook, mut child: Child, output: OwnedFd, state: &str) -> Result<()> {
+    if let Some(mut stdin) = child.stdin.take() {
+        match stdin.write_all(state.as_bytes()) {
+            // The hook need not read it.
+            Err(err) if err.kind() == std::io::ErrorKind::BrokenPipe => {}
+            other => other.context("write the state")?,
+        }
+    }
+    let (status, text) = wait(hook, &mut child, output)?;
+    let text = if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) };
+    match (status.code(), status.signal()) {
+        (Some(0), _) => Ok(()),
+        (Some(code), _) => bail!("exit status {code}{text}"),
+        (None, Some(signal)) => bail!("killed by signal {signal}{text}"),
+        (None, None) => bail!("{status}{text}"),
+    }
+}
+
+/// Waits for the hook's end while its output is taken. A daemon that it leaves behind may keep
+/// the pipe open; only the hook itself is waited for.
+fn wait(hook: &Hook, child: &mut Child, output: OwnedFd) -> Result<(ExitStatus, String)> {
+    let deadline = hook.timeout.map(|timeout| (Instant::now() + timeout, timeout));
+    let pidfd = sys::clone::pidfd_open(child.id().cast_signed())?;
+    nix::fcntl::fcntl(&output, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
+        .call(|| "fcntl(O_NONBLOCK)".into())?;
+    let mut output = std::fs::File::from(output);
+    let mut text = Vec::new();
+    let mut open = true;
+    loop {
+        let mut fds = vec![PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+        if open {
+            fds.push(PollFd::new(output.as_fd(), PollFlags::POLLIN));
+        }
+        let left = deadline.map(|(end, _)| end.saturating_duration_since(Instant::now()));
+        match poll(&mut fds, timeout(left)) {
+            Err(Errno::EINTR) => continue,
+            other => other.call(|| "poll()".into())?,
+        };
+        let ended = fds.first().and_then(PollFd::any).unwrap_or(false);
+        open = open && drain(&mut output, &mut text);
+        if ended {
+            drain(&mut output, &mut text);
+            let status = child.wait().context("wait")?;
+            return Ok((status, String::from_utf8_lossy(&text).into_owned()));
+        }
+        if let Some((end, limit)) = deadline
+            && Instant::now() >= end
+        {
+            // ESRCH: it ended by itself meanwhile.
+            nix::sys::signal::killpg(nix::unistd::Pid::from_raw(child.id().cast_signed()), nix::sys::signal::SIGKILL).ok();
+            child.wait().context("wait")?;
+            bail!("killed after its timeout of {} s", limit.as_secs());
+        }
+    }
+}
+
+fn timeout(left: Option<Duration>) -> PollTimeout {
+    // Rounded up, or the last millisecond would be spent polling.
+    let millis = left.map(|left| left.as_millis() + 1);
+    millis.map_or(PollTimeout::NONE, |millis| PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX))
+}
+
+/// Takes what is there. False at end-of-file.
+fn drain(output: &mut std::fs::File, text: &mut Vec<u8>) -> bool {
+    let mut buf = [0; 4096];
+    loop {
+        match output.read(&mut buf) {
+            Ok(0) => return false,
+            Ok(n) => {
+                let room = OUTPUT_MAX.saturating_sub(text.len());
+                text.extend_from_slice(buf.get(..n.min(room)).unwrap_or_default());
+            }
+            Err(err) => return err.kind() == std::io::ErrorKind::WouldBlock,
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! What the container's process does before it becomes the payload.
+//!
+//! Runs in: init, from clone3 to execve. Never returns, never unwinds, never prints. The order is
+//! the security argument: each line whose place matters says why it stands there.
+
+use crate::console;
+use crate::error::OrHint as _;
+use crate::fds::{Fds, Procfs};
+use crate::hooks;
+use crate::join;
+use crate::labels;
+use crate::launch::clone_flag;
+use crate::plan::{Kind, Pivot, Plan, Process, seccomp};
+use crate::process::{self, Rlimits};
+use crate::rootfs::path::Root;
+use crate::rootfs::{self, device, mask, pivot};
+use crate::state;
+use crate::sync::{Channel, Message};
+use crate::sys::{self, Call as _};
+use anyhow::{Context as _, Result, bail};
+use nix::fcntl::OFlag;
+use nix::sched::CloneFlags;
+use nix::sys::socket::{SockFlag, accept4};
+use std::convert::Infallible;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::sync::Arc;
+
+/// Exit code after a failure that was reported to the parent.
+const FAILED: i32 = 1;
+/// sysexits.h, `EX_SOFTWARE`: a bug of ours.
+const BUG: i32 = 70;
+
+/// Whoever waits for news: the parent, later `rt start`.
+type Reporter = Arc<std::sync::Mutex<Option<Channel>>>;
+
+/// The first process of a new container.
+pub(crate) fn run_create(parent: Channel, plan: &Plan, fds: Fds, preserve_fds: u32) -> ! {
+    run(parent, |parent| create(parent, plan, fds, preserve_fds))
+}
+
+/// Another process in a running container.
+pub(crate) fn run_exec(parent: Channel, plan: &join::Plan, fds: join::Fds, preserve_fds: u32) -> ! {
+    run(parent, |parent| exec(parent, plan, fds, preserve_fds))
+}
+
+fn run(parent: Channel, become_payload: impl FnOnce(&Reporter) -> Result<Infallible>) -> ! {
+    let reporter: Reporter = Arc::new(std::sync::Mutex::new(Some(parent)));
+    let for_hook = Arc::clone(&reporter);
+    // A panic would end in abort(3). In static musl abort() and raise() use a cached thread id
+    // that clone3 does not refresh, so they would signal the *parent*. The hook runs first.
+    std::panic::set_hook(Box::new(move |info| {
+        let text = format!("internal error, please report: {info}");
+        report(&for_hook, &Message::Failed { text, hint: None });
+        sys::exit_now(BUG);
+    }));
+    let Err(err) = become_payload(&reporter);
+    report(&reporter, &Message::failed(&err));
+    sys::exit_now(FAILED)
+}
+
+fn report(reporter: &Reporter, message: &Message) {
+    // Nobody is left to tell when this fails.
+    if let Ok(channel) = reporter.try_lock()
+        && let Some(channel) = channel.as_ref()
+    {
+        channel.send(message).ok();
+    }
+}
+
+fn with_parent<T>(reporter: &Reporter, talk: impl FnOnce(&Channel) -> Result<T>) -> Result<T> {
+    match reporter.try_lock().ok().as_ref().and_then(|channel| channel.as_ref()) {
+        Some(channel) => talk(channel),
+        None => bail!("internal error, please report: no channel"),
+    }
+}
+
+fn create(parent: &Reporter, plan: &Plan, mut fds: Fds, preserve_fds: u32) -> Result<Infallible> {
+    with_parent(parent, |parent| parent.expect(&Message::Go))?;
+    // From here on other processes may share our pid namespace: none may look into our memory or
+    // descriptors (CVE-2016-9962). Not before Go: the parent writes files in our /proc directory,
+    // which change their owner by this.
+    sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
+    // Modes of directories and nodes are as the config says.
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    nix::unistd::setsid().call(|| "setsid()".into())?;
+    enter_namespaces(plan, &mut fds)?;
+    if plan.session_keyring {
+        session_keyring(&plan.id)?;
+    }
+    if plan.namespaces.creates(Kind::Network) {
+        sys::net::loopback_up().context("bring the loopback link up")?;
+    }
+    let root = rootfs::build(&plan.rootfs, &mut fds)?;
+    if fds.null.is_none() && !plan.rootfs.masked.is_empty() {
+        fds.null = Some(mask::open_null()?);
+    }
+    if plan.hooks.for_parent() {
+        with_parent(parent, |parent| {
+            parent.send(&Message::Mounted)?;
+            parent.expect(&Message::HooksDone)
+        })?;
+    }
+    // Their paths are those of the host, so before pivot_root.
+    hooks::run(&plan.hooks.create_container, &hook_state(plan, &fds.proc, "creating")?)?;
+    pivot::pivot(&root, &plan.rootfs)?;
+    // === no host path exists from here, only descriptors ===
+    inside(plan, &root, &mut fds)?;
+    let payload = Payload {
+        process: &plan.process,
+        seccomp: plan.seccomp.as_ref(),
+        rlimits: if plan.namespaces.has(Kind::User) { Rlimits::Parents } else { Rlimits::Mine },
+        start: fds.start.take(),
+        proc: fds.proc,
+        preserve_fds,
+    };
+    let state = hook_state(plan, &payload.proc, "created")?;
+    tail(parent, payload, &root, |_| hooks::run(&plan.hooks.start_container, &state))
+}
+
+fn exec(parent: &Reporter, plan: &join::Plan, mut fds: join::Fds, preserve_fds: u32) -> Result<Infallible> {
+    with_parent(parent, |parent| parent.expect(&Message::Go))?;
+    // Before setns: afterwards the container's processes could look into ours (CVE-2016-9962).
+    sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
+    nix::unistd::setsid().call(|| "setsid()".into())?;
+    join::enter(plan, &fds)?;
+    let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
+    if plan.process.terminal {
+        terminal(&root, &plan.process, fds.console.take(), Bind::No)?;
+    }
+    let payload = Payload {
+        process: &plan.process,
+        seccomp: plan.seccomp.as_ref(),
+        rlimits: if plan.user_namespace { Rlimits::Parents } else { Rlimits::Mine },
+        start: None,
+        proc: fds.proc,
+        preserve_fds,
+    };
+    tail(parent, payload, &root, |_| Ok(()))
+}
+
+/// Joins the namespaces that exist and makes those that clone3 did not.
+fn enter_namespaces(plan: &Plan, fds: &mut Fds) -> Result<()> {
+    let spaces = &plan.namespaces;
+    for (kind, fd, field) in std::mem::take(&mut fds.join) {
+        sys::clone::setns(fd.as_fd(), clone_flag(kind)).context(field)?;
+        if kind == Kind::User {
+            become_root()?;
+        }
+    }
+    if spaces.creates(Kind::User) {
+        // Root of the user namespace owns what the other namespaces make. Before unshare: with
+        // all flags in one clone3, mqueue's root directory would belong to nobody.
+        if spaces.uid_maps.iter().any(|map| map.container == 0) {
+            become_root()?;
+        }
+        unshare(spaces.create.iter().filter(|kind| !matches!(kind, Kind::User | Kind::Pid)))?;
+    }
+    if spaces.creates(Kind::Time) {
+        time_namespace(plan, &fds.proc)?;
+    }
+    Ok(())
+}
+
+fn unshare<'a>(kinds: impl Iterator<Item = &'a Kind>) -> Result<()> {
+    let flags = kinds.map(|kind| clone_flag(*kind)).fold(CloneFlags::empty(), |all, flag| all | flag);
+    // The time namespace has its own order, below.
+    let flags = flags - clone_flag(Kind::Time);
+    sys::clone::unshare(flags)
+        .context("linux.namespaces")
+        .hint("raise the limits in /proc/sys/user/max_*_namespaces")
+}
+
+fn become_root() -> Result<()> {
+    // setgroups(2) may be denied, then there is nothing to drop.
+    sys::setgroups(&[]).ok();
+    sys::setresgid(0)?;
+    Ok(sys::setresuid(0)?)
+}
+
+/// time_namespaces(7): the offsets can be set only before the first process enters, and unshare(2)
+/// does not enter. clone3(2) with CLONE_NEWTIME would enter at once.
+fn time_namespace(plan: &Plan, proc: &Procfs) -> Result<()> {
+    sys::clone::unshare(clone_flag(Kind::Time)).context("linux.namespaces")?;
+    for offset in &plan.namespaces.time_offsets {
+        let line = format!("{} {} {}\n", offset.clock, offset.secs, offset.nanosecs);
+        proc.write("self/timens_offsets", line.as_bytes())
+            .with_context(|| format!("linux.timeOffsets.{}", offset.clock))?;
+    }
+    // A magic link, which Procfs::open_file refuses; the host's /proc is still in place here.
+    let path = "/proc/self/ns/time_for_children";
+    let fd = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
+        .call(|| format!("open({path})"))?;
+    Ok(sys::clone::setns(fd.as_fd(), clone_flag(Kind::Time))?)
+}
+
+/// The caller's keyring would give the container the host's keys.
+fn session_keyring(id: &str) -> Result<()> {
+    let name = CString::new(format!("_ses.{id}"))?;
+    match sys::keyring::join_session_keyring(&name) {
+        Ok(()) => Ok(()),
+        // A kernel without keys, or a profile around us that forbids them.
+        Err(err) if matches!(err.errno, nix::errno::Errno::ENOSYS | nix::errno::Errno::EPERM) => Ok(()),
+        Err(err) => Err(err).hint("raise kernel.keys.maxkeys and kernel.keys.maxbytes, or use --no-new-keyring"),
+    }
+}
+
+/// What is set up in the new root. The read-only things come after the last file is made.
+fn inside(plan: &Plan, root: &Root, fds: &mut Fds) -> Result<()> {
+    if let Some(name) = &plan.hostname {
+        nix::unistd::sethostname(name).call(|| format!("sethostname({name:?})")).context("hostname")?;
+    }
+    if let Some(name) = &plan.domainname {
+        sys::setdomainname(name).context("domainname")?;
+    }
+    for sysctl in &plan.sysctl {
+        fds.proc
+            .write(&format!("sys/{}", sysctl.path), sysctl.value.as_bytes())
+            .with_context(|| sysctl.field.clone())?;
+    }
+    if plan.process.terminal {
+        terminal(root, &plan.process, fds.console.take(), Bind::Console)?;
+    }
+    make_cwd(root, &plan.process)?;
+    mask::read_only(root, &plan.rootfs)?;
+    if let Some(null) = fds.null.take() {
+        mask::mask(root, &plan.rootfs, &null)?;
+    }
+    if plan.rootfs.root_read_only && plan.rootfs.pivot != Pivot::Chroot {
+        mask::read_only_root(root).context("root.readonly")?;
+    }
+    pivot::final_propagation(root, &plan.rootfs).context("linux.rootfsPropagation")
+}
+
+/// runc makes a missing working directory, and images rely on it.
+fn make_cwd(root: &Root, plan: &Process) -> Result<()> {
+    match root.make_dirs(&plan.cwd) {
+        Ok(_) => Ok(()),
+        // Anything else is told by the chdir(2) as the final user.
+        Err(err) if err.downcast_ref::<sys::Error>().is_some_and(|err| err.errno != nix::errno::Errno::EROFS) => Ok(()),
+        Err(err) => Err(err).with_context(|| format!("process.cwd ({})", plan.cwd.to_string_lossy())),
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Bind {
+    Console,
+    No,
+}
+
+fn terminal(root: &Root, plan: &Process, socket: Option<OwnedFd>, bind: Bind) -> Result<()> {
+    let (master, slave) = console::open(root, plan)?;
+    if bind == Bind::Console {
+        device::bind_console(root, &slave).context("/dev/console")?;
+    }
+    if let Some(socket) = socket {
+        console::send_master(&socket, &master)?;
+    }
+    drop(master);
+    console::adopt(slave).with_context(|| format!("{}.terminal", plan.field))
+}
+
+/// What is left to do is the same for create and exec.
+struct Payload<'a> {
+    process: &'a Process,
+    seccomp: Option<&'a seccomp::Filter>,
+    rlimits: Rlimits,
+    /// Where `rt start` connects; without it the payload follows at once.
+    start: Option<OwnedFd>,
+    proc: Procfs,
+    preserve_fds: u32,
+}
+
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
+/// Gives up every right, parks, and becomes the payload.
+fn tail(
+    parent: &Reporter,
+    payload: Payload<'_>,
+    root: &Root,
+    start_hooks: impl FnOnce(&Procfs) -> Result<()>,
+) -> Result<Infallible> {
+    let process = payload.process;
+    labels::set(&payload.proc, process)?;
+    // Loading a filter without no_new_privs needs CAP_SYS_ADMIN (seccomp(2)). It is kept so that
+    // the filter can come last in both cases and has to allow nothing but capset and execve.
+    let filter_is_privileged = payload.seccomp.is_some() && !process.no_new_privs;
+    let keep = if filter_is_privileged { CAP_SYS_ADMIN } else { 0 };
+    let available = process::available()?;
+    process::restrict(process, payload.rlimits, keep)?;
+    if process.no_new_privs {
+        sys::prctl("PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
+    }
+    // As the payload's user: a directory which it cannot enter is an error of the config.
+    process::enter_cwd(root, process)?;
+    let env = process::environment(root, process)?;
+    let program = process::find_program(process, &env)?;
+    // Nothing is allocated between the filter and execve: a profile may forbid it.
+    let argv: Vec<&CStr> = process.args.iter().map(CString::as_c_str).collect();
+    let envp: Vec<&CStr> = env.iter().map(CString::as_c_str).collect();
+
+    with_parent(parent, |parent| {
+        parent.send(&Message::Ready).context("tell the parent: ready")?;
+        // End-of-file instead: the parent died before the state was on disk.
+        parent.expect(&Message::Created)
+    })?;
+    if let Some(socket) = &payload.start {
+        wait_for_start(parent, socket)?;
+    }
+    start_hooks(&payload.proc)?;
+
+    sys::reset_signals()?;
+    let first = i32::try_from(payload.preserve_fds).unwrap_or(0) + 3;
+    let reporter = with_parent(parent, |channel| Ok(channel.as_fd().as_raw_fd()))?;
+    // SAFETY: the channel stays open until execve: `parent` owns it.
+    #[expect(unsafe_code, reason = "a name for the channel which the reporter owns")]
+    let reporter = unsafe { BorrowedFd::borrow_raw(reporter) };
+    sys::fd::close_others(first, reporter)?;
+    if let Some(filter) = payload.seccomp {
+        sys::seccomp::load(&filter.program, filter.flags).context("linux.seccomp")?;
+        if filter_is_privileged {
+            process::give_up_kept(process.capabilities, available)?;
+        }
+    }
+    let errno = sys::execve(&program, &argv, &envp);
+    Err(explain_exec(&program, errno)).with_context(|| format!("{}.args[0]", process.field))
+}
+
+fn explain_exec(program: &CStr, errno: nix::errno::Errno) -> anyhow::Error {
+    use nix::errno::Errno;
+    let err = sys::Error::new(format!("exec {}", program.to_string_lossy()), errno);
+    let hint = match errno {
+        Errno::ENOENT => "the file exists, its interpreter does not: see `file` or its #! line",
+        Errno::EACCES => "the file must be executable and on a mount without noexec",
+        Errno::ENOEXEC => "the file is for another architecture, or a script without #! line",
+        _ => return err.into(),
+    };
+    let Err(err) = Err::<Infallible, _>(err).hint(hint);
+    err
+}
+
+/// Parks until `rt start` connects. From then on it gets the news.
+fn wait_for_start(reporter: &Reporter, socket: &OwnedFd) -> Result<()> {
+    // The parent goes its way. Its end of the channel must not be waited for any more.
+    if let Ok(mut channel) = reporter.try_lock() {
+        drop(channel.take());
+    }
+    let connection = loop {
+        match accept4(socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
+            Err(nix::errno::Errno::EINTR) => {}
+            other => break other.call(|| "accept4(start socket)".into())?,
+        }
+    };
+    // SAFETY: accept4(2) has just returned this descriptor, nobody else knows it.
+    #[expect(unsafe_code, reason = "nix returns a raw descriptor here")]
+    let connection = unsafe { OwnedFd::from_raw_fd(connection) };
+    if let Ok(mut channel) = reporter.try_lock() {
+        *channel = Some(Channel::new(connection));
+    }
+    Ok(())
+}
+
+/// The state on a hook's stdin. The pid is the one that the host sees.
+fn hook_state(plan: &Plan, proc: &Procfs, status: &str) -> Result<String> {
+    Ok(state::for_hooks(plan, status, proc.own_pid()?))
+}

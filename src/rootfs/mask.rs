@@ -1,0 +1,87 @@
+//! Masked and read-only paths.
+//!
+//! Runs in: init, after pivot_root.
+
+use super::path::{LastLink, Root, is_character_device, kind};
+use crate::plan::mount::attr;
+use crate::plan::rootfs::{Rootfs, Target};
+use crate::sys::mount::{self as api, FsContext, Recursive};
+use crate::sys::{self};
+use anyhow::{Context as _, Result, ensure};
+use nix::errno::Errno;
+use nix::sys::stat::SFlag;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+const READ_ONLY: api::Attributes = api::Attributes { set: attr::RDONLY, clear: 0, propagation: 0 };
+
+/// The host's /dev/null, opened before the container's paths mean anything: the image's own one
+/// may be a link to anywhere (CVE-2025-31133).
+pub(crate) fn open_null() -> Result<OwnedFd> {
+    let null = api::open_path(api::AT_FDCWD, c"/dev/null")?;
+    ensure!(
+        is_character_device(&null, 1, 3)?,
+        "/dev/null of the host is not the character device 1:3; repair it with mknod(1)"
+    );
+    Ok(api::open_tree(null.as_fd(), c"", Recursive::No, 0)?)
+}
+
+/// config-linux.md, "Masked Paths": what must not be read shows up empty.
+pub(crate) fn mask(root: &Root, plan: &Rootfs, null: &OwnedFd) -> Result<()> {
+    let mut empty = None;
+    for target in &plan.masked {
+        let Some(place) = open(root, target)? else { continue };
+        let mount = match kind(&place)? {
+            SFlag::S_IFDIR => {
+                let shared = match &empty {
+                    Some(shared) => shared,
+                    None => empty.insert(empty_dir().context("an empty tmpfs to mask directories")?),
+                };
+                api::open_tree(shared.as_fd(), c"", Recursive::No, 0)
+            }
+            _ => api::open_tree(null.as_fd(), c"", Recursive::No, 0),
+        };
+        let mount = mount.with_context(|| target.show())?;
+        api::move_mount(mount.as_fd(), place.as_fd()).with_context(|| target.show())?;
+    }
+    Ok(())
+}
+
+/// One tmpfs for all masked directories: each further mount of it costs no superblock.
+fn empty_dir() -> Result<OwnedFd, sys::Error> {
+    let context = FsContext::open(c"tmpfs")?;
+    context.set_string(c"source", c"tmpfs")?;
+    context.set_string(c"nr_inodes", c"2")?;
+    context.set_string(c"mode", c"0555")?;
+    context.create()?;
+    context.mount(attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC)
+}
+
+/// config-linux.md, "Readonly Paths".
+pub(crate) fn read_only(root: &Root, plan: &Rootfs) -> Result<()> {
+    for target in &plan.read_only {
+        let Some(place) = open(root, target)? else { continue };
+        let seal = || -> sys::Result<()> {
+            let tree = api::open_tree(place.as_fd(), c"", Recursive::Yes, 0)?;
+            api::mount_setattr(tree.as_fd(), Recursive::No, READ_ONLY)?;
+            api::move_mount(tree.as_fd(), place.as_fd())
+        };
+        seal().with_context(|| target.show())?;
+    }
+    Ok(())
+}
+
+/// `root.readonly`
+pub(crate) fn read_only_root(root: &Root) -> Result<()> {
+    Ok(api::mount_setattr(root.as_fd(), Recursive::No, READ_ONLY)?)
+}
+
+/// `None`: the image or the kernel has no such path, which needs no protection.
+fn open(root: &Root, target: &Target) -> Result<Option<OwnedFd>> {
+    match root.open(&target.path, LastLink::Follow) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(err) if matches!(err.errno, Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+        // A user namespace may not look into some directories of /proc, nor may the payload.
+        Err(err) if err.errno == Errno::EACCES => Ok(None),
+        Err(err) => Err(err).with_context(|| target.show()),
+    }
+}

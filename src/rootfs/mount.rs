@@ -1,0 +1,288 @@
+//! Mounts: made detached, changed while nobody can see them, then attached to an open directory.
+//!
+//! Runs in: init, before pivot_root. See mount_setattr(2), mount_namespaces(7).
+
+use super::copy_up;
+use super::path::{LastLink, Root, Shape, kind};
+use crate::error::OrHint as _;
+use crate::plan::mount::{Attributes, FsOption, Propagation, PropagationKind, Recursion};
+use crate::plan::rootfs::{Bind, CgroupMount, FileSystem, Remount};
+use crate::sys::mount::{self as api, FsContext, Recursive};
+use crate::sys::{self, Call as _};
+use anyhow::{Context as _, Result, bail};
+use nix::errno::Errno;
+use nix::fcntl::readlinkat;
+use nix::sys::stat::SFlag;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+
+/// fsconfig(2) takes strings of up to 255 bytes; longer ones need mount(2).
+const LONGEST_VALUE: usize = 255;
+
+/// Mounts a new file system.
+pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) -> Result<()> {
+    let last = last_link(plan.links.destination_nofollow);
+    let target = root.mount_point(&plan.target.path, Shape::Directory, last)?;
+    forbid_fake_proc(root, plan)?;
+    let too_long = |option: &FsOption| match option {
+        FsOption::Flag(_) => false,
+        FsOption::Value(_, value) => value.as_bytes().len() > LONGEST_VALUE,
+    };
+    if plan.options.iter().any(too_long) {
+        return classic(plan, &target, label);
+    }
+    let mount = match create(plan, label) {
+        Ok(mount) => mount,
+        Err(err) if plan.fstype.as_bytes() == b"sysfs" && is_eperm(&err) => host_sysfs()?,
+        Err(err) => return Err(explain(plan, err)),
+    };
+    if plan.copy_up {
+        copy_up::copy(target.as_fd(), mount.as_fd()).context("tmpcopyup")?;
+    }
+    if let Some(propagation) = plan.propagation {
+        propagate(mount.as_fd(), propagation)?;
+    }
+    Ok(attach(mount.as_fd(), target.as_fd())?)
+}
+
+fn create(plan: &FileSystem, label: Option<&CStr>) -> Result<OwnedFd, sys::Error> {
+    let context = FsContext::open(&plan.fstype)?;
+    if !plan.source.is_empty() {
+        context.set_string(c"source", &plan.source)?;
+    }
+    for option in &plan.options {
+        match option {
+            FsOption::Flag(flag) => context.set_flag(flag)?,
+            FsOption::Value(key, value) => context.set_string(key, value)?,
+        }
+    }
+    // A file system on a device is opened read-only too, so that its journal is left alone; the
+    // superblocks of the others are shared with the host or have nothing to protect.
+    if plan.attributes.read_only() && plan.source.as_bytes().starts_with(b"/") {
+        context.set_flag(c"ro")?;
+    }
+    // procfs and sysfs take no context= but have their own labels.
+    if let Some(label) = label.filter(|_| !matches!(plan.fstype.as_bytes(), b"proc" | b"sysfs")) {
+        context.set_string(c"context", label)?;
+    }
+    context.create()?;
+    context.mount(plan.attributes.set)
+}
+
+fn is_eperm(err: &sys::Error) -> bool {
+    err.errno == Errno::EPERM
+}
+
+/// sysfs shows the network namespace, and only its owner may mount it: bind what the host has.
+fn host_sysfs() -> Result<OwnedFd> {
+    let tree = api::open_tree(api::AT_FDCWD, c"/sys", Recursive::Yes, 0)?;
+    let read_only = api::Attributes { set: crate::plan::mount::attr::RDONLY, ..Default::default() };
+    api::mount_setattr(tree.as_fd(), Recursive::Yes, read_only)?;
+    propagate(tree.as_fd(), Propagation::DEFAULT)?;
+    Ok(tree)
+}
+
+/// CVE-2019-19921, CVE-2023-28642: /proc and /sys must be real directories of the image, or the
+/// masked paths and label writes go elsewhere.
+fn forbid_fake_proc(root: &Root, plan: &FileSystem) -> Result<()> {
+    if !matches!(plan.fstype.as_bytes(), b"proc" | b"sysfs") {
+        return Ok(());
+    }
+    let place = root.open(&plan.target.path, LastLink::Keep)?;
+    if kind(&place)? != SFlag::S_IFDIR {
+        bail!("{:?} must be mounted on an ordinary directory, not on a symbolic link", plan.fstype);
+    }
+    Ok(())
+}
+
+fn explain(plan: &FileSystem, err: sys::Error) -> anyhow::Error {
+    let hint = match (err.errno, plan.fstype.as_bytes()) {
+        (Errno::EPERM, b"proc") => {
+            "a user namespace may mount proc only where the host's /proc is not covered by other \
+             mounts; create a pid namespace and uncover the host's /proc"
+        }
+        (Errno::EPERM, _) => "only the owner of the matching namespace may mount this; create that namespace too",
+        (Errno::ENODEV, _) => "the kernel has no such file system; see /proc/filesystems",
+        (Errno::ENOSPC, _) => "raise fs.mount-max, the number of mounts in a mount namespace",
+        _ => return err.into(),
+    };
+    let Err(err) = Err::<(), _>(err).hint(hint) else { unreachable!() };
+    err
+}
+
+/// mount(2) through the descriptor's name in the host's procfs, for very long options.
+fn classic(plan: &FileSystem, target: &OwnedFd, label: Option<&CStr>) -> Result<()> {
+    let mut data = Vec::new();
+    for option in &plan.options {
+        if !data.is_empty() {
+            data.push(b',');
+        }
+        match option {
+            FsOption::Flag(flag) => data.extend_from_slice(flag.as_bytes()),
+            FsOption::Value(key, value) => {
+                data.extend_from_slice(key.as_bytes());
+                data.push(b'=');
+                data.extend_from_slice(value.as_bytes());
+            }
+        }
+    }
+    if let Some(label) = label {
+        data.extend_from_slice(b",context=\"");
+        data.extend_from_slice(label.to_bytes());
+        data.push(b'"');
+    }
+    let data = CString::new(data)?;
+    let number = |fd: &OwnedFd| CString::new(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(fd)));
+    api::mount(&plan.source, &number(target)?, &plan.fstype, 0, &data)?;
+    // The descriptor still names the directory below the new mount; ".." and back finds the top.
+    let path = std::fs::read_link(number(target)?.to_string_lossy().as_ref())?;
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let top = api::open_path(api::AT_FDCWD, &path)?;
+    change(top.as_fd(), plan.attributes, Recursive::No)?;
+    if let Some(propagation) = plan.propagation {
+        propagate(top.as_fd(), propagation)?;
+    }
+    Ok(())
+}
+
+/// Binds a tree or a file of the host. `tree` was opened by a privileged parent; without it the
+/// source is looked up here, while the host's paths still exist.
+pub(crate) fn bind(root: &Root, plan: &Bind, tree: Option<OwnedFd>) -> Result<()> {
+    if plan.links.copy_source && copy_link(root, plan)? {
+        return Ok(());
+    }
+    let tree = match tree {
+        Some(tree) => tree,
+        None => open_source(plan)?,
+    };
+    let shape = match kind(&tree)? {
+        SFlag::S_IFDIR => Shape::Directory,
+        _ => Shape::File,
+    };
+    let target = root.mount_point(&plan.target.path, shape, last_link(plan.links.destination_nofollow))?;
+    change(tree.as_fd(), plan.recursive, Recursive::Yes)?;
+    change(tree.as_fd(), plan.attributes, Recursive::No).or_else(|err| keep_locked(&tree, plan, err))?;
+    propagate(tree.as_fd(), plan.propagation)?;
+    Ok(attach(tree.as_fd(), target.as_fd())?)
+}
+
+/// Clearing a flag that the host has locked is refused for all flags at once (mount_setattr(2),
+/// EPERM). What is to be set still must be set; a locked restriction stays, as in runc and crun.
+fn keep_locked(tree: &OwnedFd, plan: &Bind, err: sys::Error) -> sys::Result<()> {
+    if err.errno != Errno::EPERM || plan.attributes.clear == 0 {
+        return Err(err);
+    }
+    change(tree.as_fd(), Attributes { set: plan.attributes.set, clear: 0 }, Recursive::No)
+}
+
+/// A detached copy of the source's mount.
+pub(crate) fn open_source(plan: &Bind) -> Result<OwnedFd> {
+    let nofollow = if plan.links.source_nofollow { libc::AT_SYMLINK_NOFOLLOW } else { 0 };
+    let recursive = recursive(plan.recursion);
+    api::open_tree(api::AT_FDCWD, &plan.source, recursive, nofollow).map_err(|err| match err.errno {
+        Errno::ENOENT => anyhow::Error::from(err).context(crate::error::Hint(format!(
+            "make the bind source {} on the host first",
+            plan.source.to_string_lossy()
+        ))),
+        _ => err.into(),
+    })
+}
+
+/// `copy-symlink`: makes the same link at the destination instead of a mount.
+fn copy_link(root: &Root, plan: &Bind) -> Result<bool> {
+    let Ok(to) = nix::fcntl::readlink(plan.source.as_c_str()) else { return Ok(false) };
+    let to = CString::new(to.as_bytes())?;
+    let (parent, name) = root.parent(&plan.target.path)?;
+    match nix::unistd::symlinkat(to.as_c_str(), &parent, name.as_c_str()) {
+        Ok(()) => Ok(true),
+        Err(Errno::EEXIST) => {
+            let existing = readlinkat(&parent, name.as_c_str());
+            if existing.is_ok_and(|existing| existing.as_bytes() == to.as_bytes()) {
+                return Ok(true);
+            }
+            bail!("{name:?} exists in the image and is not the link to {to:?}")
+        }
+        Err(errno) => Err(sys::Error::new(format!("symlinkat({to:?}, {name:?})"), errno).into()),
+    }
+}
+
+/// Mounts cgroup2, or binds the container's own directory of it.
+pub(crate) fn cgroup(root: &Root, plan: &CgroupMount, tree: Option<OwnedFd>) -> Result<()> {
+    let target = root.mount_point(&plan.target.path, Shape::Directory, LastLink::Follow)?;
+    let mount = match tree {
+        Some(tree) => tree,
+        None => {
+            let context = FsContext::open(c"cgroup2")?;
+            context.set_string(c"source", c"cgroup")?;
+            context.create()?;
+            context.mount(0)?
+        }
+    };
+    change(mount.as_fd(), plan.attributes, Recursive::No)?;
+    propagate(mount.as_fd(), Propagation { kind: PropagationKind::Private, recursive: true })?;
+    Ok(attach(mount.as_fd(), target.as_fd())?)
+}
+
+/// Changes what is mounted at the destination.
+pub(crate) fn remount(root: &Root, plan: &Remount) -> Result<()> {
+    let target = root.open(&plan.target.path, LastLink::Follow)?;
+    change(target.as_fd(), plan.recursive, Recursive::Yes)?;
+    change(target.as_fd(), plan.attributes, Recursive::No)?;
+    if let Some(propagation) = plan.propagation {
+        propagate(target.as_fd(), propagation)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> sys::Result<()> {
+    api::move_mount(mount, target)
+}
+
+fn change(mount: BorrowedFd<'_>, attributes: Attributes, recursive: Recursive) -> sys::Result<()> {
+    if attributes.is_empty() {
+        return Ok(());
+    }
+    let change = api::Attributes { set: attributes.set, clear: attributes.clear, propagation: 0 };
+    api::mount_setattr(mount, recursive, change)
+}
+
+/// Sets the propagation type of a mount.
+pub(crate) fn propagate(mount: BorrowedFd<'_>, propagation: Propagation) -> sys::Result<()> {
+    let kind = match propagation.kind {
+        PropagationKind::Shared => libc::MS_SHARED,
+        PropagationKind::Slave => libc::MS_SLAVE,
+        PropagationKind::Private => libc::MS_PRIVATE,
+        PropagationKind::Unbindable => libc::MS_UNBINDABLE,
+    };
+    let recursive = if propagation.recursive { Recursive::Yes } else { Recursive::No };
+    let change = api::Attributes { propagation: kind, ..Default::default() };
+    api::mount_setattr(mount, recursive, change)
+}
+
+pub(crate) fn recursive(recursion: Recursion) -> Recursive {
+    match recursion {
+        Recursion::Whole => Recursive::Yes,
+        Recursion::Top => Recursive::No,
+    }
+}
+
+fn last_link(nofollow: bool) -> LastLink {
+    if nofollow { LastLink::Keep } else { LastLink::Follow }
+}
+
+/// Is SELinux active? Its file system is mounted only then.
+pub(crate) fn selinux_enabled() -> bool {
+    nix::unistd::access(c"/sys/fs/selinux/status", nix::unistd::AccessFlags::F_OK).is_ok()
+}
+
+/// Brings a copy of an open file or device to `target`.
+pub(crate) fn bind_fd(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> sys::Result<()> {
+    let tree = api::open_tree(source, c"", Recursive::No, 0)?;
+    attach(tree.as_fd(), target)
+}
+
+/// The type of file system that holds a descriptor, `*_MAGIC` of linux/magic.h.
+pub(crate) fn filesystem_magic(fd: &OwnedFd) -> sys::Result<nix::sys::statfs::FsType> {
+    nix::sys::statfs::fstatfs(fd).map(|fs| fs.filesystem_type()).call(|| format!("fstatfs({})", sys::show(fd.as_fd())))
+}

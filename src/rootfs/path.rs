@@ -1,0 +1,172 @@
+//! Paths inside the container: resolved by the kernel below a root descriptor, never by string.
+//!
+//! Runs in: init, before and after pivot_root. A symbolic link of the image can lead anywhere
+//! inside the root and nowhere else (CVE-2019-18837, CVE-2021-30465, CVE-2024-45310).
+
+use crate::sys::fd::{openat2, resolve};
+use crate::sys::{self, Call as _};
+use anyhow::{Context as _, Result, bail};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat, mknodat};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The container's root directory. Lookups cannot leave it, and follow no magic link of procfs.
+pub(crate) struct Root(OwnedFd);
+
+const INSIDE: u64 = resolve::IN_ROOT | resolve::NO_MAGICLINKS;
+
+/// Whether a link as the last part of a path is followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LastLink {
+    Follow,
+    Keep,
+}
+
+/// What a mount needs at its destination.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Directory,
+    File,
+}
+
+impl Root {
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
+    /// An `O_PATH` descriptor.
+    pub(crate) fn open(&self, path: &CStr, last: LastLink) -> sys::Result<OwnedFd> {
+        let nofollow = if last == LastLink::Keep { OFlag::O_NOFOLLOW } else { OFlag::empty() };
+        openat2(self.0.as_fd(), path, OFlag::O_PATH | nofollow, 0, INSIDE)
+    }
+
+    pub(crate) fn open_dir(&self, path: &CStr) -> sys::Result<OwnedFd> {
+        openat2(self.0.as_fd(), path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0, INSIDE)
+    }
+
+    /// For reading. Never blocks on a FIFO that the image has put there.
+    pub(crate) fn open_file(&self, path: &CStr, flags: OFlag) -> sys::Result<OwnedFd> {
+        openat2(self.0.as_fd(), path, flags | OFlag::O_NOCTTY | OFlag::O_NONBLOCK, 0, INSIDE)
+    }
+
+    /// The destination of a mount, made when it is missing.
+    pub(crate) fn mount_point(&self, path: &CStr, shape: Shape, last: LastLink) -> Result<OwnedFd> {
+        match self.open(path, last) {
+            Ok(fd) => return Ok(fd),
+            Err(err) if err.errno == Errno::ENOENT => {}
+            Err(err) => return Err(err.into()),
+        }
+        match shape {
+            Shape::Directory => self.make_dirs(path),
+            Shape::File => {
+                let (parent, name) = self.parent(path)?;
+                make_file(parent.as_fd(), &name)
+            }
+        }
+    }
+
+    /// The directory that holds `path`, made when it is missing, and the last name.
+    pub(crate) fn parent(&self, path: &CStr) -> Result<(OwnedFd, CString)> {
+        let bytes = path.to_bytes();
+        let slash = bytes.iter().rposition(|byte| *byte == b'/');
+        let (dir, name) = match slash {
+            Some(at) => (bytes.get(..at).unwrap_or_default(), bytes.get(at + 1..).unwrap_or_default()),
+            None => (&b""[..], bytes),
+        };
+        if matches!(name, b"" | b"." | b"..") {
+            bail!("{path:?} names no file");
+        }
+        let dir = CString::new([b"/", dir].concat())?;
+        Ok((self.make_dirs(&dir)?, CString::new(name)?))
+    }
+
+    /// `mkdir -p`, mode 0755, one component at a time. Links to directories are followed inside
+    /// the root; nothing is made through a dangling link.
+    pub(crate) fn make_dirs(&self, path: &CStr) -> Result<OwnedFd> {
+        match self.open_dir(path) {
+            Err(err) if err.errno == Errno::ENOENT => {}
+            other => return Ok(other?),
+        }
+        let mut made = Vec::new();
+        let mut dir = self.open_dir(c"/")?;
+        for part in path.to_bytes().split(|byte| *byte == b'/') {
+            if part.is_empty() || part == b"." {
+                continue;
+            }
+            made.push(b'/');
+            made.extend_from_slice(part);
+            let so_far = CString::new(made.clone())?;
+            dir = match self.open_dir(&so_far) {
+                Ok(next) => next,
+                Err(err) if err.errno == Errno::ENOENT && part != b".." => {
+                    let name = CString::new(part)?;
+                    match mkdirat(&dir, name.as_c_str(), Mode::from_bits_truncate(0o755)) {
+                        Ok(()) | Err(Errno::EEXIST) => {}
+                        Err(errno) => {
+                            let call = format!("mkdirat({}, {name:?}, 0755)", sys::show(dir.as_fd()));
+                            return Err(sys::Error::new(call, errno).into());
+                        }
+                    }
+                    // Whatever was swapped in meanwhile is looked up inside the root again, but a
+                    // link is no longer followed: we have just made a directory there.
+                    openat2(
+                        dir.as_fd(),
+                        &name,
+                        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW,
+                        0,
+                        resolve::BENEATH | resolve::NO_SYMLINKS,
+                    )?
+                }
+                Err(err) => return Err(err).with_context(|| format!("make {path:?}")),
+            };
+        }
+        Ok(dir)
+    }
+}
+
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// An empty regular file below `dir`, or what is there already, links not followed.
+pub(crate) fn make_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    let mode = Mode::from_bits_truncate(0o644);
+    match mknodat(dir, name, SFlag::S_IFREG, mode, 0) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(errno) => {
+            let call = format!("mknodat({}, {name:?}, S_IFREG)", sys::show(dir));
+            return Err(sys::Error::new(call, errno).into());
+        }
+    }
+    let fd = openat2(
+        dir,
+        name,
+        OFlag::O_PATH | OFlag::O_NOFOLLOW,
+        0,
+        resolve::BENEATH | resolve::NO_SYMLINKS,
+    )?;
+    if kind(&fd)? == SFlag::S_IFLNK {
+        bail!("{name:?} is a symbolic link");
+    }
+    Ok(fd)
+}
+
+pub(crate) fn status(fd: &OwnedFd) -> sys::Result<FileStat> {
+    fstat(fd).call(|| format!("fstat({})", sys::show(fd.as_fd())))
+}
+
+/// The file type, one of `S_IFMT`'s values.
+pub(crate) fn kind(fd: &OwnedFd) -> sys::Result<SFlag> {
+    Ok(SFlag::from_bits_truncate(status(fd)?.st_mode & SFlag::S_IFMT.bits()))
+}
+
+/// Is it the character device `major:minor`?
+pub(crate) fn is_character_device(fd: &OwnedFd, major: u32, minor: u32) -> sys::Result<bool> {
+    let status = status(fd)?;
+    Ok(SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR
+        && status.st_rdev == libc::makedev(major, minor))
+}

@@ -1,0 +1,88 @@
+//! Makes the root file system a mount, and later the root.
+//!
+//! Runs in: init.
+
+use super::mount::propagate;
+use super::path::Root;
+use crate::error::Hint;
+use crate::fds::Fds;
+use crate::plan::Pivot;
+use crate::plan::mount::{Propagation, PropagationKind};
+use crate::plan::rootfs::Rootfs;
+use crate::sys::mount::{self as api, Recursive};
+use crate::sys::{self, Call as _};
+use anyhow::{Context as _, Result};
+use nix::errno::Errno;
+use nix::unistd::{chroot, fchdir};
+use std::os::fd::{AsFd as _, OwnedFd};
+
+/// Opens the root, as a mount stacked on "/" where there is a mount namespace of our own. There
+/// no directory of the bundle has to be searchable for the container's user, and pivot_root(2)
+/// finds what it wants: a mount that is not the current root.
+pub(crate) fn attach(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
+    if plan.pivot == Pivot::Chroot {
+        let root = api::open_path(api::AT_FDCWD, &plan.path).context("root.path")?;
+        return Ok(Root::new(root));
+    }
+    // No mount of ours may propagate to the host. What the host mounts later still comes in,
+    // as with runc, unless linux.rootfsPropagation says private.
+    let host = api::open_path(api::AT_FDCWD, c"/")?;
+    let private = plan.propagation.is_some_and(|p| p.kind == PropagationKind::Private);
+    let kind = if private { PropagationKind::Private } else { PropagationKind::Slave };
+    propagate(host.as_fd(), Propagation { kind, recursive: true }).context("detach from the host's mounts")?;
+    let tree = match fds.rootfs.take() {
+        Some(tree) => tree,
+        None => open_root(plan)?,
+    };
+    propagate(tree.as_fd(), Propagation { kind, recursive: true })?;
+    api::move_mount(tree.as_fd(), host.as_fd()).context("root.path")?;
+    Ok(Root::new(tree))
+}
+
+/// A detached copy of the root file system's mount.
+pub(crate) fn open_root(plan: &Rootfs) -> Result<OwnedFd> {
+    let tree = api::open_tree(api::AT_FDCWD, &plan.path, Recursive::Yes, 0);
+    let tree = tree.map_err(|err| match err.errno {
+        Errno::ENOENT => anyhow::Error::from(err).context(Hint(
+            "unpack an image there, or correct root.path; it is relative to the bundle".into(),
+        )),
+        _ => err.into(),
+    });
+    let tree = tree.context("root.path")?;
+    if super::path::kind(&tree)? != nix::sys::stat::SFlag::S_IFDIR {
+        anyhow::bail!("root.path: {} is not a directory", plan.path.to_string_lossy());
+    }
+    Ok(tree)
+}
+
+/// From here on no host path exists.
+pub(crate) fn pivot(root: &Root, plan: &Rootfs) -> Result<()> {
+    match plan.pivot {
+        Pivot::PivotRoot => {
+            let old = api::open_path(api::AT_FDCWD, c"/")?;
+            fchdir(root).call(|| "fchdir(rootfs)".into())?;
+            api::pivot_root_here().map_err(|err| match err.errno {
+                Errno::EINVAL => anyhow::Error::from(err)
+                    .context(Hint("the host's root is a ramfs; use --no-pivot".into())),
+                _ => err.into(),
+            })?;
+            // The old root is stacked on the new one: step onto it and let it go.
+            fchdir(&old).call(|| "fchdir(old root)".into())?;
+            api::detach_current_dir()?;
+        }
+        Pivot::MoveRoot | Pivot::Chroot => {
+            fchdir(root).call(|| "fchdir(rootfs)".into())?;
+            chroot(c".").call(|| "chroot(\".\")".into())?;
+        }
+    }
+    nix::unistd::chdir(c"/").call(|| "chdir(\"/\")".into())?;
+    Ok(())
+}
+
+/// linux.rootfsPropagation, at last for the root mount itself.
+pub(crate) fn final_propagation(root: &Root, plan: &Rootfs) -> sys::Result<()> {
+    match plan.propagation {
+        Some(propagation) => propagate(root.as_fd(), Propagation { recursive: false, ..propagation }),
+        None => Ok(()),
+    }
+}
