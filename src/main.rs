@@ -1,6 +1,8 @@
 //! rt: a low-level OCI container runtime.
+mod cgroup;
 mod error;
+mod plan;
+mod proc;
 mod sys;
 
-#[expect(dead_code)]
 fn main() {}
