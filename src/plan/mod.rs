@@ -4,6 +4,8 @@
 //! names the field of the config that it is about. Together with `config.rs` the only place that
 //! knows oci-spec's types.
 
+pub(crate) mod cgroup;
+pub(crate) mod device_rules;
 pub(crate) mod hooks;
 pub(crate) mod mount;
 pub(crate) mod namespaces;

@@ -1,0 +1,120 @@
+use super::*;
+use crate::error::{chain, hint};
+use crate::plan::cgroup::{ZeroPids, limits};
+
+const HYBRID: &[u8] = b"\
+31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+33 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct
+35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory,release_agent=/x
+37 31 0:34 / /sys/fs/cgroup/blkio rw,relatime - cgroup cgroup rw,blkio
+40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd
+41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate
+";
+
+fn hybrid() -> Host {
+    Host::from_mountinfo(HYBRID)
+}
+
+#[test]
+fn hybrid_host_is_told_by_its_mounts() {
+    let Host::Hybrid { mount, v1 } = hybrid() else { panic!("not hybrid") };
+    assert_eq!(mount.point, Path::new("/sys/fs/cgroup/unified"));
+    let controllers: Vec<&str> = v1.keys().map(String::as_str).collect();
+    assert_eq!(controllers, ["blkio", "cpu", "cpuacct", "memory", "name=systemd"]);
+    assert_eq!(v1["cpuacct"], Path::new("/sys/fs/cgroup/cpu,cpuacct"));
+}
+
+#[test]
+fn unified_legacy_and_absent_hosts_are_told_by_their_mounts() {
+    let line = b"50 31 0:38 / /cg rw - cgroup2 none rw\n";
+    let mount = CgroupMount { point: "/cg".into(), root: "/".into() };
+    assert_eq!(Host::from_mountinfo(line), Host::Unified { mount });
+    let text = b"5 1 0:3 / /c/memory rw - cgroup none rw,memory\n";
+    let v1 = BTreeMap::from([("memory".to_owned(), PathBuf::from("/c/memory"))]);
+    let legacy = Host::from_mountinfo(text);
+    assert_eq!(legacy, Host::Legacy { v1 });
+    let err = legacy.path(&Location::BelowMount("a".into())).unwrap_err();
+    assert_eq!(chain(&err), "this host mounts cgroup v1 only, which is not supported");
+    assert_eq!(Host::from_mountinfo(b""), Host::Absent);
+}
+
+fn refusal(host: &Host, resources: &str) -> Option<(String, String)> {
+    let resources = serde_json::from_str(resources).unwrap();
+    let limits = limits(&resources, ZeroPids::Limit).unwrap();
+    let err = host.check_controllers(&limits, &["hugetlb".to_owned()]).err()?;
+    Some((chain(&err), hint(&err).unwrap_or_default().to_owned()))
+}
+
+#[test]
+fn limits_of_v1_controllers_are_refused_with_their_field() {
+    let v2 = "boot with systemd.unified_cgroup_hierarchy=1, or without systemd with \
+              cgroup_no_v1=all, to have all controllers in cgroup v2; or remove the limit";
+    for (resources, text) in [
+        (
+            r#"{"memory":{"limit":1048576}}"#,
+            "linux.resources.memory.limit: the memory controller is mounted as cgroup v1 on this \
+             host; limits need it in cgroup v2",
+        ),
+        (
+            r#"{"blockIO":{"weight":500}}"#,
+            "linux.resources.blockIO.weight: the blkio controller is mounted as cgroup v1 on this \
+             host; limits need it in cgroup v2",
+        ),
+        (
+            r#"{"unified":{"memory.max":"max"}}"#,
+            "linux.resources.unified[\"memory.max\"]: the memory controller is mounted as cgroup \
+             v1 on this host; limits need it in cgroup v2",
+        ),
+    ] {
+        assert_eq!(refusal(&hybrid(), resources), Some((text.to_owned(), v2.to_owned())));
+    }
+}
+
+#[test]
+fn limits_of_controllers_that_do_not_exist_are_refused_otherwise() {
+    assert_eq!(
+        refusal(&hybrid(), r#"{"pids":{"limit":5}}"#),
+        Some((
+            "linux.resources.pids.limit: this kernel has no pids controller in cgroup v2".into(),
+            "boot without cgroup_disable=pids, or with a kernel that has the controller; or remove \
+             the limit"
+                .into()
+        ))
+    );
+}
+
+#[test]
+fn values_that_mean_no_limit_need_no_controller() {
+    for resources in [
+        "{}",
+        r#"{"memory":{},"cpu":{},"pids":{"limit":-1},"blockIO":{}}"#,
+        r#"{"memory":{"limit":-1,"swap":-1,"reservation":0,"swappiness":0,"disableOOMKiller":false}}"#,
+        r#"{"cpu":{"shares":0,"quota":0,"period":0,"cpus":"","mems":"","realtimePeriod":0}}"#,
+        r#"{"cpu":{"shares":1024,"quota":-1,"period":100000,"idle":0,"burst":0}}"#,
+        r#"{"blockIO":{"weight":0,"throttleReadBpsDevice":[]},"network":{"classID":0}}"#,
+        r#"{"hugepageLimits":[{"pageSize":"2MB","limit":0}]}"#,
+    ] {
+        assert_eq!(refusal(&hybrid(), resources), None, "{resources}");
+    }
+}
+
+#[test]
+fn own_cgroup_is_taken_relative_to_what_is_mounted() {
+    let beside = |root: &str, own: &str| {
+        let mount = CgroupMount { point: "/sys/fs/cgroup".into(), root: root.into() };
+        mount.beside_own(format!("3:cpu:/x\n0::{own}\n").as_bytes())
+    };
+    for (root, own, parent) in [
+        ("/", "/", ""),
+        ("/", "/user.slice/session-1.scope", "user.slice"),
+        ("/", "/a", ""),
+        ("/docker/x", "/docker/x/a/b", "a"),
+    ] {
+        assert_eq!(beside(root, own).unwrap(), Path::new(parent), "{root} {own}");
+    }
+    for (root, own) in [("/", "/../other"), ("/docker/x", "/docker/y")] {
+        let err = beside(root, own).unwrap_err();
+        assert_eq!(chain(&err), format!("our own cgroup {own} is outside of /sys/fs/cgroup"));
+        assert_eq!(hint(&err), Some("give an absolute linux.cgroupsPath"));
+    }
+}

@@ -1,0 +1,154 @@
+//! Parses the files of /proc that tell where the cgroups are.
+//!
+//! Runs in: parent. Privilege: none. The parsers themselves are pure.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+/// One line of /proc/PID/mountinfo: `proc_pid_mountinfo(5)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mount {
+    pub(crate) id: u32,
+    pub(crate) parent: u32,
+    /// The directory of the file system which is mounted.
+    pub(crate) root: PathBuf,
+    pub(crate) point: PathBuf,
+    pub(crate) fs_type: String,
+    /// Options of the file system (not of the mount), comma-separated.
+    pub(crate) super_options: String,
+}
+
+/// Parses mountinfo; lines that are not understood are left out.
+pub(crate) fn mounts(text: &[u8]) -> Vec<Mount> {
+    text.split(|b| *b == b'\n').filter_map(mount).collect()
+}
+
+fn mount(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|b| *b == b' ');
+    let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse().ok();
+    let id = number(fields.next()?)?;
+    let parent = number(fields.next()?)?;
+    let _device = fields.next()?;
+    let root = unescape(fields.next()?);
+    let point = unescape(fields.next()?);
+    // Mount options and any number of optional fields end at a lone "-".
+    let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
+    let fs_type = String::from_utf8_lossy(fields.next()?).into_owned();
+    let _source = fields.next()?;
+    let super_options = String::from_utf8_lossy(fields.next()?).into_owned();
+    Some(Mount { id, parent, root, point, fs_type, super_options })
+}
+
+/// Undoes the octal escapes of space, tab, newline and backslash.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match (first, tail) {
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..]) => {
+                bytes.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
+                rest = after;
+            }
+            _ => bytes.push(*first),
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+/// Those of the `wanted` mounts that a path look-up can reach: no later mount at the same place or
+/// above hides them.
+pub(crate) fn visible(mounts: &[Mount], wanted: impl Fn(&Mount) -> bool) -> Vec<&Mount> {
+    let ancestors = |mount: &Mount| {
+        let mut ids = Vec::new();
+        let mut parent = mount.parent;
+        while let Some(above) = mounts.iter().find(|m| m.id == parent && !ids.contains(&m.id)) {
+            ids.push(above.id);
+            parent = above.parent;
+        }
+        ids
+    };
+    mounts
+        .iter()
+        .enumerate()
+        .filter(|(index, mount)| {
+            if !wanted(mount) {
+                return false;
+            }
+            let above = ancestors(mount);
+            !mounts
+                .iter()
+                .skip(index + 1)
+                .any(|later| mount.point.starts_with(&later.point) && !above.contains(&later.id))
+        })
+        .map(|(_, mount)| mount)
+        .collect()
+}
+
+/// Our cgroup in the v2 hierarchy, from /proc/self/cgroup (`0::/path`); `None` without one.
+///
+/// "/../x" is a cgroup outside of our cgroup namespace.
+pub(crate) fn unified_cgroup(text: &[u8]) -> Option<&Path> {
+    use std::os::unix::ffi::OsStrExt as _;
+    text.split(|b| *b == b'\n')
+        .find_map(|line| line.strip_prefix(b"0::"))
+        .map(|path| Path::new(std::ffi::OsStr::from_bytes(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &[u8] = b"\
+23 1 0:22 / / rw,relatime shared:1 - ext4 /dev/vda rw
+31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+33 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:7 master:2 - cgroup cgroup rw,cpu,cpuacct
+41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
+";
+
+    #[test]
+    fn mountinfo_lines_are_split_at_the_lone_dash() {
+        let mounts = mounts(HYBRID);
+        assert_eq!(mounts.len(), 4);
+        assert_eq!(mounts[2].point, Path::new("/sys/fs/cgroup/cpu,cpuacct"));
+        assert_eq!(mounts[2].fs_type, "cgroup");
+        assert_eq!(mounts[2].super_options, "rw,cpu,cpuacct");
+        assert_eq!((mounts[3].id, mounts[3].parent), (41, 31));
+        assert_eq!(visible(&mounts, |_| true).len(), 4);
+    }
+
+    #[test]
+    fn octal_escapes_are_undone() {
+        let text = b"1 0 0:1 /a\\134b /with\\040space\\011tab rw - cgroup2 none rw\n";
+        let mounts = mounts(text);
+        assert_eq!(mounts[0].root, Path::new("/a\\b"));
+        assert_eq!(mounts[0].point, Path::new("/with space\ttab"));
+    }
+
+    #[test]
+    fn mounts_below_a_later_mount_are_hidden() {
+        let mut text = HYBRID.to_vec();
+        text.extend(b"50 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+        let mounts = mounts(&text);
+        let points: Vec<_> =
+            visible(&mounts, |_| true).iter().map(|m| (m.id, m.point.clone())).collect();
+        assert_eq!(points, [(23, "/".into()), (50, "/sys/fs/cgroup".into())]);
+    }
+
+    #[test]
+    fn parents_listed_after_their_children_hide_nothing() {
+        let text = b"9 8 0:1 / /a/b rw - cgroup2 none rw\n8 1 0:2 / /a rw - tmpfs none rw\n";
+        let mounts = mounts(text);
+        assert_eq!(visible(&mounts, |_| true).len(), 2);
+    }
+
+    #[test]
+    fn own_cgroup_is_the_line_of_hierarchy_zero() {
+        assert_eq!(
+            unified_cgroup(b"4:memory:/x\n0::/user.slice/a\n"),
+            Some(Path::new("/user.slice/a"))
+        );
+        assert_eq!(unified_cgroup(b"4:memory:/x\n"), None);
+    }
+}
