@@ -1,5 +1,6 @@
 //! rt: a low-level OCI container runtime.
 mod error;
+mod plan;
 mod sys;
 
 #[expect(dead_code)]

@@ -3,6 +3,11 @@
 //! Runs in: any process. Knows nothing about containers. Allocates on the error path only.
 #![expect(unsafe_code, reason = "the one place that talks to the kernel directly")]
 
+#[cfg(test)]
+pub(crate) mod libseccomp;
+#[cfg_attr(not(test), expect(dead_code, reason = "the loader is not there yet"))]
+pub(crate) mod seccomp;
+
 use nix::errno::Errno;
 use std::fmt;
 
