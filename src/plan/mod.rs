@@ -11,6 +11,7 @@ pub(crate) mod mount;
 pub(crate) mod namespaces;
 pub(crate) mod process;
 pub(crate) mod rootfs;
+pub(crate) mod seccomp;
 pub(crate) mod sysctl;
 
 use anyhow::{Context as _, Result, bail, ensure};

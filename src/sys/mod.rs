@@ -8,7 +8,10 @@ pub(crate) mod clone;
 pub(crate) mod fd;
 pub(crate) mod keyring;
 pub(crate) mod mount;
+#[cfg(test)]
+pub(crate) mod libseccomp;
 pub(crate) mod net;
+pub(crate) mod seccomp;
 pub(crate) mod tty;
 
 use nix::errno::Errno;

@@ -1,0 +1,659 @@
+//! Decisions of compiled filters, checked by running them.
+
+mod machine;
+mod oracles;
+
+use super::abi::{self, FAMILIES};
+use super::{Filter, Insn, compile, compile_for};
+use machine::Data;
+use oci_spec::runtime::LinuxSeccomp;
+use serde_json::{Value, json};
+
+const X86_64: u32 = 0xc000_003e;
+const X86: u32 = 0x4000_0003;
+const AARCH64: u32 = 0xc000_00b7;
+const ARM: u32 = 0x4000_0028;
+const S390X: u32 = 0x8000_0016;
+
+const KILL: u32 = 0;
+const ALLOW: u32 = 0x7fff_0000;
+
+const fn errno(number: u32) -> u32 {
+    0x0005_0000 | number
+}
+const EPERM: u32 = errno(1);
+const ENOSYS: u32 = errno(38);
+
+fn spec(value: Value) -> LinuxSeccomp {
+    serde_json::from_value(value).unwrap()
+}
+
+fn docker() -> LinuxSeccomp {
+    serde_json::from_str(include_str!("../testdata/docker.json")).unwrap()
+}
+
+/// Compiles for the family whose own ABI has this audit architecture.
+fn filter_for(native: u32, value: Value) -> Filter {
+    let family = FAMILIES.iter().find(|family| family.abis[0].audit == native).unwrap();
+    let filter = compile_for(&spec(value), family).unwrap().unwrap();
+    machine::check(&filter.program);
+    filter
+}
+
+fn filter(value: Value) -> Filter {
+    filter_for(X86_64, value)
+}
+
+fn decide(program: &[Insn], arch: u32, nr: u32, args: &[u64]) -> u32 {
+    let mut data = Data { nr, arch, args: [0; 6] };
+    data.args[..args.len()].copy_from_slice(args);
+    machine::run(program, &data, arch == S390X).0
+}
+
+fn error(value: Value) -> String {
+    let family = &FAMILIES[0];
+    format!("{:#}", compile_for(&spec(value), family).unwrap_err())
+}
+
+/// Decision on read(0 on x86-64) under one rule with these `args`, default EPERM.
+fn holds(args: Value, values: &[u64]) -> bool {
+    let program = filter(json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "syscalls": [{ "names": ["read"], "action": "SCMP_ACT_ALLOW", "args": args }],
+    }))
+    .program;
+    match decide(&program, X86_64, 0, values) {
+        ALLOW => true,
+        EPERM => false,
+        other => panic!("{other:#x}"),
+    }
+}
+
+/// Values around every boundary of the 32-bit halves.
+const EDGES: [u64; 21] = [
+    0,
+    1,
+    2,
+    0x7fff_ffff,
+    0x8000_0000,
+    0xffff_fffe,
+    0xffff_ffff,
+    0x1_0000_0000,
+    0x1_0000_0001,
+    0x1_ffff_ffff,
+    0x2_0000_0000,
+    0x1234_5678_9abc_def0,
+    0x1234_5678_9abc_def1,
+    0x1234_5679_9abc_def0,
+    0x7fff_ffff_ffff_ffff,
+    0x8000_0000_0000_0000,
+    0xffff_ffff_0000_0000,
+    0xffff_ffff_0000_0001,
+    0xffff_ffff_7fff_ffff,
+    0xffff_ffff_ffff_fffe,
+    0xffff_ffff_ffff_ffff,
+];
+
+#[test]
+fn every_operator_compares_all_64_bits() {
+    type Expected = fn(u64, u64) -> bool;
+    let operators: [(&str, Expected); 6] = [
+        ("SCMP_CMP_NE", |a, v| a != v),
+        ("SCMP_CMP_LT", |a, v| a < v),
+        ("SCMP_CMP_LE", |a, v| a <= v),
+        ("SCMP_CMP_EQ", |a, v| a == v),
+        ("SCMP_CMP_GE", |a, v| a >= v),
+        ("SCMP_CMP_GT", |a, v| a > v),
+    ];
+    for (op, expected) in operators {
+        for value in EDGES {
+            let program = filter(json!({
+                "defaultAction": "SCMP_ACT_ERRNO",
+                "syscalls": [{
+                    "names": ["read"], "action": "SCMP_ACT_ALLOW",
+                    "args": [{ "index": 5, "value": value, "op": op }],
+                }],
+            }))
+            .program;
+            for arg in EDGES {
+                let wanted = if expected(arg, value) { ALLOW } else { EPERM };
+                let found = decide(&program, X86_64, 0, &[9, 9, 9, 9, 9, arg]);
+                assert_eq!(found, wanted, "{arg:#x} {op} {value:#x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn masked_eq_takes_the_mask_from_value_and_the_value_from_value_two() {
+    for mask in EDGES {
+        for wanted in EDGES {
+            let args = json!([
+                { "index": 0, "value": mask, "valueTwo": wanted & mask, "op": "SCMP_CMP_MASKED_EQ" }
+            ]);
+            let program = filter(json!({
+                "defaultAction": "SCMP_ACT_ERRNO",
+                "syscalls": [{ "names": ["read"], "action": "SCMP_ACT_ALLOW", "args": args }],
+            }))
+            .program;
+            for arg in EDGES {
+                let allowed = decide(&program, X86_64, 0, &[arg]) == ALLOW;
+                assert_eq!(allowed, arg & mask == wanted & mask, "{arg:#x} {mask:#x} {wanted:#x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn docker_clone_mask_refuses_every_namespace_flag() {
+    let program = compile_for(&docker(), &FAMILIES[0]).unwrap().unwrap().program;
+    for (arch, nr) in [(X86_64, 56), (X86_64, 0x4000_0000 | 56), (X86, 120)] {
+        for flag in [0x2_0000, 0x200_0000, 0x400_0000, 0x800_0000, 0x1000_0000, 0x2000_0000_u64] {
+            assert_eq!(decide(&program, arch, nr, &[flag | 17]), EPERM, "{arch:#x} {flag:#x}");
+        }
+        assert_eq!(decide(&program, arch, nr, &[0x3d_0f00]), ALLOW);
+    }
+}
+
+#[test]
+fn masked_eq_without_value_two_wants_zero() {
+    let args = json!([{ "index": 0, "value": 0xf0, "op": "SCMP_CMP_MASKED_EQ" }]);
+    assert!(holds(args.clone(), &[0xf]));
+    assert!(!holds(args, &[0x1f]));
+}
+
+#[test]
+fn tests_of_different_arguments_must_all_hold() {
+    let args = json!([
+        { "index": 0, "value": 1, "op": "SCMP_CMP_EQ" },
+        { "index": 1, "value": 2, "op": "SCMP_CMP_GT" },
+        { "index": 2, "value": 3, "op": "SCMP_CMP_NE" },
+    ]);
+    assert!(holds(args.clone(), &[1, 3, 4]));
+    for wrong in [[0, 3, 4], [1, 2, 4], [1, 3, 3]] {
+        assert!(!holds(args.clone(), &wrong), "{wrong:?}");
+    }
+}
+
+#[test]
+fn tests_of_one_argument_are_alternatives() {
+    let args = json!([
+        { "index": 0, "value": 1, "op": "SCMP_CMP_EQ" },
+        { "index": 0, "value": 5, "op": "SCMP_CMP_EQ" },
+        { "index": 1, "value": 7, "op": "SCMP_CMP_EQ" },
+    ]);
+    for (values, expected) in [([1, 0], true), ([5, 0], true), ([2, 7], true), ([2, 0], false)] {
+        assert_eq!(holds(args.clone(), &values), expected, "{values:?}");
+    }
+}
+
+#[test]
+fn every_action_returns_its_value_and_errno() {
+    let cases = [
+        ("SCMP_ACT_KILL", None, 0),
+        ("SCMP_ACT_KILL_THREAD", None, 0),
+        ("SCMP_ACT_KILL_PROCESS", None, 0x8000_0000),
+        ("SCMP_ACT_TRAP", None, 0x0003_0000),
+        ("SCMP_ACT_ERRNO", None, 0x0005_0001),
+        ("SCMP_ACT_ERRNO", Some(0), 0x0005_0000),
+        ("SCMP_ACT_ERRNO", Some(4095), 0x0005_0fff),
+        ("SCMP_ACT_NOTIFY", None, 0x7fc0_0000),
+        ("SCMP_ACT_TRACE", None, 0x7ff0_0001),
+        ("SCMP_ACT_TRACE", Some(0xffff), 0x7ff0_ffff),
+        ("SCMP_ACT_LOG", None, 0x7ffc_0000),
+    ];
+    for (action, ret, expected) in cases {
+        let mut rule = json!({ "names": ["read"], "action": action });
+        let mut profile = json!({ "defaultAction": action });
+        if let Some(ret) = ret {
+            rule["errnoRet"] = ret.into();
+            profile["defaultErrnoRet"] = ret.into();
+        }
+        let in_rule = filter(json!({
+            "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/agent", "syscalls": [rule],
+        }));
+        assert_eq!(decide(&in_rule.program, X86_64, 0, &[]), expected, "{action}");
+        assert_eq!(decide(&in_rule.program, X86_64, 1, &[]), ALLOW, "{action}");
+        if action != "SCMP_ACT_NOTIFY" {
+            let by_default = filter(profile).program;
+            assert_eq!(decide(&by_default, X86_64, 0, &[]), expected, "default {action}");
+        }
+    }
+    assert_eq!(super::ACTIONS.len(), 9);
+}
+
+#[test]
+fn all_allowed_without_rules_is_no_filter() {
+    let none = json!({ "defaultAction": "SCMP_ACT_ALLOW" });
+    assert!(compile(&spec(none)).unwrap().is_none());
+}
+
+#[test]
+fn unlisted_architecture_is_killed() {
+    let program = filter(json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{ "names": ["read"], "action": "SCMP_ACT_ERRNO" }],
+    }))
+    .program;
+    assert_eq!(decide(&program, X86, 3, &[]), KILL);
+    assert_eq!(decide(&program, AARCH64, 63, &[]), KILL);
+}
+
+#[test]
+fn x32_calls_are_killed_unless_x32_is_listed() {
+    let mut profile = json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "syscalls": [{ "names": ["read", "ioctl"], "action": "SCMP_ACT_ALLOW" }],
+    });
+    let x32_read = 0x4000_0000;
+    let x32_ioctl = 0x4000_0000 | 514;
+    let without = filter(profile.clone()).program;
+    assert_eq!(decide(&without, X86_64, 0, &[]), ALLOW);
+    for nr in [x32_read, x32_ioctl, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe] {
+        assert_eq!(decide(&without, X86_64, nr, &[]), KILL, "{nr:#x}");
+    }
+    assert_eq!(decide(&without, X86_64, u32::MAX, &[]), ENOSYS);
+
+    profile["architectures"] = json!(["SCMP_ARCH_X32"]);
+    let with = filter(profile).program;
+    assert_eq!(decide(&with, X86_64, 0, &[]), ALLOW);
+    assert_eq!(decide(&with, X86_64, 16, &[]), ALLOW);
+    assert_eq!(decide(&with, X86_64, x32_read, &[]), ALLOW);
+    assert_eq!(decide(&with, X86_64, x32_ioctl, &[]), ALLOW);
+    // 16 is ioctl of x86-64 only: x32 has its own.
+    assert_eq!(decide(&with, X86_64, 0x4000_0010, &[]), EPERM);
+    assert_eq!(decide(&with, X86_64, x32_ioctl + 1, &[]), ENOSYS);
+}
+
+#[test]
+fn calls_newer_than_the_profile_do_not_exist() {
+    let mut profile = json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "architectures": ["SCMP_ARCH_X86"],
+        "syscalls": [
+            { "names": ["read"], "action": "SCMP_ACT_ALLOW" },
+            { "names": ["openat2"], "action": "SCMP_ACT_ERRNO" },
+        ],
+    });
+    let program = filter(profile.clone()).program;
+    for arch in [X86_64, X86] {
+        assert_eq!(decide(&program, arch, 436, &[]), EPERM);
+        // Named, though by a rule which says what the default says.
+        assert_eq!(decide(&program, arch, 437, &[]), EPERM);
+        assert_eq!(decide(&program, arch, 438, &[]), ENOSYS);
+        assert_eq!(decide(&program, arch, 0x3fff_ffff, &[]), ENOSYS);
+    }
+    for (default, newer) in [
+        ("SCMP_ACT_KILL_PROCESS", ENOSYS),
+        ("SCMP_ACT_TRAP", ENOSYS),
+        ("SCMP_ACT_LOG", 0x7ffc_0000),
+        ("SCMP_ACT_TRACE", 0x7ff0_0001),
+    ] {
+        profile["defaultAction"] = default.into();
+        assert_eq!(decide(&filter(profile.clone()).program, X86_64, 438, &[]), newer, "{default}");
+    }
+}
+
+#[test]
+fn arm_private_calls_follow_the_profile_above_the_newest() {
+    let program = filter_for(
+        AARCH64,
+        json!({
+            "defaultAction": "SCMP_ACT_ERRNO",
+            "architectures": ["SCMP_ARCH_ARM"],
+            "syscalls": [{ "names": ["read", "openat2", "set_tls"], "action": "SCMP_ACT_ALLOW" }],
+        }),
+    )
+    .program;
+    assert_eq!(decide(&program, AARCH64, 63, &[]), ALLOW);
+    assert_eq!(decide(&program, ARM, 3, &[]), ALLOW);
+    assert_eq!(decide(&program, ARM, 438, &[]), ENOSYS);
+    assert_eq!(decide(&program, ARM, 0xe_ffff, &[]), ENOSYS);
+    assert_eq!(decide(&program, ARM, 0xf_0002, &[]), EPERM);
+    assert_eq!(decide(&program, ARM, 0xf_0005, &[]), ALLOW);
+    assert_eq!(decide(&program, ARM, 0xf_0006, &[]), EPERM);
+}
+
+#[test]
+fn s390_hides_the_call_that_carries_large_numbers() {
+    let profile = json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "syscalls": [{
+            "names": ["read"], "action": "SCMP_ACT_ALLOW",
+            "args": [{ "index": 1, "value": 0x1_0000_0002_u64, "op": "SCMP_CMP_GE" }],
+        }],
+    });
+    let program = filter_for(S390X, profile).program;
+    assert_eq!(decide(&program, S390X, 0, &[]), ENOSYS);
+    assert_eq!(decide(&program, S390X, 3, &[0, 0x1_0000_0002]), ALLOW);
+    assert_eq!(decide(&program, S390X, 3, &[0, 0x1_0000_0001]), EPERM);
+}
+
+/// x86: socketcall 102, ipc 117.
+const SOCKETCALL: u32 = 102;
+const IPC: u32 = 117;
+
+fn x86_filter(default: &str, syscalls: &Value) -> Vec<Insn> {
+    filter(json!({
+        "defaultAction": default, "architectures": ["SCMP_ARCH_X86"], "syscalls": syscalls,
+    }))
+    .program
+}
+
+#[test]
+fn socket_rules_cover_socketcall_and_the_direct_call() {
+    let rules = json!([{
+        "names": ["socket", "accept", "connect", "shmat", "semop", "file_setattr"],
+        "action": "SCMP_ACT_ALLOW",
+    }]);
+    let program = x86_filter("SCMP_ACT_ERRNO", &rules);
+    for (nr, args, expected) in [
+        (359, 0, ALLOW), // socket
+        (362, 0, ALLOW), // connect
+        (360, 0, EPERM), // socketpair
+        (SOCKETCALL, 1, ALLOW),
+        (SOCKETCALL, 3, ALLOW),
+        (SOCKETCALL, 5, ALLOW), // accept, which has no number of its own
+        (SOCKETCALL, 8, EPERM),
+        (397, 0, ALLOW), // shmat
+        (IPC, 21, ALLOW),
+        (IPC, 0x1_0015, ALLOW), // version 1 of the same call
+        (IPC, 1, ALLOW),        // semop
+        (IPC, 22, EPERM),
+    ] {
+        assert_eq!(decide(&program, X86, nr, &[args]), expected, "{nr} {args:#x}");
+    }
+}
+
+#[test]
+fn ipc_version_does_not_evade_a_ban() {
+    let rules = json!([{ "names": ["shmat"], "action": "SCMP_ACT_ERRNO" }]);
+    let program = x86_filter("SCMP_ACT_ALLOW", &rules);
+    for version in 0..3 {
+        assert_eq!(decide(&program, X86, IPC, &[version << 16 | 21]), EPERM);
+        assert_eq!(decide(&program, X86, IPC, &[version << 16 | 22]), ALLOW);
+    }
+}
+
+#[test]
+fn conditions_on_arguments_behind_a_pointer_are_read_strictly() {
+    let condition = json!([{ "index": 0, "value": 38, "op": "SCMP_CMP_EQ" }]);
+    let allow = json!([{ "names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": condition }]);
+    let program = x86_filter("SCMP_ACT_ERRNO", &allow);
+    assert_eq!(decide(&program, X86, 359, &[38]), ALLOW);
+    assert_eq!(decide(&program, X86, SOCKETCALL, &[1, 38]), EPERM);
+    assert_eq!(decide(&program, X86, SOCKETCALL, &[38, 38]), EPERM);
+
+    let forbid = json!([{ "names": ["socket"], "action": "SCMP_ACT_ERRNO", "args": condition }]);
+    let program = x86_filter("SCMP_ACT_ALLOW", &forbid);
+    assert_eq!(decide(&program, X86, 359, &[38]), EPERM);
+    assert_eq!(decide(&program, X86, 359, &[2]), ALLOW);
+    assert_eq!(decide(&program, X86, SOCKETCALL, &[1, 0xffff_1234]), EPERM);
+    assert_eq!(decide(&program, X86, SOCKETCALL, &[2, 0xffff_1234]), ALLOW);
+}
+
+#[test]
+fn allowing_socketcall_does_not_lift_the_ban_of_one_of_its_calls() {
+    let rules = json!([
+        { "names": ["socketcall", "bind"], "action": "SCMP_ACT_ALLOW" },
+        { "names": ["socket"], "action": "SCMP_ACT_ERRNO", "errnoRet": 97 },
+        { "names": ["listen"], "action": "SCMP_ACT_LOG" },
+    ]);
+    let program = x86_filter("SCMP_ACT_ERRNO", &rules);
+    assert_eq!(decide(&program, X86, SOCKETCALL, &[1]), errno(97));
+    assert_eq!(decide(&program, X86, SOCKETCALL, &[2]), ALLOW);
+    assert_eq!(decide(&program, X86, SOCKETCALL, &[4]), 0x7ffc_0000);
+    assert_eq!(decide(&program, X86, SOCKETCALL, &[6]), ALLOW);
+}
+
+#[test]
+fn narrow_abis_compare_32_bits_and_never_match_wider_values() {
+    let program_for = |op: &str, value: u64| {
+        let args = json!([{ "index": 0, "value": value, "op": op }]);
+        x86_filter(
+            "SCMP_ACT_ERRNO",
+            &json!([{ "names": ["personality"], "action": "SCMP_ACT_ALLOW", "args": args }]),
+        )
+    };
+    let personality = 136;
+    let cases = [
+        ("SCMP_CMP_EQ", u64::MAX, 0xffff_ffff, true),
+        ("SCMP_CMP_EQ", 0xffff_ffff, 0xffff_ffff, true),
+        ("SCMP_CMP_EQ", 1 << 32, 0, false),
+        ("SCMP_CMP_NE", 1 << 32, 0, true),
+        ("SCMP_CMP_GT", 1 << 32, 0xffff_ffff, false),
+        ("SCMP_CMP_LT", 1 << 32, 0xffff_ffff, true),
+        ("SCMP_CMP_GE", 0, 0, true),
+        ("SCMP_CMP_LT", 0, 0, false),
+    ];
+    for (op, value, arg, expected) in cases {
+        let found = decide(&program_for(op, value), X86, personality, &[arg]) == ALLOW;
+        assert_eq!(found, expected, "{arg:#x} {op} {value:#x}");
+    }
+}
+
+#[test]
+fn rule_without_conditions_wins_and_the_loser_is_reported() {
+    let filter = filter(json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "syscalls": [
+            { "names": ["clone"], "action": "SCMP_ACT_ERRNO", "errnoRet": 9,
+              "args": [{ "index": 0, "value": 5, "op": "SCMP_CMP_EQ" }] },
+            { "names": ["read", "clone"], "action": "SCMP_ACT_ALLOW" },
+            { "names": ["clone"], "action": "SCMP_ACT_LOG" },
+        ],
+    }));
+    assert_eq!(decide(&filter.program, X86_64, 56, &[5]), ALLOW);
+    assert_eq!(
+        filter.warnings,
+        [
+            "linux.seccomp.syscalls[0]: has no effect on a system call which \
+             linux.seccomp.syscalls[1] names without conditions",
+            "linux.seccomp.syscalls[2]: has no effect on a system call which \
+             linux.seccomp.syscalls[1] names without conditions",
+        ]
+    );
+}
+
+#[test]
+fn strictest_of_several_conditions_wins_in_any_order() {
+    let mut rules = vec![
+        json!({ "names": ["clone"], "action": "SCMP_ACT_LOG",
+                "args": [{ "index": 0, "value": 5, "op": "SCMP_CMP_GT" }] }),
+        json!({ "names": ["clone"], "action": "SCMP_ACT_KILL_PROCESS",
+                "args": [{ "index": 1, "value": 7, "op": "SCMP_CMP_EQ" }] }),
+        json!({ "names": ["clone"], "action": "SCMP_ACT_ERRNO",
+                "args": [{ "index": 0, "value": 7, "op": "SCMP_CMP_GT" }] }),
+    ];
+    for _ in 0..rules.len() {
+        rules.rotate_left(1);
+        let program =
+            filter(json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules })).program;
+        assert_eq!(decide(&program, X86_64, 56, &[5, 0]), ALLOW);
+        assert_eq!(decide(&program, X86_64, 56, &[6, 0]), 0x7ffc_0000);
+        assert_eq!(decide(&program, X86_64, 56, &[8, 0]), EPERM);
+        assert_eq!(decide(&program, X86_64, 56, &[8, 7]), 0x8000_0000);
+    }
+}
+
+#[test]
+fn unknown_name_is_reported_and_a_name_of_another_abi_is_not() {
+    let filter = filter(json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "syscalls": [{ "names": ["read", "fcntl64", "no_such_call"], "action": "SCMP_ACT_ALLOW" }],
+    }));
+    assert_eq!(
+        filter.warnings,
+        ["linux.seccomp.syscalls[0].names[2]: no system call is named \"no_such_call\": ignored"]
+    );
+}
+
+#[test]
+fn absent_flags_allow_speculation_and_empty_flags_do_not() {
+    let base = json!({ "defaultAction": "SCMP_ACT_ERRNO" });
+    assert_eq!(filter(base.clone()).flags, 1 << 2);
+    for (flags, expected) in [
+        (json!([]), 0),
+        (json!(["SECCOMP_FILTER_FLAG_LOG"]), 1 << 1),
+        (json!(["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"]), 1 | 1 << 2),
+    ] {
+        let mut profile = base.clone();
+        profile["flags"] = flags;
+        assert_eq!(filter(profile).flags, expected);
+    }
+}
+
+#[test]
+fn notify_carries_path_and_metadata() {
+    let filter = filter(json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", "SECCOMP_FILTER_FLAG_TSYNC"],
+        "listenerPath": "/run/agent", "listenerMetadata": "who",
+        "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" }],
+    }));
+    let notify = filter.notify.unwrap();
+    assert_eq!(notify.listener_path.to_str(), Some("/run/agent"));
+    assert_eq!(notify.metadata.as_deref(), Some("who"));
+    assert_eq!(filter.flags, 1 | 1 << 4 | 1 << 5);
+}
+
+#[test]
+fn errors_name_the_field() {
+    let rule = |rule: Value| {
+        let ok = json!({ "names": ["read"], "action": "SCMP_ACT_ALLOW" });
+        json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": [ok, rule] })
+    };
+    let args = |index: u32| json!([{ "index": index, "value": 0, "op": "SCMP_CMP_EQ" }]);
+    let cases = [
+        (
+            rule(json!({ "names": ["read"], "action": "SCMP_ACT_ALLOW", "args": args(6) })),
+            "linux.seccomp.syscalls[1].args[0].index: 6 is not 0..5",
+        ),
+        (
+            rule(json!({ "names": ["read"], "action": "SCMP_ACT_ERRNO", "errnoRet": 4096 })),
+            "linux.seccomp.syscalls[1].errnoRet: 4096 is not 0..4095",
+        ),
+        (
+            rule(json!({ "names": ["read"], "action": "SCMP_ACT_TRACE", "errnoRet": 65536 })),
+            "linux.seccomp.syscalls[1].errnoRet: 65536 is not 0..65535",
+        ),
+        (
+            rule(json!({ "names": ["read"], "action": "SCMP_ACT_ALLOW", "errnoRet": 1 })),
+            "linux.seccomp.syscalls[1].errnoRet: SCMP_ACT_ALLOW takes no errno",
+        ),
+        (
+            rule(json!({ "names": [], "action": "SCMP_ACT_ALLOW" })),
+            "linux.seccomp.syscalls[1].names: is empty; a rule needs a system call",
+        ),
+        (
+            rule(json!({ "names": ["read", ""], "action": "SCMP_ACT_ALLOW" })),
+            "linux.seccomp.syscalls[1].names[1]: is empty",
+        ),
+        (
+            rule(json!({ "names": ["read"], "action": "SCMP_ACT_NOTIFY" })),
+            "linux.seccomp.listenerPath: is missing, and a rule's action is SCMP_ACT_NOTIFY",
+        ),
+        (
+            json!({ "defaultAction": "SCMP_ACT_NOTIFY", "listenerPath": "/a" }),
+            "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY can only be the action of a rule",
+        ),
+        (
+            json!({ "defaultAction": "SCMP_ACT_KILL", "defaultErrnoRet": 1 }),
+            "linux.seccomp.defaultErrnoRet: SCMP_ACT_KILL takes no errno",
+        ),
+        (
+            json!({ "defaultAction": "SCMP_ACT_KILL", "listenerMetadata": "x" }),
+            "linux.seccomp.listenerMetadata: is set without linux.seccomp.listenerPath",
+        ),
+        (
+            json!({ "defaultAction": "SCMP_ACT_KILL",
+                    "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] }),
+            "linux.seccomp.flags[0]: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs a rule with \
+             SCMP_ACT_NOTIFY",
+        ),
+    ];
+    for (profile, expected) in cases {
+        assert_eq!(error(profile), expected);
+    }
+}
+
+/// One rule with `count` alternatives that no list can merge.
+fn long_rule(name: &str, count: u64) -> Value {
+    let args: Vec<Value> = (0..count)
+        .map(|i| json!({ "index": i % 6, "value": (i << 32) + i, "op": "SCMP_CMP_EQ" }))
+        .collect();
+    json!({ "names": [name], "action": "SCMP_ACT_ALLOW", "args": args })
+}
+
+#[test]
+fn long_programs_jump_over_more_than_255_instructions() {
+    let names = ["read", "write", "openat", "clone", "mmap"];
+    let rules: Vec<Value> = names.iter().map(|name| long_rule(name, 150)).collect();
+    let program = filter(json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": rules })).program;
+    assert!(program.len() > 3000, "{}", program.len());
+    for name in names {
+        let nr = abi::number(abi::call(name).unwrap(), &FAMILIES[0].abis[0]).unwrap();
+        for i in 0..150_u64 {
+            let mut args = [u64::MAX; 6];
+            assert_eq!(decide(&program, X86_64, nr, &args), EPERM);
+            args[usize::try_from(i % 6).unwrap()] = (i << 32) + i;
+            assert_eq!(decide(&program, X86_64, nr, &args), ALLOW, "{name} {i}");
+        }
+    }
+    assert_eq!(decide(&program, X86_64, 7, &[]), EPERM);
+    assert_eq!(decide(&program, X86, 7, &[]), KILL);
+}
+
+#[test]
+fn program_longer_than_the_kernel_takes_is_refused() {
+    let profile =
+        json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": [long_rule("read", 1200)] });
+    let text = error(profile);
+    assert!(text.starts_with("linux.seccomp: the rules need 4"), "{text}");
+    assert!(text.contains("instructions, the kernel takes 4096; use fewer"), "{text}");
+}
+
+#[test]
+fn docker_profile_fits_in_400_instructions_and_needs_few_steps() {
+    let filter = compile_for(&docker(), &FAMILIES[0]).unwrap().unwrap();
+    machine::check(&filter.program);
+    assert!(filter.program.len() <= 400, "{} instructions", filter.program.len());
+    assert_eq!(filter.warnings, Vec::<String>::new());
+    let steps = |arch, nr| machine::run(&filter.program, &Data { nr, arch, args: [0; 6] }, false).1;
+    let most = (0..600).map(|nr| steps(X86_64, nr).max(steps(X86, nr))).max().unwrap();
+    println!("docker: {} instructions, at most {most} steps", filter.program.len());
+    assert!(most <= 40, "{most} steps");
+}
+
+#[test]
+fn program_is_the_same_each_time() {
+    let once = compile_for(&docker(), &FAMILIES[0]).unwrap().unwrap();
+    let again = compile_for(&docker(), &FAMILIES[0]).unwrap().unwrap();
+    assert_eq!(once.program, again.program);
+}
+
+#[test]
+fn table_of_names_is_sorted_and_found() {
+    assert!(super::numbers::ROWS.is_sorted_by(|a, b| a.0 < b.0));
+    for (name, _) in super::numbers::ROWS {
+        assert!(abi::call(name).is_some(), "{name}");
+    }
+    assert!(abi::call("").is_none());
+    assert!(abi::call("zzz").is_none());
+}
+
+#[test]
+fn numbers_equal_those_of_the_libc_crate() {
+    let own = &abi::NATIVE.abis[0];
+    for (name, expected) in [
+        ("read", libc::SYS_read),
+        ("clone3", libc::SYS_clone3),
+        ("seccomp", libc::SYS_seccomp),
+        ("execveat", libc::SYS_execveat),
+        ("mount_setattr", libc::SYS_mount_setattr),
+        ("socket", libc::SYS_socket),
+    ] {
+        let number = abi::number(abi::call(name).unwrap(), own).unwrap();
+        assert_eq!(i64::from(number), i64::from(expected), "{name}");
+    }
+}
