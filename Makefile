@@ -6,6 +6,8 @@ PREFIX      ?= /usr/local
 # The runtime under test, and a part of a test's name.
 RT          ?= dist/rt
 T           ?=
+# Options of the benchmark driver: make bench BENCH='--rounds 200'.
+BENCH       ?=
 RUNC        ?= /usr/sbin/runc
 CRUN        ?= /usr/bin/crun
 # In bytes; a low-level runtime is loaded anew for every container.
@@ -53,7 +55,7 @@ test-other: deps-other ## the same tests against runc and crun: are the tests ri
 	@runtime-tests/all "$(RUNC):host" "$(RUNC):v2" "$(CRUN):v2"
 
 bench: deps-bench release ## times and sizes against runc, crun and a floor of bare system calls
-	@RUNC="$(RUNC)" CRUN="$(CRUN)" .ci/bench
+	@RUNC="$(RUNC)" CRUN="$(CRUN)" .ci/bench $(BENCH)
 
 demo: deps-build ## a container in a few seconds, seen from inside
 	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi
