@@ -1,0 +1,73 @@
+# `make help` lists the targets. The recipes are POSIX sh; what is longer than a few lines is a
+# script in .ci/, demo/ or runtime-tests/.
+
+SHELL       := /bin/sh
+PREFIX      ?= /usr/local
+# The runtime under test, and a part of a test's name.
+RT          ?= dist/rt
+T           ?=
+# Options of the benchmark driver: make bench BENCH='--rounds 200'.
+BENCH       ?=
+RUNC        ?= /usr/sbin/runc
+CRUN        ?= /usr/bin/crun
+# In bytes; a low-level runtime is loaded anew for every container.
+MAX_RT_SIZE := 2500000
+
+export T
+
+.DEFAULT_GOAL := help
+.PHONY: help build release check test test-unit test-runtime test-other bench demo install clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
+
+build: deps-build ## debug build of the whole workspace
+	@. .ci/toolchain && cargo build --workspace
+
+release: deps-build ## static binaries dist/rt and dist/bundles, with their sizes
+	@. .ci/toolchain && cargo build --release --target "$$TARGET" -p rt -p bundles && \
+	mkdir -p dist && \
+	for name in rt bundles; do \
+		cp "$$OUT/release/$$name" "dist/.$$name" && mv "dist/.$$name" "dist/$$name" && \
+		printf 'dist/%s: %s bytes, %s\n' "$$name" "$$(wc -c <"dist/$$name")" "$$TARGET" || exit 1; \
+	done
+	@size=$$(wc -c <dist/rt); if [ "$$size" -gt $(MAX_RT_SIZE) ]; then \
+		echo "dist/rt has $$size bytes, more than $(MAX_RT_SIZE)" >&2; exit 1; fi
+
+check: deps-build ## format, lints, licences, and the zones of the source
+	@. .ci/toolchain && cargo fmt --all --check
+	@. .ci/toolchain && cargo clippy --workspace --all-targets -- -D warnings
+	@.ci/zones
+	@. .ci/toolchain && if command -v cargo-deny >/dev/null; then cargo deny check; \
+	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
+
+test: deps-test release ## everything: unit and black-box tests, ends with one line of counts
+	@runtime-tests/all unit dist/rt:host dist/rt:v2
+
+test-unit: deps-build ## unit and golden tests; need no privilege
+	@runtime-tests/all unit
+
+test-runtime: deps-test ## black-box tests of one runtime: make test-runtime RT=dist/rt T=mounts
+	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi
+	@runtime-tests/all "$(RT):host" "$(RT):v2"
+
+test-other: deps-other ## the same tests against runc and crun: are the tests right?
+	@runtime-tests/all "$(RUNC):host" "$(RUNC):v2" "$(CRUN):v2"
+
+bench: deps-bench release ## times and sizes against runc, crun and a floor of bare system calls
+	@RUNC="$(RUNC)" CRUN="$(CRUN)" .ci/bench $(BENCH)
+
+demo: deps-build ## a container in a few seconds, seen from inside
+	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi
+	@RT="$(RT)" demo/demo.sh
+
+install: ## copy the binaries to $(DESTDIR)$(PREFIX)/bin
+	@test -x dist/rt || $(MAKE) --no-print-directory release
+	install -D -m 755 dist/rt "$(DESTDIR)$(PREFIX)/bin/rt"
+	install -D -m 755 dist/bundles "$(DESTDIR)$(PREFIX)/bin/bundles"
+
+clean: ## remove everything that was built
+	rm -rf dist target
+
+deps-%:
+	@.ci/install-deps $*
