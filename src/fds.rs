@@ -147,6 +147,12 @@ impl Procfs {
         Ok(openat2(self.0.as_fd(), &path, flags, 0, inside)?)
     }
 
+    /// Our pid as the host sees it, from inside any pid namespace.
+    pub(crate) fn own_pid(&self) -> Result<i32> {
+        let pid = nix::fcntl::readlinkat(&self.0, c"self").call(|| "readlinkat(/proc/self)".into())?;
+        pid.to_string_lossy().parse().context("/proc/self")
+    }
+
     /// Writes a value in one write(2), as most files there want it.
     pub(crate) fn write(&self, path: &str, value: &[u8]) -> Result<()> {
         let fd = self.open_file(path, OFlag::O_WRONLY)?;

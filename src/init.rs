@@ -4,6 +4,7 @@
 //! the security argument: each line whose place matters says why it stands there.
 
 use crate::console;
+use crate::container;
 use crate::error::OrHint as _;
 use crate::fds::{Fds, Procfs};
 use crate::hooks;
@@ -14,7 +15,6 @@ use crate::plan::{Kind, Pivot, Plan, Process, seccomp};
 use crate::process::{self, Rlimits};
 use crate::rootfs::path::Root;
 use crate::rootfs::{self, device, mask, pivot};
-use crate::state;
 use crate::sync::{Channel, Message};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, bail};
@@ -151,9 +151,7 @@ fn enter_namespaces(plan: &Plan, fds: &mut Fds) -> Result<()> {
     if spaces.creates(Kind::User) {
         // Root of the user namespace owns what the other namespaces make. Before unshare: with
         // all flags in one clone3, mqueue's root directory would belong to nobody.
-        if spaces.uid_maps.iter().any(|map| map.container == 0) {
-            become_root()?;
-        }
+        become_root()?;
         unshare(spaces.create.iter().filter(|kind| !matches!(kind, Kind::User | Kind::Pid)))?;
     }
     if spaces.creates(Kind::Time) {
@@ -174,8 +172,14 @@ fn unshare<'a>(kinds: impl Iterator<Item = &'a Kind>) -> Result<()> {
 fn become_root() -> Result<()> {
     // setgroups(2) may be denied, then there is nothing to drop.
     sys::setgroups(&[]).ok();
-    sys::setresgid(0)?;
-    Ok(sys::setresuid(0)?)
+    for result in [sys::setresgid(0), sys::setresuid(0)] {
+        match result {
+            // A namespace without root: its capabilities do not depend on the id.
+            Err(err) if err.errno != nix::errno::Errno::EINVAL => return Err(err.into()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// time_namespaces(7): the offsets can be set only before the first process enters, and unshare(2)
@@ -362,5 +366,5 @@ fn wait_for_start(reporter: &Reporter, socket: &OwnedFd) -> Result<()> {
 
 /// The state on a hook's stdin. The pid is the one that the host sees.
 fn hook_state(plan: &Plan, proc: &Procfs, status: &str) -> Result<String> {
-    Ok(state::for_hooks(plan, status, proc.own_pid()?))
+    Ok(container::state::for_hooks(plan, status, proc.own_pid()?))
 }

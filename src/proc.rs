@@ -96,9 +96,39 @@ pub(crate) fn unified_cgroup(text: &[u8]) -> Option<&Path> {
         .map(|path| Path::new(std::ffi::OsStr::from_bytes(path)))
 }
 
+/// What /proc/PID/stat tells: `proc_pid_stat(5)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) state: char,
+    /// In clock ticks since boot.
+    pub(crate) start_time: u64,
+}
+
+/// `None`: there is no such process.
+pub(crate) fn stat(pid: i32) -> Option<Stat> {
+    parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The command in parentheses may contain anything, so fields are counted after the last one.
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(text.get(end + 1..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let start_time = fields.nth(18)?.parse().ok()?;
+    Some(Stat { state, start_time })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stat_is_read_after_the_last_parenthesis() {
+        let line = b"7 (a) b (c) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 1 2";
+        assert_eq!(parse_stat(line), Some(Stat { state: 'S', start_time: 4711 }));
+        assert_eq!(parse_stat(b"7 (a"), None);
+    }
 
     const HYBRID: &[u8] = b"\
 23 1 0:22 / / rw,relatime shared:1 - ext4 /dev/vda rw

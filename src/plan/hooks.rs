@@ -45,6 +45,11 @@ impl Hooks {
         })
     }
 
+    /// Are there hooks which the parent runs while init waits?
+    pub(crate) fn for_parent(&self) -> bool {
+        !self.prestart.is_empty() || !self.create_runtime.is_empty()
+    }
+
     /// Each kind under its name in the config, in the order of the life cycle.
     pub(crate) fn kinds(&self) -> [(&'static str, &[Hook]); 6] {
         [

@@ -57,11 +57,21 @@ pub(crate) struct Plan {
     pub(crate) domainname: Option<String>,
     pub(crate) sysctl: Vec<sysctl::Sysctl>,
     pub(crate) process: Process,
+    pub(crate) seccomp: Option<seccomp::Filter>,
+    pub(crate) cgroup: Cgroup,
     pub(crate) hooks: Hooks,
     pub(crate) session_keyring: bool,
     pub(crate) annotations: BTreeMap<String, String>,
     /// Things that the user can change and that do not stop the container.
     pub(crate) warnings: Vec<String>,
+}
+
+/// The container's place in the cgroup tree and its limits.
+pub(crate) struct Cgroup {
+    pub(crate) location: cgroup::Location,
+    /// The config names the place itself.
+    pub(crate) explicit: bool,
+    pub(crate) limits: cgroup::Limits,
 }
 
 impl Plan {
@@ -74,6 +84,9 @@ impl Plan {
         let process = Process::new(process, "process")?;
         let rootfs = Rootfs::new(spec, &linux, &namespaces, options, &mut warnings)?;
         let hostname = uts_name("hostname", spec.hostname().as_deref(), &namespaces)?;
+        let seccomp = filter(linux.seccomp().as_ref(), &mut warnings)?;
+        let cgroup = Cgroup::new(&linux, options.id, spec.version())?;
+        warnings.extend(cgroup.limits.warnings.iter().cloned());
         let domainname = uts_name("domainname", spec.domainname().as_deref(), &namespaces)?;
         Ok(Self {
             id: options.id.to_string(),
@@ -85,12 +98,48 @@ impl Plan {
             hostname,
             domainname,
             process,
+            seccomp,
+            cgroup,
             hooks: Hooks::new(spec.hooks().as_ref())?,
             session_keyring: options.session_keyring,
             annotations: annotations(spec),
             warnings,
         })
     }
+}
+
+impl Cgroup {
+    fn new(linux: &oci_spec::runtime::Linux, id: &str, version: &str) -> Result<Self> {
+        let path = linux.cgroups_path().as_deref();
+        let resources = linux.resources().clone().unwrap_or_default();
+        Ok(Self {
+            location: cgroup::location(path, id)?,
+            explicit: path.is_some_and(|path| !path.as_os_str().is_empty()),
+            limits: cgroup::limits(&resources, zero_pids(version))?,
+        })
+    }
+}
+
+/// runtime-spec 1.3 made `pids.limit` 0 a limit; before it meant "not set".
+pub(crate) fn zero_pids(version: &str) -> cgroup::ZeroPids {
+    let minor = version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    if minor.is_some_and(|minor| minor >= 3) { cgroup::ZeroPids::Limit } else { cgroup::ZeroPids::Unset }
+}
+
+pub(crate) fn filter(
+    spec: Option<&oci_spec::runtime::LinuxSeccomp>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<seccomp::Filter>> {
+    let Some(spec) = spec else { return Ok(None) };
+    let filter = seccomp::compile(spec)?;
+    if let Some(filter) = &filter {
+        ensure!(
+            filter.notify.is_none(),
+            "linux.seccomp.listenerPath: SCMP_ACT_NOTIFY is not supported yet; use SCMP_ACT_ERRNO"
+        );
+        warnings.extend(filter.warnings.iter().cloned());
+    }
+    Ok(filter)
 }
 
 trait SectionOrEmpty {

@@ -77,6 +77,21 @@ pub(crate) fn dup_onto(fd: BorrowedFd<'_>, target: RawFd) -> Result<()> {
     check(ret.into(), || format!("dup2({}, {target})", show(fd))).map(drop)
 }
 
+/// `memfd_create(2)`, executable and sealable.
+pub(crate) fn memfd(name: &CStr) -> Result<OwnedFd> {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // Since Linux 6.3 the mode must be said; older kernels do not know the flag (EINVAL).
+    const MFD_EXEC: libc::c_uint = 0x10;
+    for flags in [flags | MFD_EXEC, flags] {
+        // SAFETY: the name is terminated and outlives the call.
+        let ret = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags) };
+        if ret >= 0 || nix::errno::Errno::last() != nix::errno::Errno::EINVAL {
+            return check_fd(ret, || format!("memfd_create({name:?}, {flags:#x})"));
+        }
+    }
+    Err(super::Error::new("memfd_create()", nix::errno::Errno::EINVAL))
+}
+
 /// Standard input (0), output (1) or error (2).
 pub(crate) fn standard_stream(number: u8) -> BorrowedFd<'static> {
     // SAFETY: the standard streams stay open; std opens /dev/null for those that were closed at

@@ -125,6 +125,14 @@ pub(crate) fn execve(program: &CStr, argv: &[&CStr], envp: &[&CStr]) -> Errno {
     }
 }
 
+/// `execveat(2)` of an open file. Returns only when it failed.
+pub(crate) fn fexecve(file: BorrowedFd<'_>, argv: &[std::ffi::CString], envp: &[std::ffi::CString]) -> Error {
+    match nix::unistd::execveat(file, c"", argv, envp, nix::fcntl::AtFlags::AT_EMPTY_PATH) {
+        Ok(never) => match never {},
+        Err(errno) => Error::new(format!("execveat({}, AT_EMPTY_PATH)", show(file)), errno),
+    }
+}
+
 /// Raw `setgroups(2)`, `setresgid(2)`, `setresuid(2)`: libc's wrappers would signal all threads.
 pub(crate) fn setgroups(gids: &[libc::gid_t]) -> Result<()> {
     // SAFETY: pointer and length describe the same slice.

@@ -1,0 +1,264 @@
+//! `rt create`, and the part of `rt run` that is the same.
+
+use super::Host;
+use crate::cgroup::{self, Cgroup, devices::Filter};
+use crate::cli::{Create, NewContainer};
+use crate::config;
+use crate::container::state::{Process, State};
+use crate::container::{Dir, state};
+use crate::error::OrHint as _;
+use crate::fds::{self, Fds};
+use crate::launch::{self, Child};
+use crate::plan::cgroup::Driver;
+use crate::plan::rootfs::Step;
+use crate::plan::{Kind, Options, Pivot, Plan};
+use crate::proc;
+use crate::sync::Message;
+use crate::sys::{self, Call as _};
+use anyhow::{Context as _, Result, anyhow, bail};
+use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
+use std::io::IoSlice;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
+
+pub(crate) fn run(host: &Host, args: &Create) -> Result<()> {
+    let args = &args.container;
+    let new = plan(host, args)?;
+    let console = console_socket(&new.plan, args.console_socket.as_deref())?;
+    let (_, child) = make(host, args, &new, console, Then::Park)?;
+    // The engine reaps the container's process: it becomes its child when we exit.
+    drop(child);
+    Ok(())
+}
+
+/// A config that was read and understood.
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
+    config: Vec<u8>,
+}
+
+/// What the container's process does when it is ready.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Waits for `rt start`.
+    Park,
+    /// Becomes the payload.
+    Start,
+}
+
+/// Everything up to the first side effect.
+pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
+    crate::container::check_id(&args.id)?;
+    let bundle = config::bundle(args.bundle.as_deref())?;
+    let config = config::load(&bundle, args.config.as_deref())?;
+    let options = Options {
+        id: &args.id,
+        bundle: &bundle,
+        pivot: if args.no_pivot { Pivot::MoveRoot } else { Pivot::PivotRoot },
+        session_keyring: !args.no_new_keyring,
+    };
+    let plan = Plan::new(&config.spec, &options)?;
+    for warning in &plan.warnings {
+        host.log.warning(warning);
+    }
+    Ok(Planned { plan, config: config.bytes })
+}
+
+/// `--preserve-fds` promises descriptors that must exist.
+pub(crate) fn check_preserved(count: u32) -> Result<()> {
+    let count = i32::try_from(count).ok().filter(|count| *count < 1 << 20);
+    let count = count.context("--preserve-fds: not a number of descriptors")?;
+    match (3..3 + count).find(|fd| !sys::fd::is_open(*fd)) {
+        Some(fd) => bail!("--preserve-fds {count}: descriptor {fd} is not open"),
+        None => Ok(()),
+    }
+}
+
+fn console_socket(plan: &Plan, path: Option<&Path>) -> Result<Option<OwnedFd>> {
+    match (plan.process.terminal, path) {
+        (true, Some(path)) => fds::connect(path).context("--console-socket").map(Some),
+        (false, None) => Ok(None),
+        (true, None) => Err(anyhow!("process.terminal: true, but nobody would get the terminal"))
+            .hint("give a --console-socket, or use: rt run"),
+        (false, Some(_)) => Err(anyhow!("--console-socket: process.terminal is not true in the config"))
+            .hint("leave out the option, or set process.terminal"),
+    }
+}
+
+/// Makes the container. On failure nothing of it is left.
+pub(crate) fn make(
+    host: &Host,
+    args: &NewContainer,
+    new: &Planned,
+    console: Option<OwnedFd>,
+    then: Then,
+) -> Result<(Dir, Child)> {
+    let plan = &new.plan;
+    let driver = host.cgroup_driver()?;
+    let place = place_cgroup(plan, driver)?;
+    let pidfd_socket = args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
+    // === the first side effect; everything below is undone when it fails ===
+    let dir = Dir::create(&host.root, &args.id)?;
+    let mut cgroup = None;
+    let made = (|| {
+        let mut state = first_state(plan, driver)?;
+        state.cgroup = place.as_ref().map(|(_, path)| path.clone());
+        dir.write_state(&state)?;
+        dir.save_config(&new.config)?;
+        cgroup = make_cgroup(host, plan, place.as_ref())?;
+        if cgroup.is_none() {
+            state.cgroup = None;
+        }
+        let start = if then == Then::Park { Some(dir.listen()?) } else { None };
+        let mut fds = Fds::open(plan, console, start)?;
+        if let Some(cgroup) = cgroup.as_ref().filter(|_| binds_cgroup(plan)) {
+            fds.open_cgroup_tree(cgroup.dir())?;
+        }
+        let child = launch::create(plan, fds, cgroup.as_ref(), &dir, args.preserve_fds)?;
+        let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), pidfd_socket.as_ref());
+        told.map_err(|err| {
+            end(&child);
+            err
+        })?;
+        Ok(child)
+    })();
+    match made {
+        Ok(child) => Ok((dir, child)),
+        Err(err) => Err(undo(&dir, cgroup, err)),
+    }
+}
+
+/// Everybody who wants to know gets to know; then init is told that it may outlive us.
+fn tell(
+    dir: &Dir,
+    state: &mut State,
+    child: &Child,
+    pid_file: Option<&Path>,
+    pidfd_socket: Option<&OwnedFd>,
+) -> Result<()> {
+    let pid = child.pid.as_raw();
+    let stat = proc::stat(pid).context("container init died before it was ready")?;
+    state.init = Some(Process { pid, start_time: stat.start_time });
+    dir.write_state(state)?;
+    if let Some(path) = pid_file {
+        write_pid_file(path, pid)?;
+    }
+    if let Some(socket) = pidfd_socket {
+        send_pidfd(socket, &child.pidfd).context("--pidfd-socket")?;
+    }
+    Ok(child.channel.send(&Message::Created)?)
+}
+
+fn end(child: &Child) {
+    use std::os::fd::AsFd as _;
+    // It may have died by itself.
+    sys::clone::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL).ok();
+    launch::wait(child.pidfd.as_fd()).ok();
+}
+
+/// Removes what was made. The first error is the one to tell; others join it.
+fn undo(dir: &Dir, cgroup: Option<Cgroup>, err: anyhow::Error) -> anyhow::Error {
+    let undone = [cgroup.map_or(Ok(()), Cgroup::undo), dir.remove()];
+    undone.into_iter().filter_map(Result::err).fold(err, |err, other| err.context(format!("clean up: {other:#}")))
+}
+
+fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    Ok(State {
+        oci_version: plan.oci_version.clone(),
+        id: plan.id.clone(),
+        init: None,
+        bundle: plan.bundle.clone(),
+        rootfs: Path::new(OsStr::from_bytes(plan.rootfs.path.as_bytes())).to_path_buf(),
+        created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),
+        annotations: plan.annotations.clone(),
+        owner: owner(),
+        cgroup_driver: driver,
+        cgroup: None,
+        chroot: plan.rootfs.pivot != Pivot::PivotRoot,
+        own_pid_namespace: plan.namespaces.creates(Kind::Pid),
+        namespaces: launch::names(plan),
+    })
+}
+
+fn owner() -> String {
+    let uid = nix::unistd::getuid().as_raw();
+    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    crate::process::passwd(&text, uid).map_or_else(|| uid.to_string(), |entry| entry.name.to_string())
+}
+
+/// Without a cgroup namespace the container's own directory is bound.
+fn binds_cgroup(plan: &Plan) -> bool {
+    plan.rootfs.steps.iter().any(|step| matches!(step, Step::Cgroup(mount) if !mount.namespaced))
+}
+
+/// Where the cgroup will be; errors of the config come out before anything is made.
+fn place_cgroup(plan: &Plan, driver: Driver) -> Result<Option<(cgroup::Host, std::path::PathBuf)>> {
+    match driver {
+        Driver::Disabled => Ok(None),
+        Driver::Cgroupfs => {
+            let host = cgroup::Host::detect()?;
+            host.check(&plan.cgroup.limits)?;
+            let path = host.path(&plan.cgroup.location)?;
+            Ok(Some((host, path)))
+        }
+    }
+}
+
+fn make_cgroup(
+    host: &Host,
+    plan: &Plan,
+    place: Option<&(cgroup::Host, std::path::PathBuf)>,
+) -> Result<Option<Cgroup>> {
+    let Some((cgroups, path)) = place else { return Ok(None) };
+    let limited = plan.cgroup.limits.writes.iter().any(|write| !write.is_default);
+    match Cgroup::create(cgroups, path, &plan.cgroup.limits) {
+        Ok((cgroup, Filter::Refused(err))) if !host.is_rootless() => {
+            let err = anyhow::Error::from(err).context("linux.resources.devices");
+            cgroup.undo()?;
+            Err(err).hint("loading a device filter needs CAP_BPF or CAP_SYS_ADMIN on the host")
+        }
+        Ok((cgroup, _)) => Ok(Some(cgroup)),
+        // An ordinary user without a delegated cgroup runs without one, unless the config asks for
+        // something that only a cgroup gives.
+        Err(err) if cgroup::is_denied(&err) && host.is_rootless() && !limited && !plan.cgroup.explicit => {
+            host.log.warning(&format!("no cgroup for the container: {}", crate::error::chain(&err)));
+            Ok(None)
+        }
+        Err(err) if cgroup::is_denied(&err) && host.is_rootless() => Err(err).hint(
+            "remove linux.cgroupsPath and the limits, or have a cgroup delegated, for example by: \
+             systemd-run --user --scope -p Delegate=yes",
+        ),
+        Err(err) => Err(err),
+    }
+}
+
+/// Whole or not at all: engines poll for the file and read it at once.
+pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
+    use std::io::Write as _;
+    let context = || format!("--pid-file {}", path.display());
+    let name = path.file_name().with_context(context)?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    let temporary = path.with_file_name(hidden);
+    let write = || -> std::io::Result<()> {
+        let mut options = std::fs::OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+        let mut file = options.write(true).create(true).truncate(true).open(&temporary)?;
+        write!(file, "{pid}")?;
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(|err| config::io(&err)).with_context(context)
+}
+
+pub(crate) fn send_pidfd(socket: &OwnedFd, pidfd: &OwnedFd) -> Result<()> {
+    let fds = [pidfd.as_raw_fd()];
+    let message = [ControlMessage::ScmRights(&fds)];
+    sendmsg::<UnixAddr>(socket.as_raw_fd(), &[IoSlice::new(b"pidfd")], &message, MsgFlags::MSG_NOSIGNAL, None)
+        .call(|| "sendmsg(SCM_RIGHTS)".into())?;
+    Ok(())
+}
+
+/// Kept by commands that look at a container which is being made.
+pub(crate) type Status = state::Status;

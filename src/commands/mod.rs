@@ -1,0 +1,174 @@
+//! One verb per file; each reads as the story of the verb.
+//!
+//! Runs in: parent.
+
+mod create;
+mod delete;
+mod events;
+mod exec;
+mod features;
+mod kill;
+mod list;
+mod pause;
+mod plan;
+mod ps;
+mod run;
+mod spec;
+mod start;
+mod state;
+mod update;
+
+use crate::cli::{CgroupManager, Cli, Command, Global, LogLevel, Rootless};
+use crate::error::OrHint as _;
+use crate::log::Log;
+use crate::plan::cgroup::Driver;
+use crate::seal;
+use anyhow::{Context as _, Result, anyhow};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What the global options say.
+pub(crate) struct Host {
+    pub(crate) root: PathBuf,
+    pub(crate) log: Log,
+    cgroup_manager: CgroupManager,
+    rootless: Rootless,
+}
+
+impl Host {
+    pub(crate) fn new(global: &Global) -> Result<Self> {
+        let level = match (global.debug, global.log_level) {
+            (true, _) => LogLevel::Debug,
+            (false, Some(level)) => level,
+            // Podman reads --log as one JSON object, so warnings would hide the error there.
+            (false, None) => LogLevel::Error,
+        };
+        let manager = if global.systemd_cgroup { CgroupManager::Systemd } else { global.cgroup_manager };
+        Ok(Self {
+            root: root(global.root.as_deref())?,
+            log: Log::open(global.log.as_deref(), global.log_format, level)?,
+            cgroup_manager: manager,
+            rootless: global.rootless,
+        })
+    }
+
+    /// Who makes the cgroup of a new container.
+    pub(crate) fn cgroup_driver(&self) -> Result<Driver> {
+        match self.cgroup_manager {
+            CgroupManager::Cgroupfs => Ok(Driver::Cgroupfs),
+            CgroupManager::Disabled => Ok(Driver::Disabled),
+            CgroupManager::Systemd => Err(anyhow!("--systemd-cgroup: not supported yet"))
+                .hint("set the engine's cgroup manager to \"cgroupfs\""),
+        }
+    }
+
+    /// May privileges for cgroups be missing?
+    pub(crate) fn is_rootless(&self) -> bool {
+        match self.rootless {
+            Rootless::True => true,
+            Rootless::False => false,
+            Rootless::Auto => !nix::unistd::geteuid().is_root() || in_user_namespace(),
+        }
+    }
+}
+
+/// user_namespaces(7): the initial one maps all ids onto themselves.
+fn in_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let fields: Vec<&str> = map.split_ascii_whitespace().collect();
+    fields != ["0", "0", "4294967295"]
+}
+
+/// Where the state of containers is.
+fn root(option: Option<&Path>) -> Result<PathBuf> {
+    let root = match option {
+        Some(root) => std::path::absolute(root).with_context(|| format!("--root {}", root.display()))?,
+        None if nix::unistd::geteuid().is_root() => PathBuf::from("/run/rt"),
+        None => match std::env::var_os("XDG_RUNTIME_DIR") {
+            Some(dir) => PathBuf::from(dir).join("rt"),
+            None => {
+                return Err(anyhow!("no directory for the state of containers"))
+                    .hint("set XDG_RUNTIME_DIR, or choose one with --root");
+            }
+        },
+    };
+    if root == Path::new("/") {
+        return Err(anyhow!("--root /: the state would be mixed with the system's files"))
+            .hint("choose a directory of its own");
+    }
+    Ok(root)
+}
+
+/// Only a verb that makes a process of a container needs a protected executable.
+fn needs_seal(command: &Command) -> Option<u32> {
+    match command {
+        Command::Create(args) => Some(args.container.preserve_fds),
+        Command::Run(args) => Some(args.container.preserve_fds),
+        Command::Exec(args) => Some(args.preserve_fds),
+        Command::Start(_) | Command::Kill(_) | Command::Delete(_) | Command::State(_) | Command::List(_)
+        | Command::Ps(_) | Command::Pause(_) | Command::Resume(_) | Command::Update(_) | Command::Events(_)
+        | Command::Spec(_) | Command::Features | Command::Plan(_) => None,
+    }
+}
+
+/// Carries out the command line. The exit code is that of the payload for run and exec.
+pub(crate) fn run(cli: &Cli, host: &Host) -> Result<ExitCode> {
+    let Some(command) = &cli.command else {
+        return Err(anyhow!("no command given")).hint("see: rt --help");
+    };
+    if let Some(preserve_fds) = needs_seal(command) {
+        create::check_preserved(preserve_fds)?;
+        // What the caller forgot to close is not for the container (CVE-2024-21626).
+        crate::sys::fd::cloexec_from(3 + i32::try_from(preserve_fds).unwrap_or(i32::MAX - 3))?;
+        seal::run_sealed()?;
+    }
+    let done = |()| ExitCode::SUCCESS;
+    match command {
+        Command::Create(args) => create::run(host, args).map(done),
+        Command::Start(args) => start::run(host, &args.id).map(done),
+        Command::Run(args) => run::run(host, args),
+        Command::Exec(args) => exec::run(host, args),
+        Command::Kill(args) => kill::run(host, args).map(done),
+        Command::Delete(args) => delete::run(host, args).map(done),
+        Command::State(args) => state::run(host, &args.id).map(done),
+        Command::List(args) => list::run(host, args).map(done),
+        Command::Ps(args) => ps::run(host, args).map(done),
+        Command::Pause(args) => pause::pause(host, &args.id).map(done),
+        Command::Resume(args) => pause::resume(host, &args.id).map(done),
+        Command::Update(args) => update::run(host, args).map(done),
+        Command::Events(args) => events::run(host, args).map(done),
+        Command::Spec(args) => spec::run(args).map(done),
+        Command::Features => features::run().map(done),
+        Command::Plan(args) => plan::run(args).map(done),
+    }
+}
+
+/// The verb and container for the error's first words: `create web`.
+pub(crate) fn title(command: &Command) -> String {
+    match command {
+        Command::Create(args) => format!("create {}", args.container.id),
+        Command::Start(args) => format!("start {}", args.id),
+        Command::Run(args) => format!("run {}", args.container.id),
+        Command::Exec(args) => format!("exec {}", args.id),
+        Command::Kill(args) => format!("kill {}", args.id),
+        Command::Delete(args) => format!("delete {}", args.id),
+        Command::State(args) => format!("state {}", args.id),
+        Command::List(_) => "list".into(),
+        Command::Ps(args) => format!("ps {}", args.id),
+        Command::Pause(args) => format!("pause {}", args.id),
+        Command::Resume(args) => format!("resume {}", args.id),
+        Command::Update(args) => format!("update {}", args.id),
+        Command::Events(args) => format!("events {}", args.id),
+        Command::Spec(_) => "spec".into(),
+        Command::Features => "features".into(),
+        Command::Plan(_) => "plan".into(),
+    }
+}
+
+/// Ids that match a pattern of `--regex`: the whole id, as crun does.
+pub(crate) fn matching(root: &Path, pattern: &str) -> Result<Vec<String>> {
+    let pattern = regex_lite::Regex::new(&format!("^(?:{pattern})$"))
+        .with_context(|| format!("--regex {pattern:?}"))?;
+    let ids = crate::container::ids(root)?;
+    Ok(ids.into_iter().filter(|id| pattern.is_match(id)).collect())
+}

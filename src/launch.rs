@@ -1,0 +1,250 @@
+//! Starts init and walks it to "ready".
+//!
+//! Runs in: parent, on the host, single-threaded.
+#![expect(unsafe_code, reason = "clone3 needs the promise of one thread, which is checked here")]
+
+use crate::cgroup::Cgroup;
+use crate::container::{Dir, state};
+use crate::error::OrHint as _;
+use crate::fds::{Fds, Procfs};
+use crate::plan::namespaces::Join;
+use crate::plan::{Kind, Plan, Process};
+use crate::sync::{Channel, Gone, Message};
+use crate::sys::clone::{self, CLONE_NEWTIME, Cloned};
+use crate::{hooks, init, join, process, userns};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::CloneFlags;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+/// A child on its way to become the payload.
+pub(crate) struct Child {
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) channel: Channel,
+}
+
+/// The flag of clone(2) for a kind of namespace.
+pub(crate) fn clone_flag(kind: Kind) -> CloneFlags {
+    match kind {
+        Kind::User => CloneFlags::CLONE_NEWUSER,
+        Kind::Ipc => CloneFlags::CLONE_NEWIPC,
+        Kind::Uts => CloneFlags::CLONE_NEWUTS,
+        Kind::Network => CloneFlags::CLONE_NEWNET,
+        Kind::Pid => CloneFlags::CLONE_NEWPID,
+        Kind::Cgroup => CloneFlags::CLONE_NEWCGROUP,
+        Kind::Time => CloneFlags::from_bits_retain(CLONE_NEWTIME),
+        Kind::Mount => CloneFlags::CLONE_NEWNS,
+    }
+}
+
+/// Starts the container's init and waits until it is parked, restricted and ready.
+pub(crate) fn create(
+    plan: &Plan,
+    mut fds: Fds,
+    cgroup: Option<&Cgroup>,
+    dir: &Dir,
+    preserve_fds: u32,
+) -> Result<Child> {
+    let proc = Procfs::open()?;
+    let own = join_first(plan, &mut fds)?;
+    let (channel, init_end) = Channel::pair()?;
+    let cloned = spawn(create_flags(plan), cgroup)?;
+    let Cloned::Parent { child: pid, pidfd } = cloned else {
+        dir.unlock_in_child();
+        drop(channel); // or our own copy would hide the parent's death from us
+        init::run_create(init_end, plan, fds, preserve_fds)
+    };
+    drop((init_end, fds)); // or init's end-of-file would never reach us
+    let child = Child { pid, pidfd, channel };
+    let walked = return_to(own).and_then(|()| walk_to_ready(plan, &child, &proc));
+    finish(child, walked, cgroup)
+}
+
+/// Starts another process in a container.
+pub(crate) fn exec(plan: &join::Plan, fds: join::Fds, cgroup: Option<&Cgroup>, preserve_fds: u32) -> Result<Child> {
+    let proc = Procfs::open()?;
+    join::prepare(plan, &fds)?;
+    let (channel, init_end) = Channel::pair()?;
+    let Cloned::Parent { child: pid, pidfd } = spawn(CloneFlags::empty(), cgroup)? else {
+        drop(channel);
+        init::run_exec(init_end, plan, fds, preserve_fds)
+    };
+    drop((init_end, fds));
+    let child = Child { pid, pidfd, channel };
+    let walk = || {
+        limits(&plan.process, plan.user_namespace, &child, &proc)?;
+        child.channel.send(&Message::Go).context("tell init to go")?;
+        child.channel.expect(&Message::Ready)
+    };
+    let walked = walk();
+    finish(child, walked, cgroup)
+}
+
+/// Without a new user namespace everything is made at once. With one, init makes the others after
+/// it has become root there. The time namespace has an order of its own in both cases.
+fn create_flags(plan: &Plan) -> CloneFlags {
+    let spaces = &plan.namespaces;
+    let with_user = spaces.creates(Kind::User);
+    let now = |kind: &&Kind| match kind {
+        Kind::Time => false,
+        Kind::User | Kind::Pid => true,
+        Kind::Ipc | Kind::Uts | Kind::Network | Kind::Cgroup | Kind::Mount => !with_user,
+    };
+    let kinds = spaces.create.iter().filter(now);
+    kinds.fold(CloneFlags::empty(), |flags, kind| flags | clone_flag(*kind))
+}
+
+/// Namespaces that must be joined before clone3: a pid namespace holds only children, and a host's
+/// namespace cannot be joined from inside a new user namespace. Returns the way back.
+fn join_first(plan: &Plan, fds: &mut Fds) -> Result<Vec<(Kind, OwnedFd)>> {
+    let creates_user = plan.namespaces.creates(Kind::User);
+    let creates_pid = plan.namespaces.creates(Kind::Pid);
+    let early = |kind: Kind| match kind {
+        Kind::Pid => true,
+        // The new pid namespace must belong to the joined user namespace, or its proc could not
+        // be mounted there. There is no way back from here; what needs the host is open already.
+        Kind::User => creates_pid || plan.namespaces.joins(Kind::Pid).is_some(),
+        Kind::Ipc | Kind::Uts | Kind::Network | Kind::Cgroup => creates_user,
+        Kind::Time | Kind::Mount => false,
+    };
+    let mut own = Vec::new();
+    let mut late = Vec::new();
+    for (kind, fd, field) in std::mem::take(&mut fds.join) {
+        if !early(kind) {
+            late.push((kind, fd, field));
+            continue;
+        }
+        if matches!(kind, Kind::Ipc | Kind::Uts | Kind::Network | Kind::Cgroup) {
+            own.push((kind, open_own(kind)?));
+        }
+        match clone::setns(fd.as_fd(), clone_flag(kind)) {
+            Ok(()) => {}
+            // A namespace of the new container's user: init will have the right.
+            Err(err) if err.errno == Errno::EPERM && creates_user => late.push((kind, fd, field)),
+            Err(err) => return Err(err).context(field),
+        }
+    }
+    fds.join = late;
+    Ok(own)
+}
+
+fn open_own(kind: Kind) -> Result<OwnedFd> {
+    let path = format!("/proc/self/ns/{}", kind.proc_name());
+    let opened = nix::fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty());
+    crate::sys::Call::call(opened, || format!("open({path})")).map_err(Into::into)
+}
+
+fn return_to(own: Vec<(Kind, OwnedFd)>) -> Result<()> {
+    for (kind, fd) in own {
+        clone::setns(fd.as_fd(), clone_flag(kind)).context("return to the host's namespace")?;
+    }
+    Ok(())
+}
+
+/// clone3 into the cgroup; writing cgroup.procs costs the kernel an RCU grace period (5-15 ms), so
+/// that is for kernels and places where the flag is refused.
+fn spawn(flags: CloneFlags, cgroup: Option<&Cgroup>) -> Result<Cloned> {
+    ensure!(clone::thread_count() == 1, "internal error, please report: more than one thread");
+    // SAFETY: the line above: no other thread can hold a lock that the child would wait for.
+    match unsafe { clone::clone3(flags, cgroup.map(Cgroup::dir)) } {
+        Ok(cloned) => Ok(cloned),
+        Err(err) if cgroup.is_some() && matches!(err.errno, Errno::EACCES | Errno::EBUSY | Errno::EOPNOTSUPP | Errno::EINVAL) => {
+            // SAFETY: as above.
+            let cloned = unsafe { clone::clone3(flags, None) }.map_err(explain_clone)?;
+            if let (Cloned::Parent { child, pidfd }, Some(cgroup)) = (&cloned, cgroup)
+                && let Err(err) = cgroup.add(child.as_raw())
+            {
+                clone::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL).ok(); // it waits for Go
+                wait(pidfd.as_fd()).ok();
+                return Err(err);
+            }
+            Ok(cloned)
+        }
+        Err(err) => Err(explain_clone(err)),
+    }
+}
+
+fn explain_clone(err: crate::sys::Error) -> anyhow::Error {
+    let hint = match err.errno {
+        Errno::EPERM => {
+            "run as root, or add a \"user\" namespace with mappings to the config; if there is one, \
+             user namespaces are switched off: see sysctl user.max_user_namespaces, \
+             kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns"
+        }
+        Errno::ENOSPC | Errno::EUSERS => "raise the limits in /proc/sys/user/max_*_namespaces",
+        Errno::EAGAIN => "raise the limit of processes: ulimit -u, pids.max of the cgroup, kernel.pid_max",
+        _ => return err.into(),
+    };
+    let Err(err) = Err::<(), _>(err).context("linux.namespaces").hint(hint) else { return anyhow!("linux.namespaces") };
+    err
+}
+
+fn walk_to_ready(plan: &Plan, child: &Child, proc: &Procfs) -> Result<()> {
+    let spaces = &plan.namespaces;
+    if spaces.creates(Kind::User) {
+        userns::write_maps(proc, child.pid, &spaces.uid_maps, &spaces.gid_maps)?;
+    }
+    limits(&plan.process, spaces.has(Kind::User), child, proc)?;
+    child.channel.send(&Message::Go).context("tell init to go")?;
+    if plan.hooks.for_parent() {
+        child.channel.expect(&Message::Mounted)?;
+        let state = state::for_hooks(plan, "creating", child.pid.as_raw());
+        hooks::run(&plan.hooks.prestart, &state)?;
+        hooks::run(&plan.hooks.create_runtime, &state)?;
+        child.channel.send(&Message::HooksDone).context("tell init: hooks are done")?;
+    }
+    child.channel.expect(&Message::Ready)
+}
+
+/// What only the host's privilege can set.
+fn limits(process: &Process, user_namespace: bool, child: &Child, proc: &Procfs) -> Result<()> {
+    if let Some(score) = process.oom_score_adj {
+        proc.write(&format!("{}/oom_score_adj", child.pid), score.to_string().as_bytes())
+            .with_context(|| format!("{}.oomScoreAdj", process.field))
+            .hint("lowering the score needs CAP_SYS_RESOURCE on the host; choose a higher one")?;
+    }
+    if user_namespace {
+        process::set_rlimits(process, child.pid.as_raw())?;
+    }
+    Ok(())
+}
+
+/// On failure ends the child and says what happened to it.
+fn finish(child: Child, walked: Result<()>, cgroup: Option<&Cgroup>) -> Result<Child> {
+    let Err(err) = walked else { return Ok(child) };
+    // ESRCH: it has gone by itself.
+    clone::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL).ok();
+    let ended = wait(child.pidfd.as_fd());
+    if !err.is::<Gone>() && !err.is::<crate::sys::Error>() {
+        return Err(err);
+    }
+    if cgroup.is_some_and(|cgroup| cgroup.oom_kills().unwrap_or(0) > 0) {
+        return Err(anyhow!("container init was killed by the OOM killer: the memory limit is too low"))
+            .hint("raise linux.resources.memory.limit");
+    }
+    match ended {
+        Ok(WaitStatus::Exited(_, code)) => Err(err.context(format!("container init exited with status {code}"))),
+        Ok(WaitStatus::Signaled(_, signal, _)) => Err(err.context(format!("container init was killed by {signal}"))),
+        Ok(_) | Err(_) => Err(err),
+    }
+}
+
+/// Reaps our child.
+pub(crate) fn wait(pidfd: BorrowedFd<'_>) -> Result<WaitStatus, Errno> {
+    loop {
+        match waitid(Id::PIDFd(pidfd), WaitPidFlag::WEXITED) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// The namespaces of a container in the words of its config.
+pub(crate) fn names(plan: &Plan) -> Vec<String> {
+    let joined = plan.namespaces.join.iter().map(|Join { kind, .. }| kind);
+    plan.namespaces.create.iter().chain(joined).map(|kind| kind.name().to_string()).collect()
+}
