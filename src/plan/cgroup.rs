@@ -79,8 +79,8 @@ pub(crate) struct Limits {
 
 /// What `pids.limit` 0 means.
 ///
-/// Up to runtime-spec 1.2 the field could not be told from an absent one, and Docker 20.10 writes
-/// 0 for "not set". From 1.3 on it is a limit. oci-spec gives 0 for an absent field, too.
+/// Up to runtime-spec 1.2 the field could not be told from an absent one, and engines wrote 0 for
+/// "not set". From 1.3 on it is a limit. oci-spec gives 0 for an absent field, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ZeroPids {
     Unset,
@@ -306,8 +306,8 @@ fn refuse_leaf_weight(weight: Option<u16>, field: &str) -> Result<()> {
 
 /// cgroup v1 `cpu.shares` (2..262144, default 1024) as v2 `cpu.weight` (1..10000, default 100).
 ///
-/// A quadratic in log2 that meets all three points exactly: the formula which runc, crun and
-/// systemd agreed on in 2025. The linear one before gave the default 1024 a weight of 39.
+/// A quadratic in log2 that meets all three points exactly: the formula of runc since
+/// 1.3.2 and crun since 1.23. The linear one before gave the default 1024 a weight of 39.
 pub(crate) fn weight(shares: u64) -> u64 {
     let shares = match u32::try_from(shares) {
         Ok(..=2) => return 1,
