@@ -10,7 +10,7 @@ use crate::plan::cgroup::{Limits, Otherwise, UsageCheck, Write};
 use crate::sys;
 use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::{OFlag, open, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -34,6 +34,12 @@ pub(super) fn failed(call: &str, path: &Path, args: &str, err: &std::io::Error) 
     sys::Error::new(format!("{call}({path:?}{args})"), errno)
 }
 
+/// Whether a core file was missing because its cgroup was removed: opening then gives ENOENT
+/// through the old descriptor, reading an open file ENODEV.
+pub(super) fn is_gone(err: &sys::Error) -> bool {
+    matches!(err.errno, Errno::ENOENT | Errno::ENODEV)
+}
+
 fn open_file(dir: Dir<'_>, file: &str, flags: OFlag) -> sys::Result<File> {
     openat(dir.fd, file, flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())
         .map(File::from)
@@ -44,11 +50,8 @@ impl Dir<'_> {
     /// # Errors
     /// `ENOENT`: the controller or feature is not there. `ENODEV`: the cgroup was removed.
     pub(super) fn read(self, file: &str) -> sys::Result<String> {
-        let mut text = String::new();
-        open_file(self, file, OFlag::O_RDONLY)?
-            .read_to_string(&mut text)
-            .map_err(|err| failed("read", &self.path.join(file), "", &err))?;
-        Ok(text)
+        let mut opened = open_file(self, file, OFlag::O_RDONLY)?;
+        read_text(&mut opened).map_err(|err| failed("read", &self.path.join(file), "", &err))
     }
 
     /// The whole value in one write(2), as cgroup files want it.
@@ -142,6 +145,9 @@ impl Dir<'_> {
         let errno = err.errno;
         if errno == Errno::ENOENT && controller != "cgroup" {
             if self.controllers()?.contains(controller) {
+                if controller == "hugetlb" {
+                    return Err(err).hint("choose a page size of /sys/kernel/mm/hugepages");
+                }
                 return Err(err).hint(format!("use a kernel that has {}", write.file));
             }
             return bail_with_hint(
@@ -202,7 +208,10 @@ impl Dir<'_> {
     /// The kernel wakes pollers of this file (cgroup-v2.rst, "cgroup.events"); nothing sleeps.
     pub(super) fn wait_event(self, key: &str, value: u64, timeout: Duration) -> Result<bool> {
         let deadline = Instant::now() + timeout;
-        let mut events = open_file(self, "cgroup.events", OFlag::O_RDONLY)?;
+        let mut events = match open_file(self, "cgroup.events", OFlag::O_RDONLY) {
+            Err(err) if is_gone(&err) => return Ok(value == 0),
+            other => other?,
+        };
         loop {
             match reread(&mut events) {
                 Ok(text) if find_key(&text, key) == Some(value) => return Ok(true),
@@ -233,7 +242,7 @@ impl Dir<'_> {
     /// Processes of this cgroup and all below it.
     pub(super) fn pids(self) -> Result<Vec<i32>> {
         let mut pids = match self.own_pids() {
-            Err(err) if err.errno == Errno::ENODEV => return Ok(Vec::new()),
+            Err(err) if is_gone(&err) => return Ok(Vec::new()),
             other => other?,
         };
         for_each_below(self, |parent, name| {
@@ -243,7 +252,7 @@ impl Dir<'_> {
             };
             match (Dir { fd: child.as_fd(), path: self.path }).own_pids() {
                 Ok(more) => pids.extend(more),
-                Err(err) if matches!(err.errno, Errno::ENODEV | Errno::ENOENT) => {}
+                Err(err) if is_gone(&err) => {}
                 Err(err) => return Err(err.into()),
             }
             Ok(())
@@ -280,10 +289,22 @@ pub(super) fn find_key(text: &str, key: &str) -> Option<u64> {
 
 /// The whole content again; reading also tells the kernel what this descriptor has seen.
 pub(super) fn reread(file: &mut File) -> std::io::Result<String> {
-    let mut text = String::new();
     file.rewind()?;
-    file.read_to_string(&mut text)?;
-    Ok(text)
+    read_text(file)
+}
+
+/// Like `read_to_string`, without its two system calls to guess a size which kernfs never tells.
+fn read_text(file: &mut File) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Ok(count) => bytes.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+            Err(err) if err.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(err) => return Err(err),
+        }
+    }
 }
 
 /// Waits for a change of a cgroup file since it was last read through this descriptor.
@@ -296,6 +317,12 @@ fn wait_for_change(file: BorrowedFd<'_>, timeout: Duration) -> Result<bool> {
         Ok(_) | Err(Errno::EINTR) => Ok(true),
         Err(errno) => Err(sys::Error::new("poll(cgroup.events)", errno).into()),
     }
+}
+
+/// Opens a cgroup by its absolute path.
+pub(super) fn open_root(point: &Path) -> sys::Result<OwnedFd> {
+    open(point, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(|errno| sys::Error::new(format!("open({point:?})"), errno))
 }
 
 /// Opens a sub-directory by its name.

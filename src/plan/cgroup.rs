@@ -5,14 +5,22 @@
 //! File names and value ranges: Documentation/admin-guide/cgroup-v2.rst of the kernel.
 #![expect(dead_code, reason = "called by the commands, which are merged separately")]
 
+mod location;
+mod merge;
+
+pub(crate) use location::Location;
+#[cfg_attr(
+    not(test),
+    expect(unused_imports, reason = "called by the commands, which are merged separately")
+)]
+pub(crate) use {location::location, merge::merge};
+
 use super::device_rules::{self, DeviceRule};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use oci_spec::runtime::{
     LinuxBlockIo, LinuxCpu, LinuxHugepageLimit, LinuxMemory, LinuxNetwork, LinuxResources,
     LinuxThrottleDevice,
 };
-use serde_json::Value;
-use std::path::{Component, Path, PathBuf};
 
 /// Who makes the cgroup: `--cgroup-manager`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,16 +29,6 @@ pub(crate) enum Driver {
     Cgroupfs,
     /// The container stays in the cgroup of its caller; limits are not applied.
     Disabled,
-}
-
-/// Where the container's cgroup is. Always a clean relative path with at least one component.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Location {
-    /// An absolute `cgroupsPath`: below the cgroup mount.
-    BelowMount(PathBuf),
-    /// A relative one, or none: below the parent of our own cgroup. Our own has processes in it
-    /// (us), and such a cgroup cannot hand controllers to children (the no-internal-process rule).
-    BesideOwn(PathBuf),
 }
 
 /// What to do when one write cannot be done as planned.
@@ -81,8 +79,8 @@ pub(crate) struct Limits {
 
 /// What `pids.limit` 0 means.
 ///
-/// Up to runtime-spec 1.2 the field could not be told from an absent one, and Docker 20.10 writes
-/// 0 for "not set". From 1.3 on it is a limit. oci-spec gives 0 for an absent field, too.
+/// Up to runtime-spec 1.2 the field could not be told from an absent one, and engines wrote 0 for
+/// "not set". From 1.3 on it is a limit. oci-spec gives 0 for an absent field, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ZeroPids {
     Unset,
@@ -91,39 +89,6 @@ pub(crate) enum ZeroPids {
 
 const CPU_PERIOD_DEFAULT_US: u64 = 100_000;
 const MAX: &str = "max";
-
-/// The path rules of runc, for the cgroupfs driver.
-///
-/// `..` cannot leave the mount: it is resolved against the root of the path, like in a chroot.
-pub(crate) fn location(cgroups_path: Option<&Path>, id: &str) -> Result<Location> {
-    let path = cgroups_path.filter(|path| !path.as_os_str().is_empty());
-    let (path, is_absolute) = match path {
-        Some(path) => (path, path.is_absolute()),
-        None => (Path::new(id), false),
-    };
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => drop(clean.pop()), // false: already at the root
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    ensure!(
-        !clean.as_os_str().is_empty(),
-        "linux.cgroupsPath: {path:?} is not below the root cgroup, a container needs its own"
-    );
-    ensure!(
-        !clean.as_os_str().as_encoded_bytes().contains(&0),
-        "linux.cgroupsPath: {path:?} contains a NUL byte"
-    );
-    // The kernel answers EINVAL for a newline in a name: /proc/PID/cgroup could not be parsed.
-    ensure!(
-        !clean.as_os_str().as_encoded_bytes().contains(&b'\n'),
-        "linux.cgroupsPath: {path:?} contains a newline"
-    );
-    Ok(if is_absolute { Location::BelowMount(clean) } else { Location::BesideOwn(clean) })
-}
 
 /// Converts the resources to writes for cgroup v2.
 ///
@@ -341,8 +306,8 @@ fn refuse_leaf_weight(weight: Option<u16>, field: &str) -> Result<()> {
 
 /// cgroup v1 `cpu.shares` (2..262144, default 1024) as v2 `cpu.weight` (1..10000, default 100).
 ///
-/// A quadratic in log2 that meets all three points exactly: the formula which runc, crun and
-/// systemd agreed on in 2025. The linear one before gave the default 1024 a weight of 39.
+/// A quadratic in log2 that meets all three points exactly: the formula of runc since
+/// 1.3.2 and crun since 1.23. The linear one before gave the default 1024 a weight of 39.
 pub(crate) fn weight(shares: u64) -> u64 {
     let shares = match u32::try_from(shares) {
         Ok(..=2) => return 1,
@@ -522,35 +487,6 @@ fn unified(resources: &LinuxResources, limits: &mut Limits) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Lays the fields that `change` sets over `base`: `rt update`.
-///
-/// Lists are replaced as a whole, maps are merged by key. Depending values (cpu.max needs quota
-/// and period, memory.swap.max needs limit and swap) thus keep their other half.
-pub(crate) fn merge(base: &mut LinuxResources, change: &LinuxResources) -> Result<()> {
-    let mut merged = serde_json::to_value(&*base).context("the container's resources")?;
-    lay_over(&mut merged, serde_json::to_value(change).context("the new resources")?);
-    let mut merged: LinuxResources = serde_json::from_value(merged).context("the new resources")?;
-    // "No memory limit" alone lifts the swap limit too, as with cgroup v1 and runc.
-    let unlimited = change.memory().is_some_and(|m| m.limit() == Some(-1) && m.swap().is_none());
-    if unlimited && let Some(memory) = merged.memory_mut() {
-        memory.set_swap(Some(-1));
-    }
-    *base = merged;
-    Ok(())
-}
-
-fn lay_over(base: &mut Value, change: Value) {
-    match (base, change) {
-        (_, Value::Null) => {}
-        (Value::Object(base), Value::Object(change)) => {
-            for (key, value) in change {
-                lay_over(base.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (base, value) => *base = value,
-    }
 }
 
 #[cfg(test)]

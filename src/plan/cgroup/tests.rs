@@ -1,4 +1,5 @@
 use super::*;
+use std::path::Path;
 
 fn resources(json: &str) -> LinuxResources {
     serde_json::from_str(json).unwrap()

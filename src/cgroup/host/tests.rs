@@ -75,9 +75,9 @@ fn limits_of_controllers_that_do_not_exist_are_refused_otherwise() {
     assert_eq!(
         refusal(&hybrid(), r#"{"pids":{"limit":5}}"#),
         Some((
-            "linux.resources.pids.limit: this kernel has no pids controller in cgroup v2".into(),
-            "boot without cgroup_disable=pids, or with a kernel that has the controller; or remove \
-             the limit"
+            "linux.resources.pids.limit: cgroup v2 has no pids controller on this host".into(),
+            "boot a kernel that has the controller, without cgroup_disable=pids and without a \
+             cgroup v1 mount of it; or remove the limit"
                 .into()
         ))
     );
