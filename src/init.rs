@@ -228,7 +228,7 @@ fn inside(plan: &Plan, root: &Root, fds: &mut Fds) -> Result<()> {
     make_cwd(root, &plan.process)?;
     mask::read_only(root, &plan.rootfs)?;
     if let Some(null) = fds.null.take() {
-        mask::mask(root, &plan.rootfs, &null)?;
+        mask::mask(root, &plan.rootfs, null)?;
     }
     if plan.rootfs.root_read_only && plan.rootfs.pivot != Pivot::Chroot {
         mask::read_only_root(root).context("root.readonly")?;

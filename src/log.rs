@@ -61,7 +61,10 @@ impl Log {
         match &self.file {
             // One write(2): lines of several processes do not mix. A full disk must not turn a
             // started container into a failed one.
-            Some(mut file) => file.write_all(format!("{line}\n").as_bytes()).unwrap_or(()),
+            Some(file) => {
+                let mut file: &File = file;
+                file.write_all(format!("{line}\n").as_bytes()).unwrap_or(());
+            }
             None => stderr(&format!("rt: {level}: {text}")),
         }
     }

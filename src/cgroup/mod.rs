@@ -5,7 +5,6 @@
 //! This is cgroup v2. On a hybrid host (v1 controllers beside a cgroup2 mount) the v2 tree holds
 //! the processes, so that kill, freeze and the device filter work; limits of controllers which are
 //! mounted as v1 are refused by [`Host::check`], before anything is made.
-#![expect(dead_code, reason = "called by the commands, which are merged separately")]
 
 pub(crate) mod devices;
 mod host;

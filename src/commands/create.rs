@@ -4,8 +4,8 @@ use super::Host;
 use crate::cgroup::{self, Cgroup, devices::Filter};
 use crate::cli::{Create, NewContainer};
 use crate::config;
+use crate::container::Dir;
 use crate::container::state::{Process, State};
-use crate::container::{Dir, state};
 use crate::error::OrHint as _;
 use crate::fds::{self, Fds};
 use crate::launch::{self, Child};
@@ -259,6 +259,3 @@ pub(crate) fn send_pidfd(socket: &OwnedFd, pidfd: &OwnedFd) -> Result<()> {
         .call(|| "sendmsg(SCM_RIGHTS)".into())?;
     Ok(())
 }
-
-/// Kept by commands that look at a container which is being made.
-pub(crate) type Status = state::Status;

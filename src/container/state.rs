@@ -28,6 +28,8 @@ pub(crate) struct State {
     pub(crate) cgroup: Option<PathBuf>,
     /// The root was set by chroot(2), which setns(2) does not repeat.
     pub(crate) chroot: bool,
+    /// Else the death of init ends nobody but itself.
+    pub(crate) own_pid_namespace: bool,
     /// Joined or created namespaces, by their names in the config.
     pub(crate) namespaces: Vec<String>,
 }

@@ -3,17 +3,12 @@
 //! Runs in: parent. Pure: nothing here touches the system; `crate::cgroup` carries the writes out.
 //!
 //! File names and value ranges: Documentation/admin-guide/cgroup-v2.rst of the kernel.
-#![expect(dead_code, reason = "called by the commands, which are merged separately")]
 
 mod location;
 mod merge;
 
-pub(crate) use location::Location;
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "called by the commands, which are merged separately")
-)]
-pub(crate) use {location::location, merge::merge};
+pub(crate) use location::{Location, location};
+pub(crate) use merge::merge;
 
 use super::device_rules::{self, DeviceRule};
 use anyhow::{Result, bail, ensure};
@@ -23,7 +18,8 @@ use oci_spec::runtime::{
 };
 
 /// Who makes the cgroup: `--cgroup-manager`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Driver {
     /// We make directories in the cgroup file system ourselves.
     Cgroupfs,

@@ -33,7 +33,6 @@ pub(crate) struct Hooks {
 impl Hooks {
     pub(crate) fn new(hooks: Option<&oci_spec::runtime::Hooks>) -> Result<Self> {
         let Some(hooks) = hooks else { return Ok(Self::default()) };
-        #[expect(deprecated, reason = "engines still send prestart, and the spec keeps it")]
         let prestart = hooks.prestart();
         Ok(Self {
             prestart: list("prestart", prestart.as_deref())?,

@@ -9,6 +9,7 @@ pub(crate) mod device_rules;
 pub(crate) mod hooks;
 pub(crate) mod mount;
 pub(crate) mod namespaces;
+pub(crate) mod print;
 pub(crate) mod process;
 pub(crate) mod rootfs;
 pub(crate) mod seccomp;

@@ -9,7 +9,6 @@ use super::{Kind, Namespaces, Options, Pivot, c_path, c_string};
 use anyhow::{Context as _, Result, bail, ensure};
 use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, Mount, Spec};
 use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 /// A path inside the container and the field that names it.

@@ -22,26 +22,51 @@ pub(crate) fn open_null() -> Result<OwnedFd> {
         is_character_device(&null, 1, 3)?,
         "/dev/null of the host is not the character device 1:3; repair it with mknod(1)"
     );
-    Ok(api::open_tree(null.as_fd(), c"", Recursive::No, 0)?)
+    let cover = api::open_tree(null.as_fd(), c"", Recursive::No, 0)?;
+    // It is the host's node: root in the container must not change its mode. Reading and writing a
+    // device works on a read-only mount.
+    let sealed = api::Attributes { set: attr::RDONLY | attr::NOSUID | attr::NOEXEC, ..READ_ONLY };
+    api::mount_setattr(cover.as_fd(), Recursive::No, sealed)?;
+    Ok(cover)
+}
+
+/// A mount that is shown in several places. Only what is attached can be cloned (before Linux
+/// 6.15), so the first place gets the original.
+struct Cover {
+    mount: OwnedFd,
+    attached: bool,
+}
+
+impl Cover {
+    fn new(mount: OwnedFd) -> Self {
+        Self { mount, attached: false }
+    }
+
+    fn put_over(&mut self, place: &OwnedFd) -> sys::Result<()> {
+        if self.attached {
+            let copy = api::open_tree(self.mount.as_fd(), c"", Recursive::No, 0)?;
+            return api::move_mount(copy.as_fd(), place.as_fd());
+        }
+        api::move_mount(self.mount.as_fd(), place.as_fd())?;
+        self.attached = true;
+        Ok(())
+    }
 }
 
 /// config-linux.md, "Masked Paths": what must not be read shows up empty.
-pub(crate) fn mask(root: &Root, plan: &Rootfs, null: &OwnedFd) -> Result<()> {
+pub(crate) fn mask(root: &Root, plan: &Rootfs, null: OwnedFd) -> Result<()> {
+    let mut null = Cover::new(null);
     let mut empty = None;
     for target in &plan.masked {
         let Some(place) = open(root, target)? else { continue };
-        let mount = match kind(&place)? {
-            SFlag::S_IFDIR => {
-                let shared = match &empty {
-                    Some(shared) => shared,
-                    None => empty.insert(empty_dir().context("an empty tmpfs to mask directories")?),
-                };
-                api::open_tree(shared.as_fd(), c"", Recursive::No, 0)
+        let cover = match (kind(&place)?, &mut empty) {
+            (SFlag::S_IFDIR, Some(empty)) => empty,
+            (SFlag::S_IFDIR, none) => {
+                none.insert(Cover::new(empty_dir().context("an empty tmpfs to mask directories")?))
             }
-            _ => api::open_tree(null.as_fd(), c"", Recursive::No, 0),
+            _ => &mut null,
         };
-        let mount = mount.with_context(|| target.show())?;
-        api::move_mount(mount.as_fd(), place.as_fd()).with_context(|| target.show())?;
+        cover.put_over(&place).with_context(|| target.show())?;
     }
     Ok(())
 }

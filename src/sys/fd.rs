@@ -5,7 +5,7 @@
 use super::{Result, check, check_fd, show};
 use nix::fcntl::OFlag;
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 /// linux/openat2.h.
 pub(crate) mod resolve {
@@ -77,6 +77,27 @@ pub(crate) fn dup_onto(fd: BorrowedFd<'_>, target: RawFd) -> Result<()> {
     check(ret.into(), || format!("dup2({}, {target})", show(fd))).map(drop)
 }
 
+/// Receives one descriptor (`SCM_RIGHTS`, unix(7)). `None`: the peer sent none.
+pub(crate) fn receive(socket: &OwnedFd) -> Result<Option<OwnedFd>> {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
+    use super::Call as _;
+    let mut data = [0; 4096];
+    let mut data = [std::io::IoSliceMut::new(&mut data)];
+    let mut space = nix::cmsg_space!(RawFd);
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut data, Some(&mut space), flags)
+        .call(|| "recvmsg(SCM_RIGHTS)".into())?;
+    for part in message.cmsgs().call(|| "recvmsg(SCM_RIGHTS)".into())? {
+        if let ControlMessageOwned::ScmRights(fds) = part
+            && let Some(fd) = fds.first()
+        {
+            // SAFETY: the kernel has just put this descriptor into our table.
+            return Ok(Some(unsafe { OwnedFd::from_raw_fd(*fd) }));
+        }
+    }
+    Ok(None)
+}
+
 /// `memfd_create(2)`, executable and sealable.
 pub(crate) fn memfd(name: &CStr) -> Result<OwnedFd> {
     let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
@@ -97,13 +118,6 @@ pub(crate) fn standard_stream(number: u8) -> BorrowedFd<'static> {
     // SAFETY: the standard streams stay open; std opens /dev/null for those that were closed at
     // start-up.
     unsafe { BorrowedFd::borrow_raw(number.min(2).into()) }
-}
-
-/// Clears close-on-exec, so that a descriptor reaches the payload.
-pub(crate) fn keep_across_exec(fd: RawFd) -> Result<()> {
-    // SAFETY: fcntl on a number which is no descriptor reports EBADF.
-    let ret = unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
-    check(ret.into(), || format!("fcntl({fd}, F_SETFD, 0)")).map(drop)
 }
 
 /// Does `fd` name an open descriptor?

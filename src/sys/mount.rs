@@ -3,7 +3,7 @@
 //! Runs in: parent (detached trees) and init. Man pages: open_tree(2), move_mount(2), fsopen(2),
 //! fsconfig(2), fsmount(2), mount_setattr(2).
 
-use super::{Error, Result, check, check_fd, show};
+use super::{Result, check, check_fd, show};
 use nix::errno::Errno;
 pub(crate) use nix::fcntl::AT_FDCWD;
 use std::ffi::CStr;
@@ -157,12 +157,6 @@ pub(crate) struct Attributes {
     pub(crate) clear: u64,
     /// One of `MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE`, `MS_UNBINDABLE`; 0 for unchanged.
     pub(crate) propagation: u64,
-}
-
-impl Attributes {
-    pub(crate) fn is_empty(self) -> bool {
-        self == Self::default()
-    }
 }
 
 /// `mount_setattr(2)` (since Linux 5.12) on an open mount.

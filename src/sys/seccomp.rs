@@ -7,7 +7,7 @@ use std::os::fd::{FromRawFd as _, OwnedFd};
 // linux/seccomp.h
 const SECCOMP_SET_MODE_FILTER: libc::c_uint = 1;
 const SECCOMP_GET_ACTION_AVAIL: libc::c_uint = 2;
-const SECCOMP_FILTER_FLAG_NEW_LISTENER: u32 = 1 << 3;
+pub(crate) const NEW_LISTENER: u32 = 1 << 3;
 
 /// `struct sock_fprog` of linux/filter.h.
 #[repr(C)]
@@ -42,7 +42,7 @@ pub(crate) fn load<I: Copy>(program: &[I], flags: u32) -> Result<Option<OwnedFd>
         libc::syscall(libc::SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &raw const fprog)
     };
     match i32::try_from(ret) {
-        Ok(fd @ 0..) if flags & SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 => {
+        Ok(fd @ 0..) if flags & NEW_LISTENER != 0 => {
             // SAFETY: with NEW_LISTENER the result is a new descriptor; nobody else owns it.
             Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }))
         }

@@ -2,7 +2,6 @@
 //!
 //! Pure: nothing is loaded here. The choices, and where they differ from libseccomp and runc,
 //! stand in docs/decisions/0002-seccomp-compiler.md.
-#![cfg_attr(not(test), expect(dead_code, reason = "the plan does not call it yet"))]
 
 mod abi;
 mod compare;
@@ -15,7 +14,7 @@ mod tests;
 use abi::{Abi, Column, Family, Multiplexer, X32_BIT};
 use anyhow::{Result, bail};
 use compare::View;
-use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompFilterFlag as Flag};
+use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompFilterFlag as Flag};
 use program::{Compare, KILL_THREAD, Numbers, Reversed, Target};
 use rules::{Clause, RET_ERRNO, Rules};
 use std::path::PathBuf;

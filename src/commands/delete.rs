@@ -1,0 +1,117 @@
+//! `rt delete`
+
+use super::Host;
+use super::start::saved_hooks;
+use crate::cli::Delete;
+use crate::container::state::{State, Status};
+use crate::container::{Dir, Lock, open_process};
+use crate::error::OrHint as _;
+use crate::hooks;
+use crate::sys::clone::pidfd_send_signal;
+use anyhow::{Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+/// How long the kernel may take to end killed processes. Seconds only when one of them is stuck in
+/// a system call, on a dead network file system for example.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) fn run(host: &Host, args: &Delete) -> Result<()> {
+    if args.regex {
+        let ids = super::matching(&host.root, &args.id)?;
+        let failures: Vec<anyhow::Error> =
+            ids.iter().filter_map(|id| one(host, id, args.force).err().map(|err| err.context(id.clone()))).collect();
+        return first_of(failures);
+    }
+    one(host, &args.id, args.force)
+}
+
+/// All failures in one, the first one first.
+pub(crate) fn first_of(failures: Vec<anyhow::Error>) -> Result<()> {
+    let texts: Vec<String> = failures.iter().map(crate::error::chain).collect();
+    if texts.is_empty() { Ok(()) } else { Err(anyhow!(texts.join("; "))) }
+}
+
+fn one(host: &Host, id: &str, force: bool) -> Result<()> {
+    let Some(dir) = Dir::open(&host.root, id, Lock::Exclusive)? else {
+        // What should not exist does not: that is success for --force, as in runc.
+        return if force { Ok(()) } else { Err(crate::container::absent(id)).hint("list the containers with: rt list") };
+    };
+    let Some(state) = dir.read_state()? else {
+        // A create was killed before it made anything else.
+        if !force {
+            dir.state()?;
+        }
+        return dir.remove();
+    };
+    match dir.status(&state)? {
+        Status::Stopped => {}
+        // The payload never ran: runc and crun delete without further question.
+        Status::Created => kill_all(&dir, &state)?,
+        status @ (Status::Creating | Status::Running | Status::Paused) => {
+            if !force {
+                return Err(anyhow!("cannot delete container {id:?} that is not stopped: {}", status.name()))
+                    .hint(format!("stop it with: rt kill {id} KILL, or use: rt delete --force {id}"));
+            }
+            kill_all(&dir, &state)?;
+        }
+    }
+    destroy(host, &dir, &state)
+}
+
+/// Kills every process of the container and waits for the end.
+pub(crate) fn kill_all(dir: &Dir, state: &State) -> Result<()> {
+    let init = state.init.map(open_process).transpose()?.flatten();
+    let cgroup = dir.cgroup(state)?;
+    if let Some(cgroup) = &cgroup {
+        cgroup.kill()?;
+    }
+    if let Some(init) = &init {
+        match pidfd_send_signal(init.as_fd(), libc::SIGKILL) {
+            Err(err) if err.errno != Errno::ESRCH => return Err(err.into()),
+            _ => {}
+        }
+        let mut fds = [PollFd::new(init.as_fd(), PollFlags::POLLIN)];
+        let limit = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+        // EINTR is no reason to give up, but signals are rare and the wait is long enough.
+        if poll(&mut fds, limit) == Ok(0) {
+            bail!("the container's init still exists {} s after SIGKILL", PATIENCE.as_secs());
+        }
+    }
+    if let Some(cgroup) = cgroup
+        && !cgroup.wait_empty(PATIENCE)?
+    {
+        return Err(anyhow!("processes of the container still exist {} s after SIGKILL", PATIENCE.as_secs()))
+            .hint(format!("see {}/cgroup.procs", cgroup.path().display()));
+    }
+    Ok(())
+}
+
+/// Removes what is left of a stopped container. Goes on after a failure and reports all of them.
+pub(crate) fn destroy(host: &Host, dir: &Dir, state: &State) -> Result<()> {
+    let poststop = match saved_hooks(dir) {
+        Ok(hooks) => hooks.poststop,
+        // A create that was cut off, or a container that is gone already: no hook ever ran.
+        Err(_) => Vec::new(),
+    };
+    let removed = match dir.cgroup(state) {
+        Ok(Some(cgroup)) => cgroup.remove(),
+        Ok(None) => Ok(()),
+        Err(err) => Err(err),
+    };
+    let mut failures: Vec<anyhow::Error> = [removed, dir.remove()].into_iter().filter_map(Result::err).collect();
+    // config.md, "Poststop": after the container is deleted; a failure is a warning, the other
+    // hooks and the deletion go on.
+    if state.init.is_some() {
+        for err in hooks::run_all(&poststop, &state.for_hooks(Status::Stopped)?) {
+            host.log.warning(&crate::error::chain(&err));
+        }
+    }
+    match failures.len() {
+        0 => Ok(()),
+        1 => Err(failures.remove(0)),
+        _ => first_of(failures),
+    }
+}

@@ -1,0 +1,34 @@
+//! `rt pause` and `rt resume`
+
+use super::Host;
+use crate::cgroup::Cgroup;
+use crate::container::state::{State, Status};
+use crate::container::{Dir, Lock};
+use crate::error::OrHint as _;
+use anyhow::{Result, anyhow, bail};
+
+pub(crate) fn pause(host: &Host, id: &str) -> Result<()> {
+    let dir = Dir::existing(&host.root, id, Lock::Exclusive)?;
+    let state = dir.state()?;
+    match dir.status(&state)? {
+        Status::Running | Status::Created => cgroup(&dir, &state)?.freeze(),
+        status => bail!("cannot pause a container in the {} state", status.name()),
+    }
+}
+
+pub(crate) fn resume(host: &Host, id: &str) -> Result<()> {
+    let dir = Dir::existing(&host.root, id, Lock::Exclusive)?;
+    let state = dir.state()?;
+    match dir.status(&state)? {
+        Status::Paused => cgroup(&dir, &state)?.thaw(),
+        status => bail!("cannot resume a container in the {} state", status.name()),
+    }
+}
+
+fn cgroup(dir: &Dir, state: &State) -> Result<Cgroup> {
+    match dir.cgroup(state)? {
+        Some(cgroup) => Ok(cgroup),
+        None => Err(anyhow!("the container has no cgroup of its own"))
+            .hint("create it with a cgroup manager and a user who may make cgroups"),
+    }
+}

@@ -1,0 +1,86 @@
+//! `rt run`
+
+use super::create::{self, Planned, Then};
+use super::delete::{destroy, kill_all};
+use super::start::poststart;
+use super::Host;
+use crate::cli::Run;
+use crate::container::{Dir, Lock};
+use crate::error::OrHint as _;
+use crate::fds;
+use crate::launch::Child;
+use crate::sync::Gone;
+use crate::sys;
+use crate::wait::{self, Signals};
+use anyhow::{Context as _, Result, anyhow};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+
+pub(crate) fn run(host: &Host, args: &Run) -> Result<ExitCode> {
+    let new = create::plan(host, &args.container)?;
+    let (console, our_end) = console(&new, args)?;
+    if !args.detach && !args.no_subreaper {
+        sys::prctl("PR_SET_CHILD_SUBREAPER", libc::PR_SET_CHILD_SUBREAPER, 1, 0)?;
+    }
+    let signals = if args.detach { None } else { Some(Signals::block()?) };
+    let (dir, child) = create::make(host, &args.container, &new, console, Then::Start)?;
+    let state = dir.state()?;
+    let master = started(&child).and_then(|()| {
+        poststart(host, &dir, &state, &new.plan.hooks)?;
+        our_end.as_ref().map(receive_master).transpose()
+    });
+    let master = match master {
+        Ok(master) => master,
+        Err(err) => {
+            // poststart may have removed the container already; deleting again finds nothing.
+            let ended = kill_all(&dir, &state).and_then(|()| destroy(host, &dir, &state));
+            return Err(match ended {
+                Ok(()) => err,
+                Err(other) => err.context(format!("clean up: {other:#}")),
+            });
+        }
+    };
+    // Other commands need the lock while we wait.
+    drop(dir);
+    let Some(signals) = signals else { return Ok(ExitCode::SUCCESS) };
+    let code = wait::foreground(&signals, &child.pidfd, master)?;
+    if !args.keep
+        && let Some(dir) = Dir::open(&host.root, &args.container.id, Lock::Exclusive)?
+        && let Some(state) = dir.read_state()?
+    {
+        kill_all(&dir, &state)?;
+        destroy(host, &dir, &state)?;
+    }
+    Ok(ExitCode::from(code))
+}
+
+fn started(child: &Child) -> Result<()> {
+    child.channel.expect_exec().map_err(|err| if err.is::<Gone>() { anyhow!("init died") } else { err })
+}
+
+/// The end for init, and ours when we are the terminal's user.
+fn console(new: &Planned, args: &Run) -> Result<(Option<OwnedFd>, Option<OwnedFd>)> {
+    let terminal = new.plan.process.terminal;
+    match (&args.container.console_socket, args.detach, terminal) {
+        (Some(_), false, _) => Err(anyhow!("--console-socket: the terminal is ours in the foreground"))
+            .hint("add --detach, or leave out --console-socket"),
+        (Some(_), true, false) => Err(anyhow!("--console-socket: process.terminal is not true in the config"))
+            .hint("leave out the option, or set process.terminal"),
+        (Some(path), true, true) => Ok((Some(fds::connect(path).context("--console-socket")?), None)),
+        (None, true, true) => Err(anyhow!("process.terminal: true, but nobody would get the terminal"))
+            .hint("give a --console-socket with --detach"),
+        (None, _, false) => Ok((None, None)),
+        (None, false, true) => pair().map(|(theirs, ours)| (Some(theirs), Some(ours))),
+    }
+}
+
+pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    let pair = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC);
+    Ok(sys::Call::call(pair, || "socketpair(AF_UNIX)".into())?)
+}
+
+/// Init has sent it before it was ready, so this does not wait.
+pub(crate) fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
+    sys::fd::receive(socket)?.context("internal error, please report: no terminal arrived")
+}

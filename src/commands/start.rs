@@ -1,0 +1,46 @@
+//! `rt start`
+
+use super::Host;
+use super::delete::{destroy, kill_all};
+use crate::container::state::{State, Status};
+use crate::container::{Dir, Lock};
+use crate::hooks;
+use crate::plan::Hooks;
+use crate::sync::{Channel, Gone};
+use anyhow::{Context as _, Result, anyhow, bail};
+
+pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
+    let dir = Dir::existing(&host.root, id, Lock::Exclusive)?;
+    let state = dir.state()?;
+    let status = dir.status(&state)?;
+    if status != Status::Created {
+        bail!("cannot start a container in the {} state", status.name());
+    }
+    let hooks = saved_hooks(&dir)?;
+    let socket = dir.connect_start()?.context("the container's init is no longer waiting")?;
+    match Channel::new(socket).expect_exec() {
+        Ok(()) => {}
+        Err(err) if err.is::<Gone>() => return Err(anyhow!("the container's init died")),
+        Err(err) => return Err(err),
+    }
+    poststart(host, &dir, &state, &hooks)
+}
+
+pub(crate) fn saved_hooks(dir: &Dir) -> Result<Hooks> {
+    let spec = crate::config::parse_saved(&dir.saved_config()?)?;
+    Hooks::new(spec.hooks().as_ref())
+}
+
+/// config.md, "Poststart": after the process runs; a failure stops the container, and its poststop
+/// hooks run.
+pub(crate) fn poststart(host: &Host, dir: &Dir, state: &State, hooks: &Hooks) -> Result<()> {
+    if hooks.poststart.is_empty() {
+        return Ok(());
+    }
+    let Err(err) = hooks::run(&hooks.poststart, &state.for_hooks(Status::Running)?) else { return Ok(()) };
+    let ended = kill_all(dir, state).and_then(|()| destroy(host, dir, state));
+    match ended {
+        Ok(()) => Err(err),
+        Err(other) => Err(err.context(format!("stop the container: {other:#}"))),
+    }
+}

@@ -1,0 +1,130 @@
+//! `rt update`
+
+use super::Host;
+use crate::cgroup;
+use crate::cli::Update;
+use crate::config;
+use crate::container::state::Status;
+use crate::container::{Dir, Lock};
+use crate::error::OrHint as _;
+use crate::plan::{cgroup as limits, zero_pids};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use oci_spec::runtime::LinuxResources;
+use serde_json::{Map, Value, json};
+
+pub(crate) fn run(host: &Host, args: &Update) -> Result<()> {
+    let change = change(args)?;
+    let dir = Dir::existing(&host.root, &args.id, Lock::Exclusive)?;
+    let state = dir.state()?;
+    let status = dir.status(&state)?;
+    if matches!(status, Status::Stopped | Status::Creating) {
+        bail!("cannot update a container in the {} state", status.name());
+    }
+    let cgroup = dir
+        .cgroup(&state)?
+        .ok_or_else(|| anyhow!("the container has no cgroup of its own"))
+        .hint("create it with a cgroup manager and a user who may make cgroups")?;
+    let mut spec = config::parse_saved(&dir.saved_config()?)?;
+    let mut linux = spec.linux().clone().context("the container's saved config has no linux section")?;
+    let mut resources = linux.resources().clone().unwrap_or_default();
+    limits::merge(&mut resources, &change)?;
+    let mut plan = limits::limits(&resources, zero_pids(spec.version()))?;
+    if change.devices().is_none() {
+        plan.devices = None; // the filter stays as it is
+    }
+    cgroup::Host::detect()?.check(&plan)?;
+    cgroup.update(&plan)?;
+    // The next update builds upon this one.
+    linux.set_resources(Some(resources));
+    spec.set_linux(Some(linux));
+    dir.save_config(&serde_json::to_vec(&spec)?)
+}
+
+/// The file, and the flags on top of it.
+fn change(args: &Update) -> Result<LinuxResources> {
+    let mut change = match &args.resources {
+        Some(path) => config::load_resources(path)?,
+        None => LinuxResources::default(),
+    };
+    let flags: LinuxResources = serde_json::from_value(flags(args)?)?;
+    limits::merge(&mut change, &flags)?;
+    ensure!(
+        change != LinuxResources::default() || args.resources.is_some(),
+        "nothing to change; see: rt update --help"
+    );
+    Ok(change)
+}
+
+fn flags(args: &Update) -> Result<Value> {
+    let mut resources = Map::new();
+    let mut set = |section: &str, key: &str, value: Option<Value>| {
+        if let Some(value) = value
+            && let Value::Object(section) = resources.entry(section).or_insert_with(|| json!({}))
+        {
+            section.insert(key.into(), value);
+        }
+    };
+    let bytes = |name: &str, text: &Option<String>| text.as_deref().map(|text| parse_bytes(name, text)).transpose();
+    set("memory", "limit", bytes("--memory", &args.memory)?.map(Value::from));
+    set("memory", "reservation", bytes("--memory-reservation", &args.memory_reservation)?.map(Value::from));
+    set("memory", "swap", bytes("--memory-swap", &args.memory_swap)?.map(Value::from));
+    set("cpu", "shares", args.cpu_share.map(Value::from));
+    set("cpu", "quota", args.cpu_quota.map(Value::from));
+    set("cpu", "period", args.cpu_period.map(Value::from));
+    set("cpu", "burst", args.cpu_burst.map(Value::from));
+    set("cpu", "idle", args.cpu_idle.map(Value::from));
+    set("cpu", "realtimePeriod", args.cpu_rt_period.map(Value::from));
+    set("cpu", "realtimeRuntime", args.cpu_rt_runtime.map(Value::from));
+    set("cpu", "cpus", args.cpuset_cpus.clone().map(Value::from));
+    set("cpu", "mems", args.cpuset_mems.clone().map(Value::from));
+    set("pids", "limit", args.pids_limit.map(Value::from));
+    set("blockIO", "weight", args.blkio_weight.map(Value::from));
+    Ok(Value::Object(resources))
+}
+
+/// `-1`, `1048576`, `512k`, `1.5g`: units of 1024, as Docker and runc take them.
+fn parse_bytes(name: &str, text: &str) -> Result<i64> {
+    let wrong = || anyhow!("{name} {text:?}: not a size such as 512m or -1");
+    let lower = text.to_ascii_lowercase();
+    let plain = lower.trim_end_matches("ib").trim_end_matches('b');
+    let (number, shift) = match plain.as_bytes().last() {
+        Some(b'k') => (plain.trim_end_matches('k'), 10),
+        Some(b'm') => (plain.trim_end_matches('m'), 20),
+        Some(b'g') => (plain.trim_end_matches('g'), 30),
+        Some(b't') => (plain.trim_end_matches('t'), 40),
+        _ => (plain, 0),
+    };
+    if let Ok(whole) = number.parse::<i64>() {
+        let bytes = whole.checked_mul(1 << shift).filter(|bytes| *bytes >= -1);
+        return bytes.ok_or_else(wrong);
+    }
+    let (whole, fraction) = number.split_once('.').ok_or_else(wrong)?;
+    let digits = u32::try_from(fraction.len()).ok().filter(|digits| (1..=6).contains(digits)).ok_or_else(wrong)?;
+    let whole: u32 = whole.parse().map_err(|_not_a_number| wrong())?;
+    let fraction: u32 = fraction.parse().map_err(|_not_a_number| wrong())?;
+    let part = (i64::from(fraction) << shift) / 10_i64.pow(digits);
+    i64::from(whole).checked_mul(1 << shift).and_then(|bytes| bytes.checked_add(part)).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units_of_1024() {
+        let table = [
+            ("-1", -1), ("0", 0), ("4096", 4096), ("1k", 1024), ("512M", 512 << 20), ("2GiB", 2 << 30),
+            ("1.5g", 3 << 29), ("7b", 7), ("1t", 1 << 40),
+        ];
+        for (text, bytes) in table {
+            assert_eq!(parse_bytes("--memory", text).unwrap(), bytes, "{text}");
+        }
+        for text in ["", "-2", "x", "1x", "k", "1.5.5g", "9999999999t", "1.g", "-1.5g"] {
+            assert!(parse_bytes("--memory", text).is_err(), "{text:?}");
+        }
+        assert_eq!(
+            parse_bytes("--memory", "x").unwrap_err().to_string(),
+            "--memory \"x\": not a size such as 512m or -1"
+        );
+    }
+}
