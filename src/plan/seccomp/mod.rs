@@ -219,7 +219,7 @@ fn emit_block(
         if abi.column == Column::X86_64 && block.len() == 1 {
             numbers.from(X32_BIT, Target::Return(KILL_THREAD));
             // -1 is no x32 call: a tracer writes it to skip a call.
-            numbers.from(u32::MAX, calls.beyond());
+            numbers.from(u32::MAX, Target::Return(rules.default));
         }
     }
     let search = numbers.emit(program);
@@ -260,11 +260,6 @@ impl<'a> Calls<'a> {
         }
         clauses.sort_unstable();
         Self { abi, default: rules.default, clauses, newest: newest.filter(|_| rules.hide_newer) }
-    }
-
-    /// What follows on the last number of this ABI.
-    fn beyond(&self) -> Target {
-        if self.newest.is_some() { HIDDEN } else { Target::Return(self.default) }
     }
 
     fn add_to(&self, numbers: &mut Numbers, program: &mut Reversed, rules: &mut Rules, view: View) {

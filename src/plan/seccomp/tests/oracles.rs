@@ -90,6 +90,10 @@ fn names(family: &Family, library: Option<&Library>) -> Vec<&'static str> {
         })
         // Their own rules against those of their calls: see the unit tests.
         .filter(|name| !matches!(*name, "socketcall" | "ipc"))
+        // Two names of one call of ARM.
+        .filter(|name| !matches!(*name, "sync_file_range2" | "arm_sync_file_range"))
+        // libseccomp loses this one of PowerPC on its way from the name over the native number.
+        .filter(|name| *name != "sys_debug_setcontext")
         .collect()
 }
 
@@ -98,8 +102,21 @@ fn token(abi: &Abi) -> u32 {
     abi.arch as u32
 }
 
+/// How many conditional rules speak of one call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alternatives {
+    /// libseccomp 2.5 merges several into one tree and takes some branches of it wrongly.
+    One,
+    Many,
+}
+
 /// A profile in which no call has two different actions: there the compilers differ knowingly.
-fn profile(random: &mut Random, names: &[&str], archs: &[String], wide: bool) -> Value {
+fn profile(
+    random: &mut Random,
+    names: &[&str],
+    archs: &[String],
+    (wide, alternatives): (bool, Alternatives),
+) -> Value {
     let defaults = ["SCMP_ACT_ERRNO", "SCMP_ACT_ALLOW", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_LOG"];
     let default = random.pick(&defaults);
     let actions = ["SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_TRAP", "SCMP_ACT_TRACE"];
@@ -125,18 +142,22 @@ fn profile(random: &mut Random, names: &[&str], archs: &[String], wide: bool) ->
         if chosen.is_empty() {
             continue;
         }
-        for _ in 0..if conditional { 1 + random.below(4) } else { 1 } {
+        let many = conditional && alternatives == Alternatives::Many;
+        for _ in 0..if many { 1 + random.below(4) } else { 1 } {
             let mut rule = json!({ "names": chosen, "action": action });
             if matches!(action, "SCMP_ACT_ERRNO" | "SCMP_ACT_TRACE") {
                 rule["errnoRet"] = errno.into();
             }
             if conditional {
+                let mut indexes = vec![0, 1, 2, 3, 4, 5];
                 let args: Vec<Value> = (0..=random.below(3))
                     .map(|_| {
+                        let at = random.below(indexes.len());
+                        let index = if many { indexes[at] } else { indexes.swap_remove(at) };
                         let value = random.pick(&values);
                         let two = random.pick(&values) & value;
                         let op = random.pick(&OPERATORS);
-                        json!({ "index": random.below(6), "value": value, "valueTwo": two, "op": op })
+                        json!({ "index": index, "value": value, "valueTwo": two, "op": op })
                     })
                     .collect();
                 rule["args"] = args.into();
@@ -219,7 +240,8 @@ impl<'a> Reference<'a> {
                     match u32::try_from(resolved) {
                         Ok(number) if abi.column == Column::Arm && number >= 0xf_0000 => {}
                         Ok(number) => newest = newest.max(Some(number)),
-                        Err(_) if resolved == -1 => {
+                        // 2.5 does not know yet that x32 got this call as well.
+                        Err(_) if resolved == -1 || name.as_str() == "map_shadow_stack" => {
                             unknown.extend(ours);
                             newest = newest.max(ours);
                         }
@@ -334,8 +356,9 @@ fn random_profiles_decide_as_with_libseccomp_and_the_stub_of_runc() {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let (mut decisions, mut filters) = (0, 0);
     for family in &FAMILIES {
-        // Debian's libseccomp has no loongarch64.
-        if library.resolve(token(&family.abis[0]), "read") < 0 {
+        // Debian's libseccomp has no loongarch64, and on a little-endian machine it writes
+        // returns for big-endian ones in the wrong order.
+        if family.big_endian || library.resolve(token(&family.abis[0]), "read") < 0 {
             continue;
         }
         let names = names(family, Some(&library));
@@ -343,7 +366,7 @@ fn random_profiles_decide_as_with_libseccomp_and_the_stub_of_runc() {
             let count = if round % 2 == 0 { 1 } else { family.abis.len() };
             let archs: Vec<String> =
                 family.abis[..count].iter().map(|abi| abi.arch.to_string()).collect();
-            let spec = spec(profile(&mut random, &names, &archs, count == 1));
+            let spec = spec(profile(&mut random, &names, &archs, (count == 1, Alternatives::One)));
             let (compared, ..) = compare_with_libseccomp(&library, &spec, family, &mut random, 400);
             decisions += compared;
             filters += usize::from(compared > 0);
@@ -376,7 +399,11 @@ fn numbers_equal_those_of_libseccomp() {
         for (name, _) in ROWS {
             let theirs = library.resolve(token(abi), name);
             let ours = abi::number(abi::call(name).unwrap(), abi);
-            if theirs == -1 {
+            // Two calls it lacks. -1: younger than the library. It gives multiplexed calls numbers of its own.
+            let differs = name == "map_shadow_stack" && abi.column == Column::X32
+                || name == "sync_file_range2" && abi.column == Column::Arm
+                || theirs < 0 && abi::multiplexed(name).is_some();
+            if theirs == -1 || differs {
                 continue;
             }
             compared += 1;
@@ -384,6 +411,102 @@ fn numbers_equal_those_of_libseccomp() {
         }
     }
     assert!(compared > 5_000, "{compared} numbers");
+}
+
+/// A profile read literally, without any of the compiler's steps. `None` for what
+/// `socketcall` and `ipc` do.
+fn meaning(spec: &LinuxSeccomp, family: &Family, data: &Data) -> Option<u32> {
+    let abis = wanted_abis(spec, family);
+    let x32 = data.nr & 0x4000_0000 != 0;
+    let default = action(spec.default_action(), spec.default_errno_ret());
+    let abi = abis.iter().find(|abi| match abi.column {
+        Column::X86_64 => abi.audit == data.arch && !x32,
+        Column::X32 => abi.audit == data.arch && x32,
+        _ => abi.audit == data.arch,
+    });
+    let Some(abi) = abi else {
+        let skipped = data.arch == family.abis[0].audit && data.nr == u32::MAX;
+        return Some(if skipped { default } else { super::KILL });
+    };
+    let number = |name: &String| abi::number(abi::call(name).unwrap(), abi);
+    if ["socketcall", "ipc"].iter().any(|name| number(&(*name).into()) == Some(data.nr)) {
+        return None;
+    }
+    let rules = || spec.syscalls().iter().flatten();
+    for rule in rules().filter(|rule| rule.names().iter().any(|name| number(name) == Some(data.nr)))
+    {
+        let args = rule.args().as_deref().unwrap_or_default();
+        let narrow = abi.width == abi::Width::Bits32;
+        let cut = |value: u64| if narrow { value & 0xffff_ffff } else { value };
+        let holds = |arg: &oci_spec::runtime::LinuxSeccompArg| {
+            let (found, value) = (cut(data.args[arg.index()]), cut(arg.value()));
+            match arg.op() as i32 {
+                1 => found != value,
+                2 => found < value,
+                3 => found <= value,
+                4 => found == value,
+                5 => found >= value,
+                6 => found > value,
+                _ => found & value == cut(arg.value_two().unwrap()),
+            }
+        };
+        let mut indexes: Vec<usize> = args.iter().map(|arg| arg.index()).collect();
+        indexes.sort_unstable();
+        let repeated = indexes.windows(2).any(|pair| pair[0] == pair[1]);
+        if (repeated && args.iter().any(holds)) || (!repeated && args.iter().all(holds)) {
+            return Some(action(rule.action(), rule.errno_ret()));
+        }
+    }
+    let hides = !matches!(
+        spec.default_action(),
+        Action::ScmpActAllow | Action::ScmpActLog | Action::ScmpActTrace
+    );
+    let named = rules().flat_map(|rule| rule.names());
+    let private = abi.column == Column::Arm && data.nr >= 0xf_0000;
+    let newest =
+        named.filter_map(number).filter(|nr| abi.column != Column::Arm || *nr < 0xf_0000).max();
+    let s390 = matches!(abi.column, Column::S390 | Column::S390x) && data.nr == 0;
+    match newest {
+        Some(newest) if hides && !private && (data.nr > newest || s390) => Some(ENOSYS),
+        _ => Some(default),
+    }
+}
+
+#[test]
+fn random_profiles_decide_as_they_read() {
+    let mut random = Random(0x0123_4567_89ab_cdef);
+    let mut decisions = 0;
+    for family in &FAMILIES {
+        let names = names(family, None);
+        for round in 0..60 {
+            let count = if round % 2 == 0 { 1 } else { family.abis.len() };
+            let archs: Vec<String> =
+                family.abis[..count].iter().map(|abi| abi.arch.to_string()).collect();
+            let wide = count == 1;
+            let spec = spec(profile(&mut random, &names, &archs, (wide, Alternatives::Many)));
+            let Some(ours) = compile_for(&spec, family).unwrap() else { continue };
+            super::machine::check(&ours.program);
+            let numbers: Vec<u32> = spec
+                .syscalls()
+                .iter()
+                .flatten()
+                .flat_map(|rule| rule.names())
+                .flat_map(|name| {
+                    family.abis.iter().filter_map(|abi| abi::number(abi::call(name)?, abi))
+                })
+                .chain([0])
+                .collect();
+            for _ in 0..400 {
+                let data = random_data(&mut random, family, &numbers, &values(wide));
+                let Some(expected) = meaning(&spec, family, &data) else { continue };
+                let found = run(&ours.program, &data, family.big_endian).0;
+                assert_eq!(found, expected, "{data:x?} {}", serde_json::to_string(&spec).unwrap());
+                decisions += 1;
+            }
+        }
+    }
+    println!("{decisions} decisions");
+    assert!(decisions > 100_000, "{decisions} decisions");
 }
 
 /// seccompiler: one architecture, one action, so only such profiles.
