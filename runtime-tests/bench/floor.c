@@ -16,7 +16,7 @@
 // Constant here, because the driver's config.json always says the same:
 //   * namespaces mount, uts, ipc, pid, network, cgroup; root file system at BUNDLE/../rootfs
 //   * cgroup v2, mounted at /sys/fs/cgroup, directory named after the ID; no limits
-//   * device rules: runc's and crun's result for Docker's rules, as 22 eBPF instructions
+//   * device rules: floor_devices.h
 //   * the ten mounts, six device nodes, five links, masked and read-only paths, host name "c"
 //   * uid 0, gid 0, group 0, umask 022, oom_score_adj 0, 14 capabilities, one PATH
 //   * the seccomp profile: floor_filter.h
@@ -26,7 +26,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/if.h>
@@ -68,6 +67,7 @@ static long checked(long result, const char *call)
 }
 #define MUST(call) checked((long)(call), #call)
 
+#include "floor_devices.h"
 #include "floor_filter.h"
 
 #define NAMESPACES \
@@ -84,40 +84,6 @@ static char *const *payload = true_argv;
 static struct sock_fprog seccomp_program;
 
 // ---------------------------------------------------------------------------------- cgroup, parent
-
-#define LOAD(reg, at) { .code = BPF_LDX | BPF_W | BPF_MEM, .dst_reg = reg, .src_reg = BPF_REG_1, .off = at }
-#define IF(op, reg, value, to) { .code = BPF_JMP | (op) | BPF_K, .dst_reg = reg, .imm = value, .off = to }
-#define ALU(op, reg, value) { .code = BPF_ALU | (op) | BPF_K, .dst_reg = reg, .imm = value }
-#define EXIT { .code = BPF_JMP | BPF_EXIT }
-
-// Attaches the device rules: mknod of anything; null, zero, full, random, urandom, tty, console,
-// ptmx and the pts of devpts in full; nothing else.
-static void limit_devices(int cgroup)
-{
-	enum { TYPE = BPF_REG_2, ACCESS, MAJOR, MINOR };
-	struct bpf_insn rules[] = {
-		LOAD(TYPE, 0), LOAD(ACCESS, 0), LOAD(MAJOR, 4), LOAD(MINOR, 8),
-		ALU(BPF_RSH, ACCESS, 16), IF(BPF_JEQ, ACCESS, BPF_DEVCG_ACC_MKNOD, 14),
-		ALU(BPF_AND, TYPE, 0xffff), IF(BPF_JNE, TYPE, BPF_DEVCG_DEV_CHAR, 10),
-		IF(BPF_JEQ, MAJOR, 136, 11), IF(BPF_JEQ, MAJOR, 5, 7), IF(BPF_JNE, MAJOR, 1, 7),
-		IF(BPF_JEQ, MINOR, 3, 8), IF(BPF_JEQ, MINOR, 5, 7), IF(BPF_JEQ, MINOR, 7, 6),
-		IF(BPF_JEQ, MINOR, 8, 5), IF(BPF_JEQ, MINOR, 9, 4), IF(BPF_JA, 0, 0, 1),
-		IF(BPF_JLE, MINOR, 2, 2),
-		ALU(BPF_MOV, BPF_REG_0, 0), EXIT, // deny
-		ALU(BPF_MOV, BPF_REG_0, 1), EXIT, // allow
-	};
-	union bpf_attr load = {
-		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE, .insns = (uintptr_t)rules,
-		.insn_cnt = sizeof rules / sizeof *rules, .license = (uintptr_t)"Apache-2.0",
-	};
-	int program = MUST(syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load));
-	union bpf_attr attach = {
-		.target_fd = cgroup, .attach_bpf_fd = program,
-		.attach_type = BPF_CGROUP_DEVICE, .attach_flags = BPF_F_ALLOW_MULTI,
-	};
-	MUST(syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach));
-	close(program);
-}
 
 static const char *cgroup_path(const char *file)
 {
@@ -148,7 +114,9 @@ static void remove_cgroup(void)
 	}
 }
 
-// clone3 without CLONE_VM: 0 in the child, else the pidfd.
+// clone3 without CLONE_VM: 0 in the child, else the pidfd; the pid is left in `spawned_pid`.
+static pid_t spawned_pid;
+
 static int spawn(uint64_t flags, int cgroup)
 {
 	int pidfd = -1;
@@ -156,7 +124,8 @@ static int spawn(uint64_t flags, int cgroup)
 		.flags = flags | CLONE_PIDFD | CLONE_INTO_CGROUP, .pidfd = (uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD, .cgroup = cgroup,
 	};
-	return MUST(syscall(SYS_clone3, &args, sizeof args)) ? pidfd : 0;
+	spawned_pid = MUST(syscall(SYS_clone3, &args, sizeof args));
+	return spawned_pid ? pidfd : 0;
 }
 
 static int wait_for(int pidfd)
@@ -365,13 +334,8 @@ static int create(void)
 	MUST(listen(listener, 1));
 	MUST(pipe2(ready, O_CLOEXEC));
 
-	int flags = NAMESPACES, cgroup = make_cgroup();
-	pid_t init_pid = 0;
-	struct clone_args args = {
-		.flags = (uint64_t)flags | CLONE_INTO_CGROUP | CLONE_PARENT_SETTID, .exit_signal = SIGCHLD,
-		.cgroup = cgroup, .parent_tid = (uintptr_t)&init_pid,
-	};
-	if (!MUST(syscall(SYS_clone3, &args, sizeof args))) {
+	int init = spawn(NAMESPACES, make_cgroup());
+	if (!init) {
 		MUST(fchdir(here));
 		be_init();
 		MUST(write(ready[1], "", 1));
@@ -383,7 +347,7 @@ static int create(void)
 	if (read(ready[0], pid, 1) != 1)
 		die("init ended early");
 	int file = MUST(open("pid", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-	MUST(write(file, pid, snprintf(pid, sizeof pid, "%d", init_pid)));
+	MUST(write(file, pid, snprintf(pid, sizeof pid, "%d", spawned_pid)));
 	return 0;
 }
 

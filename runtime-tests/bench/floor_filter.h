@@ -5,7 +5,11 @@
 // The profile is the one that the bench driver writes into config.json for the real runtimes: about
 // 360 allowed names, argument rules for socket, personality and clone, ENOSYS for clone3 and for
 // numbers above 466, which the profile cannot know. Default is EPERM. x32 calls use the x86_64
-// table with the x32 bit cleared; their own range 512-547 gets ENOSYS, which is stricter than libseccomp.
+// table with the x32 bit cleared, and their own range 512-547 gets ENOSYS.
+//
+// Decisions were compared with libseccomp 2.5.4 for every number below 600, 20 argument values, and
+// four architectures: the same but for numbers which that version does not know, x32, and an unknown
+// architecture (it kills the thread, this the process).
 //
 // A span is the first number and the verdict that holds until the next span. Neighbouring numbers with
 // the same verdict are merged, because the kernel runs the whole filter once for every system
@@ -52,12 +56,12 @@ static const struct span spans_i386[] = {
 	{252, ALLOW}, {253, DENY}, {254, ALLOW}, {264, DENY}, {265, ALLOW}, {273, DENY},
 	{277, ALLOW}, {283, DENY}, {284, ALLOW}, {285, DENY}, {289, ALLOW}, {294, DENY},
 	{295, ALLOW}, {310, DENY}, {311, ALLOW}, {317, DENY}, {318, ALLOW}, {336, DENY},
-	{339, ALLOW}, {342, DENY}, {343, ALLOW}, {345, DENY}, {347, ALLOW}, {349, DENY},
-	{351, ALLOW}, {357, DENY}, {358, ALLOW}, {359, SOCKET}, {360, DENY}, {375, ALLOW},
-	{387, DENY}, {403, ALLOW}, {404, DENY}, {405, ALLOW}, {415, DENY}, {416, ALLOW}, {425, DENY},
-	{434, ALLOW}, {435, NOSYS}, {436, ALLOW}, {438, DENY}, {439, ALLOW}, {440, DENY},
-	{441, ALLOW}, {442, DENY}, {444, ALLOW}, {450, DENY}, {451, ALLOW}, {459, DENY},
-	{462, ALLOW}, {467, NOSYS},
+	{337, ALLOW}, {338, DENY}, {339, ALLOW}, {342, DENY}, {343, ALLOW}, {346, DENY},
+	{347, ALLOW}, {349, DENY}, {351, ALLOW}, {357, DENY}, {358, ALLOW}, {359, SOCKET},
+	{360, ALLOW}, {374, DENY}, {375, ALLOW}, {387, DENY}, {393, ALLOW}, {404, DENY},
+	{405, ALLOW}, {415, DENY}, {416, ALLOW}, {425, DENY}, {434, ALLOW}, {435, NOSYS},
+	{436, ALLOW}, {438, DENY}, {439, ALLOW}, {440, DENY}, {441, ALLOW}, {442, DENY},
+	{444, ALLOW}, {450, DENY}, {451, ALLOW}, {459, DENY}, {462, ALLOW}, {467, NOSYS},
 };
 
 #define X32_BIT 0x40000000u

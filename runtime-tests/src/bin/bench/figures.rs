@@ -75,7 +75,7 @@ impl Row {
 
     fn texts(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Version => ("version", "ms", "--version: starting and waiting for the program"),
+            Self::Version => ("version", "ms", "--version, the cost of starting"),
             Self::Run => ("run", "ms", "run /bin/true"),
             Self::Create => ("create", "ms", "create"),
             Self::Start => ("start", "ms", "start"),
@@ -91,7 +91,7 @@ impl Row {
             Self::Runs8 => ("runs8", "1/s", "runs a second, 8 at once"),
             Self::Rss => ("rss", "KiB", "largest RSS of run"),
             Self::InitRss => ("init-rss", "KiB", "RSS of init after create"),
-            Self::InitDirty => ("init-dirty", "KiB", "private dirty memory of init after create"),
+            Self::InitDirty => ("init-dirty", "KiB", "private dirty memory of that init"),
             Self::MemoryLimit => ("memlimit", "KiB", "smallest memory limit at which run works"),
             Self::Syscalls => ("syscalls", "calls", "system calls of run, all processes"),
             Self::Bpf => ("bpf", "insns", "seccomp filter"),

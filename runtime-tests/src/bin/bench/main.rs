@@ -95,12 +95,13 @@ fn measure(options: &Options, work: &Path) -> Result<bool> {
     let subject = subject.map_or("", |runtime| runtime.name.as_str());
     let (text, hold) = bench.judge(&options.bounds, subject);
     print!("{text}");
-    let complete = bench.lanes.iter().all(|lane| lane.failure.is_none());
+    let complete =
+        bench.left_out.is_empty() && bench.lanes.iter().all(|lane| lane.failure.is_none());
     Ok(hold && complete)
 }
 
 fn take_figures(options: &Options, mut bench: Bench) -> Result<Bench> {
-    ensure!(!bench.lanes.is_empty(), "no runtime works here: {}", bench.notes.join("; "));
+    ensure!(!bench.lanes.is_empty(), "no runtime works here: {}", bench.left_out.join("; "));
     bench.rounds(options.warm_up, options.rounds)?;
     let twins = bench.take_twins();
     bench.throughput((options.rounds / 10).max(3));

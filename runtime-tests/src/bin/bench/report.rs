@@ -92,6 +92,9 @@ impl Bench {
         for note in &self.notes {
             writeln!(text, "note: {note}").ok(); // a String takes everything
         }
+        for why in &self.left_out {
+            writeln!(text, "FAILED, left out: {why}").ok(); // a String takes everything
+        }
         for lane in &self.lanes {
             if let Some(why) = &lane.failure {
                 writeln!(text, "FAILED, figures incomplete: {}: {why}", lane.label()).ok(); // same
@@ -134,7 +137,7 @@ impl Bench {
                 lane.failure.as_ref().map(|why| json!({ "lane": lane.label(), "error": why }))
             })
             .collect();
-        json!({ "figures": figures, "notes": self.notes, "failures": failures })
+        json!({ "figures": figures, "notes": self.notes, "failures": failures, "leftOut": self.left_out })
     }
 
     /// One line per bound; `true` when all hold. A bound on a figure that was not measured does not hold.

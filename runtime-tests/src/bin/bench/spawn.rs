@@ -7,7 +7,9 @@
 
 use std::ffi::{CString, c_char};
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -108,7 +110,8 @@ impl Command {
     pub(crate) fn judge(&self, status: i32, outputs: &Outputs) -> Result<()> {
         if status != 0 {
             let said = fs::read_to_string(&outputs.stderr).unwrap_or_default();
-            bail!("{}: wait status {status}: {}", self.line, said.trim());
+            let end = ExitStatus::from_raw(status);
+            bail!("{}: {end}: {}", self.line, said.trim());
         }
         Ok(())
     }

@@ -16,6 +16,9 @@ use crate::spawn::{self, Command, Outputs};
 
 /// The containers of `list` and `state` among many.
 pub(crate) const MANY: usize = 100;
+/// Pause before each timed step. What the step before leaves to the kernel, above all the end of a
+/// network namespace, takes milliseconds on another CPU and would be charged to the next lane.
+const SETTLE: Duration = Duration::from_millis(5);
 /// Runs in one sample of throughput.
 const BATCH: usize = 24;
 
@@ -27,6 +30,8 @@ pub(crate) struct Bench {
     pub(crate) wanted: Vec<Row>,
     /// What the reader must know to read the figures right.
     pub(crate) notes: Vec<String>,
+    /// Runtimes that ran neither bundle: name and reason.
+    pub(crate) left_out: Vec<String>,
 }
 
 impl Bench {
@@ -38,6 +43,7 @@ impl Bench {
             figures: Figures::default(),
             wanted: wanted.to_vec(),
             notes: Vec::new(),
+            left_out: Vec::new(),
         };
         bench.find_lanes(runtimes)?;
         Ok(bench)
@@ -64,7 +70,7 @@ impl Bench {
             };
             let unruled = new_lane(runtime, Devices::Unruled, false)?;
             if let Err(why) = runs(&unruled) {
-                self.notes.push(format!("{name} is left out: {why:#}"));
+                self.left_out.push(format!("{name}: {why:#}"));
                 continue;
             }
             self.notes.push(format!(
@@ -119,6 +125,7 @@ impl Bench {
         let count = self.lanes.len();
         for turn in 0..count {
             let position = (turn + round) % count;
+            sleep(SETTLE);
             let time = self.measure(position, verb, purpose);
             if let (Some(row), Some(time), Some(lane)) = (row, time, self.lanes.get(position)) {
                 self.figures.add(row, lane.index, time);
@@ -130,9 +137,6 @@ impl Bench {
     pub(crate) fn rounds(&mut self, warm_up: usize, rounds: usize) -> Result<()> {
         for round in 0..warm_up + rounds {
             let kept = |row| (round >= warm_up).then_some(row);
-            if self.wants(&[Row::Version]) {
-                self.step(round, kept(Row::Version), Verb::Version, "");
-            }
             if self.wants(&[Row::Run]) {
                 self.step(round, kept(Row::Run), Verb::Run(Payload::True), "run");
             }
@@ -142,21 +146,24 @@ impl Bench {
                 self.wait_until_stopped("short")?;
                 self.step(round, kept(Row::Delete), Verb::Delete, "short");
             }
+            let twins = self.take_twins();
+            if self.wants(&[Row::Version]) {
+                self.step(round, kept(Row::Version), Verb::Version, "");
+            }
             if self.wants(&[Row::State, Row::Exec, Row::DeleteForce]) {
                 self.long_lived(round, kept);
             }
+            self.lanes.extend(twins);
         }
         Ok(())
     }
 
     fn long_lived(&mut self, round: usize, kept: impl Fn(Row) -> Option<Row>) {
-        let twins = self.take_twins();
         self.step(round, None, Verb::Create(Payload::Sleep), "long");
         self.step(round, None, Verb::Start, "long");
         self.step(round, kept(Row::State), Verb::State, "long");
         self.step(round, kept(Row::Exec), Verb::Exec, "long");
         self.step(round, kept(Row::DeleteForce), Verb::DeleteForce, "long");
-        self.lanes.extend(twins);
     }
 
     /// Takes the twins away, for what is measured on main lanes only. They are the last lanes.
