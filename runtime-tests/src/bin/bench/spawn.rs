@@ -164,3 +164,10 @@ pub(crate) fn wait_any() -> Result<(libc::pid_t, i32)> {
     ensure!(pid > 0, "waitpid(-1): {}", std::io::Error::last_os_error());
     Ok((pid, status))
 }
+
+/// Ends the driver, and with it everything, unless called again within the time: 0 means no limit.
+/// For the throughput loop, which waits for any child and so has no pidfd to poll.
+pub(crate) fn end_unless_called_within(seconds: u32) {
+    // SAFETY: alarm has no preconditions; SIGALRM keeps its default action here.
+    unsafe { libc::alarm(seconds) };
+}

@@ -19,6 +19,8 @@ pub(crate) const MANY: usize = 100;
 /// Pause before each timed step. What the step before leaves to the kernel, above all the end of a
 /// network namespace, takes milliseconds on another CPU and would be charged to the next lane.
 const SETTLE: Duration = Duration::from_millis(5);
+/// Seconds without any run coming to its end after which the throughput loop counts as hung.
+const HUNG_S: u32 = 120;
 /// Runs in one sample of throughput.
 const BATCH: usize = 24;
 
@@ -226,6 +228,7 @@ impl Bench {
         let mut started = level;
         let mut failure = Ok(());
         while !running.is_empty() {
+            spawn::end_unless_called_within(HUNG_S);
             let (pid, status) = spawn::wait_any()?;
             let Some(place) = running.iter().position(|(running, _)| *running == pid) else {
                 continue;
@@ -238,6 +241,7 @@ impl Bench {
                 started += 1;
             }
         }
+        spawn::end_unless_called_within(0);
         failure?;
         Ok(f64::from(u32::try_from(started)?) / begin.elapsed().as_secs_f64())
     }
