@@ -207,6 +207,17 @@ impl Bundle {
         rt(["create", "--bundle"]).arg(&self.dir).args(flags).arg(&self.id).output()
     }
 
+    /// `rt create` must fail; when it does not, its container is removed before the test fails.
+    #[track_caller]
+    pub fn assert_create_refused(&self) -> Output {
+        let output = self.try_create(&[]);
+        if output.code == 0 {
+            rt(["delete", "--force", &self.id]).output();
+        }
+        output.assert_fails();
+        output
+    }
+
     /// Created, started, and running `args`.
     pub fn start(self, args: &[&str]) -> Container {
         let container = self.args(args).create();

@@ -275,6 +275,18 @@ impl Output {
         self
     }
 
+    /// Failed by itself, whether it said so on standard error, standard output or in a log.
+    #[track_caller]
+    pub fn assert_fails_somewhere(&self) -> &Self {
+        assert!(
+            (1..1000).contains(&self.code),
+            "should have failed, exit {}: {}",
+            self.code,
+            self.shown
+        );
+        self
+    }
+
     #[track_caller]
     pub fn assert_stdout(&self, text: &str) -> &Self {
         self.assert_exit(0);

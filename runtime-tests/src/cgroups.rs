@@ -110,3 +110,23 @@ pub fn sweep(tag: &str) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// The directory of a process in cgroup v2.
+pub fn of_process(pid: i32) -> PathBuf {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("/proc/PID/cgroup");
+    let path = text.lines().find_map(|l| l.strip_prefix("0::/")).expect("a v2 line");
+    v2_mount().expect("cgroup v2 is mounted").join(path)
+}
+
+/// The directory of a process in the hierarchy of a v1 controller.
+pub fn of_process_v1(pid: i32, controller: &str) -> PathBuf {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("/proc/PID/cgroup");
+    let path = text
+        .lines()
+        .find_map(|l| {
+            let mut fields = l.splitn(3, ':').skip(1);
+            fields.next()?.split(',').any(|c| c == controller).then(|| fields.next())?
+        })
+        .expect("a line of that controller");
+    v1_mount(controller).expect("the hierarchy is mounted").join(path.trim_start_matches('/'))
+}

@@ -17,6 +17,7 @@ pub mod call;
 pub mod cgroups;
 pub mod config;
 pub mod container;
+pub mod hostmount;
 pub mod isolate;
 pub mod leaks;
 pub mod outcome;
@@ -31,6 +32,7 @@ pub mod prelude {
     pub use crate::bundle::Bundle;
     pub use crate::call::{Call, Output, Running, rt};
     pub use crate::container::Container;
+    pub use crate::hostmount::HostMount;
     pub use crate::isolate::{View, new_id, scratch, view};
     pub use crate::poll::until;
     pub use crate::runtime::{Runtime, runtime};

@@ -97,3 +97,9 @@ pub fn command(name: &str) -> Met {
         .status();
     machine(help.is_ok_and(|s| s.success()), format!("this runtime has no command {name}"))
 }
+
+/// Processes can be frozen: the v1 freezer, or v2 where the runtime sees v2.
+pub fn freezer() -> Met {
+    root()?;
+    machine(cgroups::v1_mount("freezer").is_some() || cgroups::is_v2(), "no freezer in this view")
+}

@@ -24,4 +24,4 @@ macro_rules! areas {
     };
 }
 
-areas![lifecycle, process];
+areas![cli, lifecycle, process, exec, mounts, namespaces];
