@@ -206,7 +206,9 @@ impl Running {
             std::thread::sleep(Duration::from_millis(1));
         };
         let code = status.code().unwrap_or_else(|| 1000 + status.signal().unwrap_or(0));
-        let output = Output { code, stdout: self.stdout, stderr: self.stderr, shown: self.shown };
+        let copy = |file: &File| file.try_clone().expect("dup");
+        let (stdout, stderr) = (copy(&self.stdout), copy(&self.stderr));
+        let output = Output { code, stdout, stderr, shown: self.shown.clone() };
         for line in output.stdout().lines() {
             println!("  {line}");
         }
@@ -215,6 +217,19 @@ impl Running {
         }
         println!("  exit code {code}");
         output
+    }
+}
+
+impl Drop for Running {
+    /// After a failed assertion: says what the call wrote, and ends it.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let (out, err) = (contents(&self.stdout), contents(&self.stderr));
+            println!("  output of {}: {out:?} {err:?}", self.shown);
+        }
+        // Fails when wait() has seen the end.
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 

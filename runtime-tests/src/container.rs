@@ -122,6 +122,9 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("  output of the container: {:?} {:?}", self.stdout(), self.stderr());
+        }
         if self.exists() {
             // A failing clean-up shows in the leak check.
             let gone = rt(["delete", "--force", self.id()]).output();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Polls `condition` until it gives a value; panics with `what` when [`PATIENCE`] is over.
+#[track_caller]
 pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -85,7 +85,7 @@ impl Master {
 
     /// Reads until `text` has been seen; returns all that was read so far.
     pub fn wait_for(&mut self, text: &str) -> String {
-        until(&format!("{text:?} on the terminal (so far: {:?})", self.seen), || {
+        until(&format!("{text:?} on the terminal"), || {
             self.read_available();
             self.seen.contains(text).then(|| self.seen.clone())
         })
@@ -132,6 +132,14 @@ impl Master {
         })
         .expect("TIOCGWINSZ");
         (size.ws_row, size.ws_col)
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("  seen on the terminal: {:?}", self.seen);
+        }
     }
 }
 

@@ -385,7 +385,7 @@ fn activity(verb: &str, args: &[&str]) -> Answer {
             Ok(text)
         }
         "signals" => wait_for_signals(number(args[0])),
-        "winch" => wait_for_winch(),
+        "winch" => wait_for_winch(args[0]),
         "orphan" => {
             // A grandchild that outlives its parent: only the pid namespace or the cgroup ends it.
             // SAFETY: one thread; the child sleeps and exits.
@@ -445,16 +445,20 @@ fn wait_for_signals(count: i64) -> Answer {
     Ok(String::new())
 }
 
-/// Prints the window size now and after the next SIGWINCH.
-fn wait_for_winch() -> Answer {
+/// Prints the window size now and at each SIGWINCH, until it is `wanted` (`ROWSxCOLUMNS`).
+fn wait_for_winch(wanted: &str) -> Answer {
     let mut set = nix::sys::signal::SigSet::empty();
     set.add(nix::sys::signal::Signal::SIGWINCH);
     set.thread_block()?;
-    let size = winsize()?;
-    say(&format!("ready {}x{}", size.ws_row, size.ws_col))?;
-    set.wait()?;
-    let size = winsize()?;
-    Ok(format!("now {}x{}", size.ws_row, size.ws_col))
+    loop {
+        let size = winsize()?;
+        let size = format!("{}x{}", size.ws_row, size.ws_col);
+        say(&size)?;
+        if size == wanted {
+            return Ok(String::new());
+        }
+        set.wait()?;
+    }
 }
 
 fn say(line: &str) -> Result<(), Errno> {

@@ -24,4 +24,6 @@ macro_rules! areas {
     };
 }
 
-areas![cli, lifecycle, process, exec, mounts, namespaces];
+areas![
+    cli, lifecycle, process, exec, terminal, mounts, masks, devices, namespaces, hooks, seccomp
+];

@@ -8,6 +8,7 @@ use runtime_tests::prelude::*;
 
 tests![
     flags_of_a_new_filesystem,
+    defaults_is_no_data_option,
     flags_of_a_bind_mount,
     access_time_options,
     last_of_opposite_options_wins,
@@ -19,7 +20,7 @@ tests![
     bind_of_a_directory_and_a_file,
     bind_is_live_in_both_directions,
     relative_source_starts_at_the_bundle,
-    read_only_bind_keeps_locked_flags,
+    read_only_bind_of_a_restricted_source_in_a_user_namespace,
     read_only_bind_is_read_only_inside_only,
     bind_propagation_is_private_by_default,
     mounts_happen_in_order,
@@ -95,7 +96,6 @@ fn check_rows(rows: &[Row], mount: impl Fn(Bundle, &str, &[&str]) -> Bundle) {
 
 const FLAGS: &[Row] = &[
     (&[], &["rw"], &["ro", "nosuid", "nodev", "noexec"]),
-    (&["defaults"], &["rw"], &["ro", "nosuid", "nodev", "noexec"]),
     (&["ro"], &["ro"], &["rw"]),
     (&["rw", "nosuid"], &["rw", "nosuid"], &["nodev"]),
     (&["nodev"], &["nodev"], &["nosuid"]),
@@ -107,6 +107,11 @@ fn flags_of_a_new_filesystem() {
     check_rows(FLAGS, |b, at, options| b.mount(at, "tmpfs", "tmpfs", options));
     let sync: &[Row] = &[(&["sync"], &["sync"], &[]), (&["dirsync"], &["dirsync"], &[])];
     check_rows(sync, |b, at, options| b.mount(at, "tmpfs", "tmpfs", options));
+}
+
+fn defaults_is_no_data_option() {
+    differs!(Runc, "1.1 hands it to tmpfs, which refuses it");
+    check_rows(&[(&["defaults", "nosuid"], &["rw", "nosuid"], &["ro"])], |b, at, o| b.mount(at, "tmpfs", "tmpfs", o));
 }
 
 fn flags_of_a_bind_mount() {
@@ -134,6 +139,7 @@ fn access_time_options() {
 }
 
 fn last_of_opposite_options_wins() {
+    differs!(Crun, "rw and suid take nothing back");
     let rows: &[Row] = &[
         (&["ro", "rw"], &["rw"], &["ro"]),
         (&["rw", "ro"], &["ro"], &["rw"]),
@@ -182,6 +188,7 @@ fn two_levels() -> (HostMount, HostMount) {
 }
 
 fn recursive_options_reach_submounts() {
+    differs!(Crun, "rnoatime gives EINVAL");
     let (top, _sub) = two_levels();
     let rows: &[(&str, &str)] = &[
         ("rro", "ro"),
@@ -269,15 +276,16 @@ fn relative_source_starts_at_the_bundle() {
     b.run(&["/probe", "cat", "/d/text"]).assert_stdout("beside config.json");
 }
 
-/// `mount_setattr(2)`, EPERM: in a user namespace a bind mount may not drop flags of its source.
-fn read_only_bind_keeps_locked_flags() {
+/// `mount_setattr(2)`, EPERM: in a user namespace no remount may drop the flags of the source.
+fn read_only_bind_of_a_restricted_source_in_a_user_namespace() {
     requires!(userns);
+    differs!(Runc, "1.1 tries to drop the locked flags and fails");
     let source = HostMount::tmpfs(&scratch().join("source"), "size=1m,mode=755");
     source.change(MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC);
     let b = Bundle::new().user_namespace(100_000);
     let output = b.mount("/m", "bind", source.path().to_str().unwrap(), &["bind", "ro"]).run(&["/probe", "mounts"]);
     output.assert_exit(0);
-    Seen::of(&output.lines(), "/m").assert(&["ro", "nosuid", "nodev", "noexec"], &[]);
+    Seen::of(&output.lines(), "/m").assert(&["ro"], &[]);
 }
 
 fn read_only_bind_is_read_only_inside_only() {
@@ -310,6 +318,7 @@ fn mounts_happen_in_order() {
 }
 
 fn destination_is_made() {
+    differs!(Crun, "applies the mode of the mount to parents");
     let output = Bundle::new().mount("/a/b/c", "tmpfs", "tmpfs", &["mode=700"]).run(&["/probe", "stat", "/a/b"]);
     output.assert_exit(0);
     assert!(output.stdout().starts_with("dir 755 0 0"), "{}", output.stdout());
@@ -332,6 +341,7 @@ fn relative_destination_is_taken_from_the_root() {
 
 /// CVE-2019-18837, CVE-2021-30465: symlinks of the image are followed inside the root only.
 fn destination_symlink_stays_inside() {
+    differs!(Crun, "refuses a dangling symlink");
     let outside = scratch().join("outside");
     fs::create_dir(&outside).unwrap();
     let b = Bundle::new();
@@ -384,6 +394,7 @@ fn tmpcopyup_copies_what_was_there() {
 
 /// What Docker's `--tmpfs /dir` relies on.
 fn tmpfs_takes_mode_and_owner_of_the_directory() {
+    differs!(Crun, "leaves 1777");
     let b = Bundle::new().directory("/spool").mode("/spool", 0o1775).mount("/spool", "tmpfs", "tmpfs", &[]);
     let output = b.run(&["/probe", "stat", "/spool"]);
     output.assert_exit(0);
@@ -421,7 +432,9 @@ fn cgroup_mount_shows_the_own_cgroup() {
     requires!(root, cgroup_v2);
     let b = Bundle::new().namespace("cgroup", None).mount("/sys/fs/cgroup", "cgroup", "cgroup", &["rw"]);
     let output = b.run(&["/probe", "cgroup", "--", "cat", "/sys/fs/cgroup/cgroup.procs"]);
-    output.assert_stdout("0::/\n1");
+    output.assert_exit(0);
+    // A hybrid host lists its v1 hierarchies first.
+    assert!(output.stdout().ends_with("0::/\n1\n"), "{}", output.stdout());
 }
 
 fn cgroup_mount_read_only() {
@@ -431,10 +444,8 @@ fn cgroup_mount_read_only() {
         c["mounts"].as_array_mut().unwrap().insert(3, json!({ "destination": "/sys", "type": "sysfs", "source": "sysfs",
             "options": ["nosuid", "noexec", "nodev", "ro"] }));
     });
-    let verbs = ["/probe", "mkdir", "/sys/fs/cgroup/x", "--", "mkdir", "/sys/fs/cgroup/pids/x"];
-    let output = b.run(&verbs);
-    assert_eq!(output.lines()[0], "EROFS", "{}", output.stderr());
-    assert!(["EROFS", "ENOENT"].contains(&output.lines()[1].as_str()), "{}", output.stdout());
+    let controller = if runtime_tests::cgroups::is_v2() { "" } else { "pids/" };
+    b.run(&["/probe", "mkdir", &format!("/sys/fs/cgroup/{controller}x")]).assert_says("EROFS");
 }
 
 /// `mount_setattr(2)`: with the option the container's own mapping applies to the mount.
@@ -457,7 +468,6 @@ fn idmapped_mount_shows_shifted_owners() {
 fn mount_idmap_of_its_own_mapping() {
     requires!(userns);
     differs!(Runc, "idmapped mounts came with 1.2");
-    differs!(Crun, "reads the mapping the other way round before 1.9");
     let source = HostMount::tmpfs(&scratch().join("source"), "size=1m,mode=755");
     fs::write(source.path().join("text"), "x").unwrap();
     std::os::unix::fs::chown(source.path().join("text"), Some(1000), Some(1000)).unwrap();

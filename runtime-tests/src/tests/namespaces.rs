@@ -102,20 +102,28 @@ fn joined_user_namespace() {
     let other = Bundle::new().user_namespace(100_000).start(&["/probe", "sleep", "60"]);
     let path = |file: &str| format!("/proc/{}/ns/{file}", other.pid());
     let expected = fs::read_link(path("user")).unwrap().display().to_string();
-    // The owner of the network namespace is that user namespace, as in a pod.
-    let b = Bundle::new()
-        .user_namespace(100_000)
-        .namespace("user", Some(&path("user")))
-        .namespace("network", Some(&path("net")));
-    let b = b.with(|c| {
-        let linux = c["linux"].as_object_mut().unwrap();
-        linux.remove("uidMappings");
-        linux.remove("gidMappings");
-    });
-    let output = b.run(&["/probe", "ns", "--", "id", "--", "cat", "/proc/self/uid_map"]);
-    assert_eq!(link_of(&inside(&output), "user"), expected);
-    assert!(output.stdout().contains("uid=0,0,0 gid=0,0,0"), "{}", output.stdout());
-    assert!(output.stdout().contains("100000"), "{}", output.stdout());
+    // The owner of the network namespace is that user namespace, as in a pod. containerd repeats the
+    // mappings, Podman leaves them out.
+    for repeated in [true, false] {
+        if !repeated {
+            differs!(Runc, "1.1 wants mappings even for a namespace with a path");
+        }
+        let b = Bundle::new()
+            .user_namespace(100_000)
+            .namespace("user", Some(&path("user")))
+            .namespace("network", Some(&path("net")));
+        let b = b.with(|c| {
+            if !repeated {
+                let linux = c["linux"].as_object_mut().unwrap();
+                linux.remove("uidMappings");
+                linux.remove("gidMappings");
+            }
+        });
+        let output = b.run(&["/probe", "ns", "--", "id", "--", "cat", "/proc/self/uid_map"]);
+        assert_eq!(link_of(&inside(&output), "user"), expected);
+        assert!(output.stdout().contains("uid=0,0,0 gid=0,0,0"), "{}", output.stdout());
+        assert!(output.stdout().contains("100000"), "{}", output.stdout());
+    }
     other.end();
 }
 
@@ -133,11 +141,13 @@ fn joined_pid_namespace_of_another_container() {
 
 fn path_of_the_wrong_kind_is_refused() {
     requires!(root);
+    differs!(Crun, "leaves the cgroup behind");
     Bundle::new().namespace("network", Some("/proc/self/ns/uts")).run(&["/probe", "true"]).assert_fails();
     Bundle::new().namespace("network", Some("/etc/passwd")).run(&["/probe", "true"]).assert_fails();
 }
 
 fn missing_path_is_refused() {
+    differs!(Crun, "leaves the cgroup behind");
     Bundle::new().namespace("network", Some("/nosuch/ns")).run(&["/probe", "true"]).assert_fails();
 }
 
@@ -190,7 +200,6 @@ fn user_namespace_root_owns_the_others() {
 fn user_namespace_without_root_mapping() {
     requires!(userns);
     differs!(Runc, "needs a mapping of id 0");
-    differs!(Crun, "only when it runs rootless");
     let b = Bundle::new().user_namespace(100_000).with(|c| {
         let map = json!([{ "containerID": 1000, "hostID": 101_000, "size": 10 }]);
         c["linux"]["uidMappings"] = map.clone();
@@ -202,6 +211,7 @@ fn user_namespace_without_root_mapping() {
 }
 
 fn mappings_without_user_namespace_are_refused() {
+    differs!(Runc, "1.1 ignores them");
     differs!(Crun, "takes them as a wish for a user namespace");
     requires!(root);
     let b = Bundle::new().with(|c| {
@@ -212,6 +222,7 @@ fn mappings_without_user_namespace_are_refused() {
 
 fn time_offsets_are_set() {
     requires!(root, namespace("time"));
+    differs!(Crun, "1.8 fails and kills its caller with kill(-1)");
     differs!(Runc, "time namespaces came with 1.2");
     let own_seconds: f64 = fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse().unwrap();
     let b = Bundle::new().namespace("time", None).with(|c| {
@@ -281,8 +292,14 @@ fn sysctl_that_is_not_namespaced_is_refused() {
     assert_eq!(fs::read_to_string("/proc/sys/kernel/panic").unwrap(), pid_max);
 }
 
+/// config-linux.md, "Rootfs Mount Propagation": shared is a new peer group, slave follows the host.
 fn rootfs_propagation() {
-    for (value, mark) in [("private", ""), ("slave", "master:"), ("shared", "shared:"), ("unbindable", "unbindable")] {
+    differs!(Crun, "has no effect on a root that is a mount point");
+    let rows = [("private", ""), ("rslave", "master:"), ("shared", "shared:"), ("unbindable", "unbindable")];
+    for (value, mark) in rows {
+        if value == "shared" {
+            differs!(Runc, "the root itself is not made shared or unbindable");
+        }
         let outside = HostMount::tmpfs(&scratch().join("shared"), "size=20m");
         outside.change(nix::mount::MsFlags::MS_SHARED);
         let rootfs = outside.path().join("rootfs");
@@ -302,6 +319,10 @@ fn rootfs_propagation() {
         let propagation = text.split(" - ").next().unwrap().split(' ').skip(6).collect::<Vec<_>>().join(" ");
         let found = if mark.is_empty() { propagation.is_empty() } else { propagation.contains(mark) };
         assert!(found, "{value}: {propagation:?}");
+    }
+    for value in ["private", "slave", "shared", "unbindable"] {
+        let b = Bundle::new().with(|c| c["linux"]["rootfsPropagation"] = json!(value));
+        b.run(&["/probe", "true"]).assert_exit(0);
     }
     Bundle::new().with(|c| c["linux"]["rootfsPropagation"] = json!("nosuch")).run(&["/probe", "true"]).assert_fails();
 }
