@@ -24,6 +24,4 @@ macro_rules! areas {
     };
 }
 
-areas![
-    cli, lifecycle, process, exec, terminal, mounts, masks, devices, namespaces, hooks, seccomp
-];
+areas![cli, lifecycle, process, exec, terminal, mounts, masks, devices, namespaces, hooks, seccomp];
