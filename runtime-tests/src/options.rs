@@ -1,0 +1,54 @@
+//! The runner's command line.
+
+use std::path::PathBuf;
+
+pub(crate) struct Options {
+    pub(crate) runtime: PathBuf,
+    pub(crate) view: String,
+    pub(crate) list: bool,
+    pub(crate) jobs: usize,
+    pub(crate) filters: Vec<String>,
+}
+
+const USAGE: &str =
+    "usage: runtime-tests [--rt PATH] [--view host|v2] [--list] [--jobs N] [FILTER...]";
+
+pub(crate) fn parse(args: &[String]) -> Result<Options, String> {
+    let mut options = Options {
+        runtime: std::env::var_os("RT").map_or_else(|| PathBuf::from("rt"), PathBuf::from),
+        view: "host".to_owned(),
+        list: false,
+        jobs: 2,
+        filters: Vec::new(),
+    };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().cloned().ok_or(format!("{arg} needs a value\n{USAGE}"));
+        match arg.as_str() {
+            "--rt" => options.runtime = PathBuf::from(value()?),
+            "--view" => options.view = value()?,
+            "--jobs" => options.jobs = value()?.parse().map_err(|e| format!("--jobs: {e}"))?,
+            "--list" => options.list = true,
+            flag if flag.starts_with('-') => return Err(USAGE.to_owned()),
+            filter => options.filters.push(filter.to_owned()),
+        }
+    }
+    if !["host", "v2"].contains(&options.view.as_str()) {
+        return Err(format!("--view {}: host or v2\n{USAGE}", options.view));
+    }
+    options.runtime = locate(options.runtime)?;
+    Ok(options)
+}
+
+/// Absolute, because tests run in another directory; a bare name is looked up in PATH.
+fn locate(program: PathBuf) -> Result<PathBuf, String> {
+    let found = if program.components().count() > 1 {
+        Some(program.clone())
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).map(|dir| dir.join(&program)).find(|p| p.is_file())
+    };
+    found
+        .and_then(|path| path.canonicalize().ok())
+        .ok_or_else(|| format!("no runtime {}: set RT or --rt to a program", program.display()))
+}

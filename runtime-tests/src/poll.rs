@@ -1,0 +1,19 @@
+//! Waiting for something to become true, with a deadline.
+
+use std::time::{Duration, Instant};
+
+/// How long [`until`] waits; well below the runner's 30 s per test, so that the test says what it missed.
+pub const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Polls `condition` until it gives a value; panics with `what` when [`PATIENCE`] is over.
+#[track_caller]
+pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited {} s in vain for: {what}", PATIENCE.as_secs());
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}

@@ -1,0 +1,401 @@
+//! config-linux.md, "Control groups": where a container is, its limits, pause, statistics, update.
+
+use std::fs;
+use std::path::PathBuf;
+
+use runtime_tests::cgroups;
+use runtime_tests::prelude::*;
+
+tests![
+    absolute_path_is_taken_from_the_top,
+    relative_path_is_below_some_parent,
+    absent_path_is_named_after_the_id,
+    dotdot_does_not_leave_the_hierarchy,
+    create_makes_and_delete_removes_the_cgroup,
+    delete_ends_what_is_left_in_the_cgroup,
+    cgroup_namespace_hides_the_path,
+    pids_limit,
+    memory_limit_is_written,
+    memory_limit_kills,
+    cpu_limits_are_written,
+    cpuset_is_applied,
+    huge_page_limit,
+    unified_is_written,
+    unified_unknown_file_is_refused,
+    limit_without_controller_is_refused,
+    pause_stops_and_resume_continues,
+    paused_container_can_be_deleted_by_force,
+    paused_container_can_be_killed,
+    pause_and_resume_in_the_wrong_state,
+    events_stats_once,
+    events_at_an_interval,
+    events_of_a_stopped_container,
+    update_by_flags,
+    update_by_resources_from_a_file_and_stdin,
+    update_refuses_nonsense,
+    update_leaves_other_limits_alone,
+    cgroup_manager_disabled,
+    exec_after_the_limit_is_reached,
+];
+
+/// A file of the container's cgroup: of the v1 controller in the host view, else of v2.
+fn read(c: &Container, controller: &str, file: &str) -> String {
+    let dir: PathBuf = if cgroups::v1_mount(controller).is_some() {
+        cgroups::of_process_v1(c.pid(), controller)
+    } else {
+        cgroups::of_process(c.pid())
+    };
+    let path = dir.join(file);
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).trim().to_owned()
+}
+
+fn with_resources(resources: Value) -> Bundle {
+    Bundle::new().with(|c| c["linux"]["resources"] = resources)
+}
+
+fn with_path(path: Option<&str>) -> Bundle {
+    Bundle::new().with(|c| {
+        let linux = c["linux"].as_object_mut().unwrap();
+        linux.remove("cgroupsPath");
+        if let Some(path) = path {
+            linux.insert("cgroupsPath".to_owned(), json!(path));
+        }
+    })
+}
+
+/// The line of /proc/PID/cgroup that every runtime places: v2, or in the host view the v1 pids.
+fn place(c: &Container) -> String {
+    let text = fs::read_to_string(format!("/proc/{}/cgroup", c.pid())).unwrap();
+    let wanted = if cgroups::is_v2() { "0::" } else { ":pids:" };
+    text.lines().find_map(|l| l.split_once(wanted)).expect("a line").1.to_owned()
+}
+
+fn absolute_path_is_taken_from_the_top() {
+    requires!(root);
+    let path = format!("/{}/one/two", runtime_tests::isolate::tag());
+    let c = with_path(Some(&path)).start(&["/probe", "sleep", "60"]);
+    assert_eq!(place(&c), path);
+    c.end();
+    fs::read_dir("/sys/fs/cgroup").unwrap();
+    // The parent is of our making as well; a runtime removes the leaf only.
+    remove_empty(&format!("{}/one", runtime_tests::isolate::tag()));
+}
+
+/// Removes an empty cgroup, in all hierarchies.
+fn remove_empty(path: &str) {
+    for hierarchy in cgroups::hierarchies() {
+        fs::remove_dir(hierarchy.at.join(path)).ok();
+    }
+}
+
+fn relative_path_is_below_some_parent() {
+    requires!(root);
+    let name = new_id();
+    let c = with_path(Some(&name)).start(&["/probe", "sleep", "60"]);
+    assert!(place(&c).ends_with(&format!("/{name}")), "{}", place(&c));
+    c.end();
+}
+
+fn absent_path_is_named_after_the_id() {
+    requires!(root);
+    let c = with_path(None).start(&["/probe", "sleep", "60"]);
+    assert!(place(&c).ends_with(&format!("/{}", c.id())), "{}", place(&c));
+    c.end();
+}
+
+fn dotdot_does_not_leave_the_hierarchy() {
+    requires!(root);
+    let name = new_id();
+    let b = with_path(Some(&format!("../../../../../{name}"))).args(&["/probe", "sleep", "60"]);
+    let output = b.try_create(&[]);
+    if output.code != 0 {
+        output.assert_fails();
+        return;
+    }
+    let c = Container::new(&b, output);
+    assert!(!place(&c).contains(".."), "{}", place(&c));
+    c.delete_force();
+}
+
+fn create_makes_and_delete_removes_the_cgroup() {
+    requires!(root);
+    let c = Bundle::new().args(&["/probe", "true"]).create();
+    assert!(cgroups::tagged(c.id()).iter().any(|d| d.ends_with(c.id())));
+    c.start().wait_status("stopped").delete();
+    assert_eq!(cgroups::tagged(c.id()), Vec::<PathBuf>::new());
+}
+
+/// Without a pid namespace of its own, processes outlive init; delete must not leave them.
+fn delete_ends_what_is_left_in_the_cgroup() {
+    requires!(root);
+    let c = Bundle::new().without_namespace("pid").start(&["/probe", "orphan", "60"]);
+    c.wait_status("stopped").delete();
+}
+
+fn cgroup_namespace_hides_the_path() {
+    requires!(root);
+    let output = Bundle::new().namespace("cgroup", None).run(&["/probe", "cgroup"]);
+    output.assert_exit(0);
+    let own = if cgroups::is_v2() { "0::/" } else { ":pids:/" };
+    assert!(output.lines().iter().any(|l| l.ends_with(own)), "{}", output.stdout());
+}
+
+fn pids_limit() {
+    requires!(root, controller("pids"));
+    let c = with_resources(json!({ "pids": { "limit": 5 } })).start(&["/probe", "sleep", "60"]);
+    assert_eq!(read(&c, "pids", "pids.max"), "5");
+    let output = c.exec(&["/probe", "fork", "20"]);
+    output.assert_exit(0);
+    assert!(output.stdout().ends_with("EAGAIN\n"), "{}", output.stdout());
+    c.end();
+}
+
+const MEGABYTE: u64 = 1024 * 1024;
+
+fn memory_limit_is_written() {
+    requires!(root, controller("memory"));
+    let c = with_resources(json!({ "memory": { "limit": 64 * MEGABYTE, "reservation": 32 * MEGABYTE } }))
+        .start(&["/probe", "sleep", "60"]);
+    let (limit, low) = if cgroups::is_v2() {
+        ("memory.max", "memory.low")
+    } else {
+        ("memory.limit_in_bytes", "memory.soft_limit_in_bytes")
+    };
+    assert_eq!(read(&c, "memory", limit), (64 * MEGABYTE).to_string());
+    assert_eq!(read(&c, "memory", low), (32 * MEGABYTE).to_string());
+    c.end();
+}
+
+fn memory_limit_kills() {
+    requires!(root, controller("memory"));
+    let b = with_resources(json!({ "memory": { "limit": 32 * MEGABYTE } }));
+    b.run(&["/probe", "alloc", "200"]).assert_exit(137);
+}
+
+fn cpu_limits_are_written() {
+    requires!(root, controller("cpu"));
+    let c = with_resources(json!({ "cpu": { "shares": 512, "quota": 50_000, "period": 100_000 } }))
+        .start(&["/probe", "sleep", "60"]);
+    if cgroups::is_v2() {
+        assert_eq!(read(&c, "cpu", "cpu.max"), "50000 100000");
+        // 512 shares are half of the default; the formula changed in runc 1.3.
+        assert!(["20", "59"].contains(&read(&c, "cpu", "cpu.weight").as_str()));
+    } else {
+        assert_eq!(read(&c, "cpu", "cpu.shares"), "512");
+        assert_eq!(read(&c, "cpu", "cpu.cfs_quota_us"), "50000");
+        assert_eq!(read(&c, "cpu", "cpu.cfs_period_us"), "100000");
+    }
+    c.end();
+}
+
+fn cpuset_is_applied() {
+    requires!(root, controller("cpuset"));
+    let b = with_resources(json!({ "cpu": { "cpus": "0", "mems": "0" } }));
+    b.run(&["/probe", "affinity"]).assert_stdout("Cpus_allowed_list 0");
+}
+
+fn huge_page_limit() {
+    requires!(root, cgroup_v2, controller("hugetlb"));
+    let b = with_resources(json!({ "hugepageLimits": [{ "pageSize": "2MB", "limit": 4 * MEGABYTE }] }));
+    let c = b.start(&["/probe", "sleep", "60"]);
+    assert_eq!(read(&c, "hugetlb", "hugetlb.2MB.max"), (4 * MEGABYTE).to_string());
+    c.end();
+}
+
+fn unified_is_written() {
+    requires!(root, cgroup_v2, controller("hugetlb"));
+    let b = with_resources(json!({ "unified": { "hugetlb.2MB.max": "6291456", "cgroup.max.depth": "7" } }));
+    let c = b.start(&["/probe", "sleep", "60"]);
+    assert_eq!(read(&c, "hugetlb", "hugetlb.2MB.max"), "6291456");
+    assert_eq!(read(&c, "hugetlb", "cgroup.max.depth"), "7");
+    c.end();
+}
+
+fn unified_unknown_file_is_refused() {
+    requires!(root, cgroup_v2);
+    for file in ["hugetlb.nosuch", "nosuch.max", "../x", "a/b"] {
+        with_resources(json!({ "unified": { file: "1" } })).assert_create_refused();
+    }
+}
+
+fn limit_without_controller_is_refused() {
+    requires!(root, cgroup_v2);
+    if cgroups::has_controller("memory") {
+        skip!(Machine, "this machine has the memory controller in v2");
+    }
+    differs!(Crun, "leaves the cgroup behind");
+    with_resources(json!({ "memory": { "limit": 64 * MEGABYTE } })).assert_create_refused();
+}
+
+/// Writes a dot every 20 ms.
+fn ticking() -> Container {
+    let script = "while true; do echo tick; usleep 20000; done";
+    let c = Bundle::new().with_busybox().start(&["/bin/busybox", "sh", "-c", script]);
+    c.wait_for("tick");
+    c
+}
+
+fn pause_stops_and_resume_continues() {
+    requires!(root, freezer, busybox);
+    let c = ticking();
+    c.call("pause").output().assert_exit(0);
+    assert_eq!(c.status(), "paused");
+    let before = c.stdout().len();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(c.stdout().len(), before, "a paused container must not go on");
+    c.call("resume").output().assert_exit(0);
+    assert_eq!(c.status(), "running");
+    until("more output", || (c.stdout().len() > before).then_some(()));
+    c.end();
+}
+
+fn paused_container_can_be_deleted_by_force() {
+    requires!(root, freezer);
+    let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+    c.call("pause").output().assert_exit(0);
+    c.delete_force();
+}
+
+fn paused_container_can_be_killed() {
+    requires!(root, freezer);
+    let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+    c.call("pause").output().assert_exit(0);
+    c.kill("KILL");
+    // v2 kills frozen processes; with the v1 freezer the signal waits for the thaw.
+    if c.status() == "paused" {
+        c.call("resume").output();
+    }
+    c.wait_status("stopped").delete();
+}
+
+fn pause_and_resume_in_the_wrong_state() {
+    requires!(root, freezer);
+    differs!(Crun, "resumes what is not paused");
+    let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+    c.call("resume").output().assert_fails();
+    c.call("pause").output().assert_exit(0);
+    c.call("resume").output().assert_exit(0);
+    c.kill("KILL").wait_status("stopped");
+    c.call("pause").output().assert_fails();
+    c.delete();
+}
+
+/// The envelope that containerd and cAdvisor know.
+fn events_stats_once() {
+    requires!(root, command("events"));
+    let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+    let output = rt(["events", "--stats", c.id()]).output();
+    output.assert_exit(0);
+    assert_eq!(output.lines().len(), 1, "one line");
+    let event = output.json();
+    assert_eq!(event["type"], "stats");
+    assert_eq!(event["id"], c.id());
+    let data = &event["data"];
+    for key in ["cpu", "memory", "pids", "blkio", "hugetlb"] {
+        assert!(data[key].is_object(), "{key}: {event}");
+    }
+    assert!(data["cpu"]["usage"]["total"].is_u64() || cgroups::is_v2(), "{event}");
+    if cgroups::has_controller("pids") {
+        assert_eq!(data["pids"]["current"], 1, "{event}");
+    }
+    if cgroups::has_controller("memory") {
+        assert!(data["memory"]["usage"]["usage"].as_u64().unwrap() > 0, "{event}");
+    }
+    c.end();
+}
+
+fn events_at_an_interval() {
+    requires!(root, command("events"));
+    let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+    let going = rt(["events", "--interval", "100ms", c.id()]).spawn();
+    until("three lines", || (going.stdout().lines().count() >= 3).then_some(()));
+    for line in going.stdout().lines().take(3) {
+        let event: Value = serde_json::from_str(line).expect("each line is JSON");
+        assert_eq!(event["type"], "stats");
+    }
+    c.kill("KILL").wait_status("stopped").delete();
+    going.wait().assert_exit(0);
+}
+
+fn events_of_a_stopped_container() {
+    requires!(root, command("events"));
+    let c = Bundle::new().start(&["/probe", "true"]);
+    c.wait_status("stopped");
+    rt(["events", "--stats", c.id()]).output().assert_fails();
+    c.delete();
+}
+
+fn update_by_flags() {
+    requires!(root, controller("pids"), controller("memory"), controller("cpu"));
+    let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+    let update = |flags: &[&str]| rt(["update"]).args(flags).arg(c.id()).output().assert_exit(0).code;
+    update(&["--pids-limit", "17"]);
+    assert_eq!(read(&c, "pids", "pids.max"), "17");
+    update(&["--memory", "50331648"]);
+    update(&["--cpu-share", "256", "--cpu-period", "50000", "--cpu-quota", "20000"]);
+    if cgroups::is_v2() {
+        assert_eq!(read(&c, "memory", "memory.max"), "50331648");
+        assert_eq!(read(&c, "cpu", "cpu.max"), "20000 50000");
+    } else {
+        assert_eq!(read(&c, "memory", "memory.limit_in_bytes"), "50331648");
+        assert_eq!(read(&c, "cpu", "cpu.shares"), "256");
+        assert_eq!(read(&c, "cpu", "cpu.cfs_quota_us"), "20000");
+    }
+    update(&["--pids-limit", "-1"]);
+    assert_eq!(read(&c, "pids", "pids.max"), "max");
+    c.end();
+}
+
+/// containerd and CRI-O send JSON on standard input, Podman a file.
+fn update_by_resources_from_a_file_and_stdin() {
+    requires!(root);
+    let (controller, resources, file, value) = if cgroups::has_controller("pids") {
+        ("pids", json!({ "pids": { "limit": 23 } }), "pids.max", "23")
+    } else {
+        requires!(cgroup_v2, controller("hugetlb"));
+        ("hugetlb", json!({ "unified": { "hugetlb.2MB.max": "2097152" } }), "hugetlb.2MB.max", "2097152")
+    };
+    differs!(Runc, "1.1 update takes no \"unified\"");
+    let path = scratch().join("resources.json");
+    fs::write(&path, resources.to_string()).unwrap();
+    for source in ["-", path.to_str().unwrap()] {
+        let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+        rt(["update", "--resources", source, c.id()]).stdin(&resources.to_string()).output().assert_exit(0);
+        assert_eq!(read(&c, controller, file), value);
+        c.end();
+    }
+}
+
+fn update_refuses_nonsense() {
+    requires!(root);
+    let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+    rt(["update", "--resources", "-", c.id()]).stdin("{").output().assert_fails();
+    rt(["update", "--resources", "/nosuch/file", c.id()]).output().assert_fails();
+    rt(["update", "--memory", "x", c.id()]).output().assert_fails_somewhere();
+    c.end();
+}
+
+fn update_leaves_other_limits_alone() {
+    requires!(root, controller("pids"), controller("cpu"));
+    let c = with_resources(json!({ "pids": { "limit": 9 }, "cpu": { "shares": 512 } })).start(&["/probe", "sleep", "60"]);
+    rt(["update", "--cpu-share", "600", c.id()]).output().assert_exit(0);
+    assert_eq!(read(&c, "pids", "pids.max"), "9");
+    c.end();
+}
+
+/// Podman's `--cgroups=disabled`.
+fn cgroup_manager_disabled() {
+    requires!(root);
+    differs!(Runc, "has no such flag");
+    let b = with_path(None).args(&["/probe", "cgroup"]);
+    let output = b.run_call().arg(b.id()).global(["--cgroup-manager", "disabled"]).output();
+    output.assert_stdout(&fs::read_to_string("/proc/self/cgroup").unwrap());
+}
+
+/// Joining a cgroup is not forking in it: exec works when the limit is reached, its payload's fork does not.
+fn exec_after_the_limit_is_reached() {
+    requires!(root, controller("pids"));
+    let c = with_resources(json!({ "pids": { "limit": 50 } })).start(&["/probe", "sleep", "60"]);
+    c.exec(&["/probe", "fork", "10"]).assert_stdout("10 ok");
+    c.end();
+}

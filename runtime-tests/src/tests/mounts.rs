@@ -1,0 +1,525 @@
+//! config.md, "Mounts": every option family, order, kinds of sources and destinations.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use nix::mount::MsFlags;
+use runtime_tests::prelude::*;
+
+tests![
+    flags_of_a_new_filesystem,
+    defaults_is_no_data_option,
+    flags_of_a_bind_mount,
+    access_time_options,
+    last_of_opposite_options_wins,
+    data_options_reach_the_filesystem,
+    propagation_options,
+    recursive_options_reach_submounts,
+    plain_options_leave_submounts_alone,
+    bind_without_r_leaves_submounts_out,
+    bind_of_a_directory_and_a_file,
+    bind_is_live_in_both_directions,
+    relative_source_starts_at_the_bundle,
+    read_only_bind_of_a_restricted_source_in_a_user_namespace,
+    read_only_bind_is_read_only_inside_only,
+    bind_propagation_is_private_by_default,
+    mounts_happen_in_order,
+    destination_is_made,
+    file_destination_is_made_for_a_file_source,
+    relative_destination_is_taken_from_the_root,
+    destination_symlink_stays_inside,
+    destination_dotdot_stays_inside,
+    missing_bind_source_is_refused,
+    unknown_filesystem_is_refused,
+    tmpcopyup_copies_what_was_there,
+    tmpfs_takes_mode_and_owner_of_the_directory,
+    mqueue_and_shm_belong_to_the_container,
+    overlay_is_mounted,
+    cgroup_mount_shows_the_own_cgroup,
+    cgroup_mount_read_only,
+    idmapped_mount_shows_shifted_owners,
+    mount_idmap_of_its_own_mapping,
+    bind_of_proc_self_fd_is_refused_or_harmless,
+    readonly_root_is_read_only,
+    readonly_root_leaves_mounts_writable,
+    root_of_the_host_is_gone,
+    proc_must_be_a_directory,
+];
+
+/// Per-mount options, propagation and super options of one mount inside, from /proc/self/mountinfo.
+struct Seen {
+    flags: Vec<String>,
+    propagation: String,
+    kind: String,
+    data: Vec<String>,
+}
+
+impl Seen {
+    fn of(lines: &[String], at: &str) -> Self {
+        let line = lines.iter().rfind(|l| l.split(' ').nth(4) == Some(at));
+        let line = line.unwrap_or_else(|| panic!("nothing is mounted at {at}: {lines:#?}"));
+        let (left, right) = line.split_once(" - ").unwrap();
+        let words: Vec<&str> = left.split(' ').collect();
+        let right: Vec<&str> = right.split(' ').collect();
+        let list = |text: &str| text.split(',').map(str::to_owned).collect();
+        Self { flags: list(words[5]), propagation: words[6..].join(" "), kind: right[0].to_owned(), data: list(right[2]) }
+    }
+
+    #[track_caller]
+    fn assert(&self, has: &[&str], has_not: &[&str]) {
+        let all: Vec<&String> = self.flags.iter().chain(&self.data).collect();
+        for flag in has {
+            assert!(all.iter().any(|f| f == flag), "no {flag} in {all:?}");
+        }
+        for flag in has_not {
+            assert!(!self.flags.iter().any(|f| f == flag), "{flag} in {:?}", self.flags);
+        }
+    }
+}
+
+/// One row: options, what must be seen, what must not.
+type Row = (&'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
+/// Mounts one thing per row, in one container, and compares each row.
+fn check_rows(rows: &[Row], mount: impl Fn(Bundle, &str, &[&str]) -> Bundle) {
+    let mut b = Bundle::new();
+    for (i, (options, _, _)) in rows.iter().enumerate() {
+        b = mount(b, &format!("/m{i}"), options);
+    }
+    let output = b.run(&["/probe", "mounts"]);
+    output.assert_exit(0);
+    for (i, (options, has, has_not)) in rows.iter().enumerate() {
+        println!("row {options:?}");
+        Seen::of(&output.lines(), &format!("/m{i}")).assert(has, has_not);
+    }
+}
+
+const FLAGS: &[Row] = &[
+    (&[], &["rw"], &["ro", "nosuid", "nodev", "noexec"]),
+    (&["ro"], &["ro"], &["rw"]),
+    (&["rw", "nosuid"], &["rw", "nosuid"], &["nodev"]),
+    (&["nodev"], &["nodev"], &["nosuid"]),
+    (&["noexec"], &["noexec"], &["nosuid"]),
+    (&["ro", "nosuid", "nodev", "noexec"], &["ro", "nosuid", "nodev", "noexec"], &["rw"]),
+];
+
+fn flags_of_a_new_filesystem() {
+    check_rows(FLAGS, |b, at, options| b.mount(at, "tmpfs", "tmpfs", options));
+    let sync: &[Row] = &[(&["sync"], &["sync"], &[]), (&["dirsync"], &["dirsync"], &[])];
+    check_rows(sync, |b, at, options| b.mount(at, "tmpfs", "tmpfs", options));
+}
+
+fn defaults_is_no_data_option() {
+    differs!(Runc, "1.1 hands it to tmpfs, which refuses it");
+    check_rows(&[(&["defaults", "nosuid"], &["rw", "nosuid"], &["ro"])], |b, at, o| b.mount(at, "tmpfs", "tmpfs", o));
+}
+
+fn flags_of_a_bind_mount() {
+    let source = scratch().join("source");
+    fs::create_dir(&source).unwrap();
+    check_rows(FLAGS, |b, at, options| {
+        b.mount(at, "bind", source.to_str().unwrap(), &[&["rbind"], options].concat())
+    });
+}
+
+fn access_time_options() {
+    let rows: &[Row] = &[
+        (&["noatime"], &["noatime"], &["relatime"]),
+        (&["relatime"], &["relatime"], &["noatime"]),
+        (&["strictatime"], &[], &["relatime", "noatime"]),
+        (&["nodiratime"], &["nodiratime"], &["noatime"]),
+        (&["noatime", "nodiratime"], &["noatime", "nodiratime"], &[]),
+    ];
+    check_rows(rows, |b, at, options| b.mount(at, "tmpfs", "tmpfs", options));
+    let source = scratch().join("source");
+    fs::create_dir(&source).unwrap();
+    check_rows(rows, |b, at, options| {
+        b.mount(at, "bind", source.to_str().unwrap(), &[&["bind"], options].concat())
+    });
+}
+
+fn last_of_opposite_options_wins() {
+    differs!(Crun, "rw and suid take nothing back");
+    let rows: &[Row] = &[
+        (&["ro", "rw"], &["rw"], &["ro"]),
+        (&["rw", "ro"], &["ro"], &["rw"]),
+        (&["nosuid", "suid"], &[], &["nosuid"]),
+        (&["nodev", "dev"], &[], &["nodev"]),
+        (&["noexec", "exec"], &[], &["noexec"]),
+        (&["exec", "noexec"], &["noexec"], &[]),
+    ];
+    check_rows(rows, |b, at, options| b.mount(at, "tmpfs", "tmpfs", options));
+}
+
+fn data_options_reach_the_filesystem() {
+    let b = Bundle::new()
+        .mount("/m", "tmpfs", "tmpfs", &["size=1024k", "mode=1770", "nr_inodes=50", "uid=7", "gid=8"])
+        .mount("/n", "tmpfs", "name of it", &["noexec", "size=2m"]);
+    let output = b.run(&["/probe", "mounts", "--", "stat", "/m"]);
+    output.assert_exit(0);
+    Seen::of(&output.lines(), "/m").assert(&["size=1024k", "nr_inodes=50"], &[]);
+    Seen::of(&output.lines(), "/n").assert(&["size=2048k", "noexec"], &[]);
+    assert!(output.stdout().contains("\ndir 1770 7 8 "), "{}", output.stdout());
+}
+
+fn propagation_options() {
+    let source = HostMount::tmpfs(&scratch().join("source"), "size=1m");
+    source.change(MsFlags::MS_SHARED);
+    let rows =
+        [("private", ""), ("rprivate", ""), ("slave", "master:"), ("rslave", "master:"), ("shared", "shared:"), ("rshared", "shared:"), ("unbindable", "unbindable")];
+    let mut b = Bundle::new().with(|c| c["linux"]["rootfsPropagation"] = json!("shared"));
+    for (option, _) in rows {
+        b = b.mount(&format!("/{option}"), "bind", source.path().to_str().unwrap(), &["rbind", option]);
+    }
+    let output = b.run(&["/probe", "mounts"]);
+    output.assert_exit(0);
+    for (option, mark) in rows {
+        let seen = Seen::of(&output.lines(), &format!("/{option}")).propagation;
+        let found = if mark.is_empty() { seen.is_empty() } else { seen.starts_with(mark) };
+        assert!(found, "{option}: {seen:?}");
+    }
+}
+
+/// A tmpfs with another one inside, as bind source.
+fn two_levels() -> (HostMount, HostMount) {
+    let top = HostMount::tmpfs(&scratch().join("top"), "size=1m");
+    let sub = HostMount::tmpfs(&scratch().join("top/sub"), "size=1m");
+    (top, sub)
+}
+
+fn recursive_options_reach_submounts() {
+    differs!(Crun, "rnoatime gives EINVAL");
+    let (top, _sub) = two_levels();
+    let rows: &[(&str, &str)] = &[
+        ("rro", "ro"),
+        ("rnosuid", "nosuid"),
+        ("rnodev", "nodev"),
+        ("rnoexec", "noexec"),
+        ("rnoatime", "noatime"),
+        ("rnodiratime", "nodiratime"),
+        ("rrelatime", "relatime"),
+        ("rnosymfollow", "nosymfollow"),
+    ];
+    let mut b = Bundle::new();
+    for (option, _) in rows {
+        if *option == "rnosymfollow" && runtime() == Runtime::Crun {
+            continue; // crun has no such option
+        }
+        b = b.mount(&format!("/{option}"), "bind", top.path().to_str().unwrap(), &["rbind", option]);
+    }
+    let output = b.run(&["/probe", "mounts"]);
+    output.assert_exit(0);
+    for (option, flag) in rows {
+        if *option == "rnosymfollow" && runtime() == Runtime::Crun {
+            continue;
+        }
+        for at in [format!("/{option}"), format!("/{option}/sub")] {
+            println!("{at}");
+            Seen::of(&output.lines(), &at).assert(&[flag], &[]);
+        }
+    }
+}
+
+fn plain_options_leave_submounts_alone() {
+    let (top, _sub) = two_levels();
+    let b = Bundle::new().mount("/m", "bind", top.path().to_str().unwrap(), &["rbind", "ro", "nosuid"]);
+    let output = b.run(&["/probe", "mounts"]);
+    output.assert_exit(0);
+    Seen::of(&output.lines(), "/m").assert(&["ro", "nosuid"], &[]);
+    Seen::of(&output.lines(), "/m/sub").assert(&["rw"], &["ro", "nosuid"]);
+}
+
+fn bind_without_r_leaves_submounts_out() {
+    let (top, _sub) = two_levels();
+    let source = top.path().to_str().unwrap().to_owned();
+    let b = Bundle::new().mount("/one", "bind", &source, &["bind"]).mount("/all", "bind", &source, &["rbind"]);
+    let output = b.run(&["/probe", "mounts"]);
+    let at: Vec<String> = output.lines().iter().map(|l| l.split(' ').nth(4).unwrap().to_owned()).collect();
+    assert!(at.contains(&"/all/sub".to_owned()) && !at.contains(&"/one/sub".to_owned()), "{at:?}");
+}
+
+fn bind_of_a_directory_and_a_file() {
+    let dir = scratch().join("source");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("text"), "in the directory").unwrap();
+    let file = scratch().join("file");
+    fs::write(&file, "in the file").unwrap();
+    // The type is not needed, and engines send "bind", "none" or nothing.
+    for kind in ["bind", "none", ""] {
+        let mut b = Bundle::new()
+            .file("/etc/file", "hidden")
+            .mount("/d", kind, dir.to_str().unwrap(), &["rbind"])
+            .mount("/etc/file", kind, file.to_str().unwrap(), &["bind", "ro"]);
+        if kind.is_empty() {
+            for entry in b.config["mounts"].as_array_mut().unwrap().iter_mut().filter(|m| m["type"] == "") {
+                entry.as_object_mut().unwrap().remove("type");
+            }
+        }
+        let b = b.run(&["/probe", "cat", "/d/text", "--", "cat", "/etc/file", "--", "open", "/etc/file", "w"]);
+        b.assert_says("in the directory\nin the file\nEROFS");
+    }
+}
+
+fn bind_is_live_in_both_directions() {
+    let dir = scratch().join("source");
+    fs::create_dir(&dir).unwrap();
+    let b = Bundle::new().mount("/d", "bind", dir.to_str().unwrap(), &["rbind", "rw"]);
+    b.run(&["/probe", "write", "/d/made", "inside"]).assert_exit(0);
+    assert_eq!(fs::read_to_string(dir.join("made")).unwrap(), "inside");
+}
+
+/// config.md: a relative source is relative to the bundle, wherever the runtime was called.
+fn relative_source_starts_at_the_bundle() {
+    let b = Bundle::new().mount("/d", "bind", "data", &["bind"]);
+    fs::create_dir(b.beside("data")).unwrap();
+    fs::write(b.beside("data").join("text"), "beside config.json").unwrap();
+    b.run(&["/probe", "cat", "/d/text"]).assert_stdout("beside config.json");
+}
+
+/// `mount_setattr(2)`, EPERM: in a user namespace no remount may drop the flags of the source.
+fn read_only_bind_of_a_restricted_source_in_a_user_namespace() {
+    requires!(userns);
+    differs!(Runc, "1.1 tries to drop the locked flags and fails");
+    let source = HostMount::tmpfs(&scratch().join("source"), "size=1m,mode=755");
+    source.change(MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC);
+    let b = Bundle::new().user_namespace(100_000);
+    let output = b.mount("/m", "bind", source.path().to_str().unwrap(), &["bind", "ro"]).run(&["/probe", "mounts"]);
+    output.assert_exit(0);
+    Seen::of(&output.lines(), "/m").assert(&["ro"], &[]);
+}
+
+fn read_only_bind_is_read_only_inside_only() {
+    let dir = scratch().join("source");
+    fs::create_dir(&dir).unwrap();
+    let c = Bundle::new().mount("/d", "bind", dir.to_str().unwrap(), &["bind", "ro"]).start(&["/probe", "sleep", "60"]);
+    c.exec(&["/probe", "write", "/d/x", "x"]).assert_says("EROFS");
+    fs::write(dir.join("x"), "from outside").unwrap();
+    c.exec(&["/probe", "cat", "/d/x"]).assert_stdout("from outside");
+    c.end();
+}
+
+/// A volume that the container mounts something into must not show it to the host, nor the other way.
+fn bind_propagation_is_private_by_default() {
+    let source = HostMount::tmpfs(&scratch().join("source"), "size=1m");
+    source.change(MsFlags::MS_SHARED);
+    let b = Bundle::new().mount("/m", "bind", source.path().to_str().unwrap(), &["rbind"]);
+    let seen = Seen::of(&b.run(&["/probe", "mounts"]).lines(), "/m").propagation;
+    assert!(!seen.contains("shared:"), "{seen}");
+}
+
+fn mounts_happen_in_order() {
+    let b = Bundle::new()
+        .mount("/m", "tmpfs", "one", &[])
+        .mount("/m/deep/er", "tmpfs", "two", &[])
+        .mount("/n/below", "tmpfs", "hidden", &[])
+        .mount("/n", "tmpfs", "above", &[]);
+    let output = b.run(&["/probe", "ls", "/m/deep", "--", "ls", "/n"]);
+    output.assert_stdout("er");
+}
+
+fn destination_is_made() {
+    differs!(Crun, "applies the mode of the mount to parents");
+    let output = Bundle::new().mount("/a/b/c", "tmpfs", "tmpfs", &["mode=700"]).run(&["/probe", "stat", "/a/b"]);
+    output.assert_exit(0);
+    assert!(output.stdout().starts_with("dir 755 0 0"), "{}", output.stdout());
+}
+
+fn file_destination_is_made_for_a_file_source() {
+    let file = scratch().join("file");
+    fs::write(&file, "text").unwrap();
+    let b = Bundle::new().mount("/new/dir/file", "bind", file.to_str().unwrap(), &["bind"]);
+    b.run(&["/probe", "cat", "/new/dir/file"]).assert_stdout("text");
+}
+
+/// Allowed with a warning for the sake of old engines.
+fn relative_destination_is_taken_from_the_root() {
+    let b = Bundle::new().mount("relative/path", "tmpfs", "tmpfs", &["size=1m"]);
+    let output = b.run(&["/probe", "mounts"]);
+    output.assert_exit(0);
+    Seen::of(&output.lines(), "/relative/path").assert(&["size=1024k"], &[]);
+}
+
+/// CVE-2019-18837, CVE-2021-30465: symlinks of the image are followed inside the root only.
+fn destination_symlink_stays_inside() {
+    differs!(Crun, "refuses a dangling symlink");
+    let outside = scratch().join("outside");
+    fs::create_dir(&outside).unwrap();
+    let b = Bundle::new();
+    symlink(&outside, b.inside("/absolute")).unwrap();
+    symlink("../../../../../run/t/outside", b.inside("/upwards")).unwrap();
+    let b = b
+        .mount("/absolute/x", "tmpfs", "tmpfs", &["size=1m"])
+        .mount("/upwards/y", "tmpfs", "tmpfs", &["size=1m"])
+        .mount("/absolute", "tmpfs", "tmpfs", &["size=2m"]);
+    b.run(&["/probe", "ls", "/run/t/outside"]).assert_exit(0);
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "something was made on the host");
+}
+
+fn destination_dotdot_stays_inside() {
+    let outside = scratch().join("outside");
+    let b = Bundle::new().mount("/../../../../../../../run/t/outside", "tmpfs", "tmpfs", &["size=1m"]);
+    let output = b.run(&["/probe", "ls", "/run/t"]);
+    assert!(!outside.exists(), "made on the host");
+    if output.code == 0 {
+        output.assert_stdout("outside");
+    } else {
+        output.assert_fails();
+    }
+}
+
+fn missing_bind_source_is_refused() {
+    Bundle::new().mount("/m", "bind", "/nosuch/source", &["bind"]).run(&["/probe", "true"]).assert_fails();
+}
+
+fn unknown_filesystem_is_refused() {
+    Bundle::new().mount("/m", "nosuchfs", "x", &[]).run(&["/probe", "true"]).assert_fails();
+    // An option that is no flag is data, and tmpfs knows none of that name.
+    Bundle::new().mount("/m", "tmpfs", "x", &["nosuchoption"]).run(&["/probe", "true"]).assert_fails();
+}
+
+fn tmpcopyup_copies_what_was_there() {
+    let b = Bundle::new()
+        .file("/data/a", "one")
+        .file("/data/sub/b", "two")
+        .mode("/data/sub", 0o700)
+        .symlink("/data/link", "a")
+        .mount("/data", "tmpfs", "tmpfs", &["tmpcopyup", "size=1m"]);
+    let rootfs = b.rootfs();
+    let verbs = ["cat", "/data/link", "--", "cat", "/data/sub/b", "--", "write", "/data/a", "new", "--", "stat", "/data/sub"];
+    let output = b.run(&[&["/probe"], &verbs[..]].concat());
+    output.assert_exit(0);
+    assert!(output.stdout().starts_with("one\ntwo\ndir 700 "), "{}", output.stdout());
+    assert_eq!(fs::read_to_string(rootfs.join("data/a")).unwrap(), "one", "the image must not change");
+}
+
+/// What Docker's `--tmpfs /dir` relies on.
+fn tmpfs_takes_mode_and_owner_of_the_directory() {
+    differs!(Crun, "leaves 1777");
+    let b = Bundle::new().directory("/spool").mode("/spool", 0o1775).mount("/spool", "tmpfs", "tmpfs", &[]);
+    let output = b.run(&["/probe", "stat", "/spool"]);
+    output.assert_exit(0);
+    assert!(output.stdout().starts_with("dir 1775 0 0"), "{}", output.stdout());
+}
+
+fn mqueue_and_shm_belong_to_the_container() {
+    let b = Bundle::new().mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]).mount(
+        "/dev/shm",
+        "tmpfs",
+        "shm",
+        &["mode=1777", "size=1m"],
+    );
+    let output = b.run(&["/probe", "mounts", "--", "ls", "/dev/mqueue", "--", "stat", "/dev/shm"]);
+    output.assert_exit(0);
+    assert_eq!(Seen::of(&output.lines(), "/dev/mqueue").kind, "mqueue");
+    assert!(output.stdout().contains("dir 1777 0 0"), "{}", output.stdout());
+}
+
+fn overlay_is_mounted() {
+    requires!(root, filesystem("overlay"));
+    let dir = scratch().join("o");
+    for name in ["lower", "upper", "work"] {
+        fs::create_dir_all(dir.join(name)).unwrap();
+    }
+    fs::write(dir.join("lower/text"), "lower").unwrap();
+    let data = |name: &str| format!("{name}dir={}", dir.join(name).display());
+    let (lower, upper, work) = (data("lower"), data("upper"), data("work"));
+    let b = Bundle::new().mount("/o", "overlay", "overlay", &[&lower, &upper, &work]);
+    b.run(&["/probe", "cat", "/o/text", "--", "write", "/o/text", "upper"]).assert_stdout("lower");
+    assert_eq!(fs::read_to_string(dir.join("upper/text")).unwrap(), "upper");
+}
+
+fn cgroup_mount_shows_the_own_cgroup() {
+    requires!(root, cgroup_v2);
+    let b = Bundle::new().namespace("cgroup", None).mount("/sys/fs/cgroup", "cgroup", "cgroup", &["rw"]);
+    let output = b.run(&["/probe", "cgroup", "--", "cat", "/sys/fs/cgroup/cgroup.procs"]);
+    output.assert_exit(0);
+    // A hybrid host lists its v1 hierarchies first.
+    assert!(output.stdout().ends_with("0::/\n1\n"), "{}", output.stdout());
+}
+
+fn cgroup_mount_read_only() {
+    requires!(root);
+    let b = Bundle::new().mount("/sys/fs/cgroup", "cgroup", "cgroup", &["ro", "nosuid", "noexec", "nodev"]);
+    let b = b.with(|c| {
+        c["mounts"].as_array_mut().unwrap().insert(3, json!({ "destination": "/sys", "type": "sysfs", "source": "sysfs",
+            "options": ["nosuid", "noexec", "nodev", "ro"] }));
+    });
+    let controller = if runtime_tests::cgroups::is_v2() { "" } else { "pids/" };
+    b.run(&["/probe", "mkdir", &format!("/sys/fs/cgroup/{controller}x")]).assert_says("EROFS");
+}
+
+/// `mount_setattr(2)`: with the option the container's own mapping applies to the mount.
+fn idmapped_mount_shows_shifted_owners() {
+    requires!(userns);
+    differs!(Runc, "idmapped mounts came with 1.2");
+    let source = HostMount::tmpfs(&scratch().join("source"), "size=1m,mode=755");
+    fs::write(source.path().join("text"), "x").unwrap();
+    std::os::unix::fs::chown(source.path().join("text"), Some(5), Some(6)).unwrap();
+    let b = Bundle::new().user_namespace(100_000);
+    let b = b.mount("/m", "bind", source.path().to_str().unwrap(), &["bind", "idmap"]);
+    let output = b.run(&["/probe", "stat", "/m/text", "--", "write", "/m/new", "x"]);
+    output.assert_exit(0);
+    assert!(output.stdout().starts_with("file 644 5 6 "), "{}", output.stdout());
+    let owner = fs::metadata(source.path().join("new")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&owner), 0, "written as host id 0 through the map");
+}
+
+/// spec 1.1: `uidMappings` of the mount itself. Here without a user namespace of the container.
+fn mount_idmap_of_its_own_mapping() {
+    requires!(userns);
+    differs!(Runc, "idmapped mounts came with 1.2");
+    let source = HostMount::tmpfs(&scratch().join("source"), "size=1m,mode=755");
+    fs::write(source.path().join("text"), "x").unwrap();
+    std::os::unix::fs::chown(source.path().join("text"), Some(1000), Some(1000)).unwrap();
+    let b = Bundle::new().user_namespace(100_000).with(|c| {
+        let map = json!([{ "containerID": 1000, "hostID": 100_033, "size": 1 }]);
+        c["mounts"].as_array_mut().unwrap().push(json!({ "destination": "/m", "type": "bind",
+            "source": scratch().join("source"), "options": ["bind"], "uidMappings": map, "gidMappings": map }));
+    });
+    let output = b.run(&["/probe", "stat", "/m/text"]);
+    output.assert_exit(0);
+    assert!(output.stdout().starts_with("file 644 33 33 "), "{}", output.stdout());
+}
+
+/// CVE-2024-21626's neighbour: a magic link as source must not lead to a descriptor of the runtime.
+fn bind_of_proc_self_fd_is_refused_or_harmless() {
+    for fd in 3..12 {
+        let b = Bundle::new().mount("/m", "bind", &format!("/proc/self/fd/{fd}"), &["bind", "ro"]);
+        let output = b.run(&["/probe", "ls", "/m"]);
+        assert!(!output.stdout().contains("home"), "descriptor {fd} shows the host: {}", output.stdout());
+    }
+}
+
+fn readonly_root_is_read_only() {
+    let b = Bundle::new().with(|c| c["root"]["readonly"] = json!(true));
+    let output = b.run(&["/probe", "write", "/etc/x", "x", "--", "mounts", "/"]);
+    assert_eq!(output.lines()[0], "EROFS");
+    Seen::of(&output.lines(), "/").assert(&["ro"], &[]);
+}
+
+fn readonly_root_leaves_mounts_writable() {
+    let dir = scratch().join("volume");
+    fs::create_dir(&dir).unwrap();
+    let b = Bundle::new().with(|c| c["root"]["readonly"] = json!(true));
+    let b = b.mount("/t", "tmpfs", "tmpfs", &[]).mount("/v", "bind", dir.to_str().unwrap(), &["rbind"]);
+    b.run(&["/probe", "write", "/t/x", "x", "--", "write", "/v/x", "x", "--", "write", "/dev/x", "x"]).assert_exit(0);
+}
+
+fn root_of_the_host_is_gone() {
+    let output = Bundle::new().run(&["/probe", "ls", "/", "--", "mounts"]);
+    output.assert_exit(0);
+    assert!(output.stdout().starts_with("dev\netc\nprobe\nproc\nsys\ntmp\n"), "{}", output.stdout());
+    let at: Vec<String> = output.lines()[6..].iter().map(|l| l.split(' ').nth(4).unwrap().to_owned()).collect();
+    for (i, path) in at.iter().enumerate() {
+        let known = ["/", "/proc", "/dev"].contains(&path.as_str()) || path.starts_with("/dev/") || path.starts_with("/proc/");
+        assert!(known, "mount {i} is not from the config: {path}");
+    }
+}
+
+/// CVE-2019-19921 and its kin: /proc of the image is a symlink.
+fn proc_must_be_a_directory() {
+    let b = Bundle::new().directory("/fake");
+    fs::remove_dir(b.inside("/proc")).unwrap();
+    symlink("fake", b.inside("/proc")).unwrap();
+    b.run(&["/probe", "true"]).assert_fails();
+}
