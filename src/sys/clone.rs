@@ -126,10 +126,10 @@ pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()
 
 /// `ioctl_nsfs(2)` `NS_GET_NSTYPE`: the `CLONE_NEW*` flag of an open namespace file.
 pub(crate) fn namespace_type(fd: BorrowedFd<'_>) -> Result<libc::c_int> {
-    const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
-    #[expect(clippy::cast_possible_truncation, reason = "the request's type differs between libcs")]
+    // linux/nsfs.h; the request's type differs between libcs.
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
     // SAFETY: the request takes no argument.
-    let ret = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE as _) };
+    let ret = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) };
     check(ret.into(), || format!("ioctl({}, NS_GET_NSTYPE)", show(fd))).map(|_| ret)
 }
 

@@ -17,7 +17,9 @@ pub(crate) fn loopback_up() -> Result<()> {
     }
     let flags = libc::IFF_UP | libc::IFF_RUNNING;
     request.ifr_ifru.ifru_flags = i16::try_from(flags).unwrap_or_default();
+    // linux/sockios.h; the request's type differs between libcs.
+    const SIOCSIFFLAGS: libc::Ioctl = 0x8914;
     // SAFETY: the request is a terminated name and flags, as SIOCSIFFLAGS reads them.
-    let ret = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    let ret = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCSIFFLAGS, &raw const request) };
     check(ret.into(), || "ioctl(lo, SIOCSIFFLAGS, IFF_UP)".into()).map(drop)
 }
