@@ -15,7 +15,7 @@ mod tests;
 use abi::{Abi, Column, Family, Multiplexer, X32_BIT};
 use anyhow::{Result, bail};
 use compare::View;
-use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompFilterFlag as Flag};
+use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompFilterFlag as Flag};
 use program::{Compare, KILL_THREAD, Numbers, Reversed, Target};
 use rules::{Clause, RET_ERRNO, Rules};
 use std::path::PathBuf;
@@ -34,7 +34,8 @@ pub(crate) struct Insn {
 #[derive(Clone, Debug)]
 pub(crate) struct Filter {
     pub(crate) program: Vec<Insn>,
-    /// `SECCOMP_FILTER_FLAG_*`, without `NEW_LISTENER`: whoever loads a filter with `notify` set
+    /// `SECCOMP_FILTER_FLAG_*`, without
+    /// `NEW_LISTENER`: whoever loads a filter with `notify` set
     /// adds it.
     pub(crate) flags: u32,
     /// Set when a rule's action is `SCMP_ACT_NOTIFY`.
@@ -285,14 +286,17 @@ impl<'a> Calls<'a> {
                 self.end(numbers);
                 ended = true;
             }
-            let decision = decide(rules, group);
-            let known = decided.iter().find(|(known, _)| *known == decision);
-            let to = match known {
-                Some((_, to)) => *to,
+            let to = match entire(rules, group) {
+                Some(action) => Target::Return(action),
                 None => {
-                    let to = decision.emit(program, rules, view);
-                    decided.push((decision, to));
-                    to
+                    let decision = decide(rules, group);
+                    let known = decided.iter().find(|(known, _)| *known == decision);
+                    let known = known.map(|(_, to)| *to);
+                    known.unwrap_or_else(|| {
+                        let to = decision.emit(program, rules, view);
+                        decided.push((decision, to));
+                        to
+                    })
                 }
             };
             numbers.from(number, to);
@@ -332,6 +336,12 @@ impl Decision {
             self.clauses.iter().filter_map(|index| rules.clauses.get(*index)).collect();
         compare::emit(program, &clauses, Target::Return(self.otherwise), view)
     }
+}
+
+/// The action of the usual case, one clause without conditions: nothing to settle or to allocate.
+fn entire(rules: &Rules, group: &[(u32, usize)]) -> Option<u32> {
+    let &[(_, index)] = group else { return None };
+    rules.clauses.get(index).filter(|clause| clause.tests.is_empty()).map(|clause| clause.action)
 }
 
 /// Settles what several clauses for one number mean.
