@@ -53,7 +53,7 @@ pub(crate) struct Notify {
     pub(crate) metadata: Option<String>,
 }
 
-/// `BPF_MAXINSNS` of linux/bpf_common.h.
+/// `BPF_MAXINSNS` of `linux/bpf_common.h`.
 const MAX_INSNS: usize = 4096;
 
 const ENOSYS: u32 = 38;
@@ -123,9 +123,8 @@ fn compile_for(spec: &LinuxSeccomp, family: &Family) -> Result<Option<Filter>> {
     let program = emit(&mut rules, &abis, family.big_endian);
     if program.len() > MAX_INSNS {
         bail!(
-            "linux.seccomp: the rules need {} instructions, the kernel takes {MAX_INSNS}; \
-             use fewer conditions on arguments or fewer architectures",
-            program.len()
+            "linux.seccomp: the rules need more than the {MAX_INSNS} instructions the kernel \
+             takes; use fewer conditions on arguments or fewer architectures"
         );
     }
     Ok(Some(Filter { program, flags, notify, warnings: rules.warnings }))

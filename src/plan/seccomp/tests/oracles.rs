@@ -9,7 +9,9 @@ use crate::plan::seccomp::abi::{self, Abi, Column, FAMILIES, Family};
 use crate::plan::seccomp::numbers::ROWS;
 use crate::plan::seccomp::{Insn, compile_for, wanted_abis};
 use crate::sys::libseccomp::{ArgCmp, Library, Rule};
-use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction as Action, LinuxSyscall};
+use oci_spec::runtime::{
+    LinuxSeccomp, LinuxSeccompAction as Action, LinuxSeccompArg, LinuxSyscall,
+};
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch,
@@ -435,7 +437,7 @@ fn meaning(spec: &LinuxSeccomp, family: &Family, data: &Data) -> Option<u32> {
         let args = rule.args().as_deref().unwrap_or_default();
         let narrow = abi.width == abi::Width::Bits32;
         let cut = |value: u64| if narrow { value & 0xffff_ffff } else { value };
-        let holds = |arg: &oci_spec::runtime::LinuxSeccompArg| {
+        let holds = |arg: &LinuxSeccompArg| {
             let (found, value) = (cut(data.args[arg.index()]), cut(arg.value()));
             match arg.op() as i32 {
                 1 => found != value,
@@ -447,7 +449,7 @@ fn meaning(spec: &LinuxSeccomp, family: &Family, data: &Data) -> Option<u32> {
                 _ => found & value == cut(arg.value_two().unwrap()),
             }
         };
-        let mut indexes: Vec<usize> = args.iter().map(|arg| arg.index()).collect();
+        let mut indexes: Vec<usize> = args.iter().map(LinuxSeccompArg::index).collect();
         indexes.sort_unstable();
         let repeated = indexes.windows(2).any(|pair| pair[0] == pair[1]);
         if (repeated && args.iter().any(holds)) || (!repeated && args.iter().all(holds)) {
