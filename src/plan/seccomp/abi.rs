@@ -137,6 +137,7 @@ pub(super) static NATIVE: &Family = &FAMILIES[if cfg!(target_arch = "x86_64") {
 }];
 
 /// Length of all names in bytes.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler; iterators are not const")]
 const TEXT_LEN: usize = {
     let (mut len, mut row) = (0, 0);
     while row < ROWS.len() {
@@ -155,6 +156,7 @@ struct Table {
     numbers: [[u16; COLUMNS]; ROWS.len()],
 }
 
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler; iterators are not const")]
 static TABLE: Table = {
     let mut table = Table {
         text: [0; TEXT_LEN],
@@ -186,7 +188,7 @@ pub(super) struct Call(&'static [u16; COLUMNS]);
 
 /// The call of this name, if any ABI has it.
 pub(super) fn call(name: &str) -> Option<Call> {
-    let (mut low, mut high) = (0, ROWS.len());
+    let (mut low, mut high) = (0, TABLE.numbers.len());
     while low < high {
         let middle = usize::midpoint(low, high);
         let start = usize::from(*TABLE.starts.get(middle)?);
@@ -203,13 +205,14 @@ pub(super) fn call(name: &str) -> Option<Call> {
 /// The number of `call` on `abi`, as `seccomp_data.nr` holds it.
 pub(super) fn number(call: Call, abi: &Abi) -> Option<u32> {
     let stored = *call.0.get(abi.column as usize)?;
-    match abi.column {
-        _ if stored == NONE => None,
-        Column::X32 => Some(u32::from(stored) | X32_BIT),
-        Column::Arm if stored >= ARM_PRIVATE_STORED => {
-            Some(ARM_PRIVATE + u32::from(stored - ARM_PRIVATE_STORED))
-        }
-        _ => Some(u32::from(stored)),
+    if stored == NONE {
+        None
+    } else if abi.column == Column::X32 {
+        Some(u32::from(stored) | X32_BIT)
+    } else if stored >= ARM_PRIVATE_STORED {
+        Some(ARM_PRIVATE + u32::from(stored - ARM_PRIVATE_STORED))
+    } else {
+        Some(u32::from(stored))
     }
 }
 

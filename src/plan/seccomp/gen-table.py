@@ -71,9 +71,10 @@ def main():
     print("//! Numbers of the system calls of Linux 6.18. Written by gen-table.py: do not edit.\n")
     print("/// The ABI lacks the call.")
     print("pub(super) const NONE: u16 = u16::MAX;\n")
-    print("/// Sorted by name; columns in the order of [`super::abi::Column`].")
+    print("/// Sorted by name. Read while compiling only, so no binary holds it; columns in")
+    print("/// the order of [`super::abi::Column`].")
     print("#[rustfmt::skip]")
-    print(f"pub(super) const ROWS: [(&str, [u16; {len(CRATE)}]); {len(names)}] = [")
+    print(f"pub(super) static ROWS: [(&str, [u16; {len(CRATE)}]); {len(names)}] = [")
     for name in names:
         cells = [columns[c].get(name, "NONE") for c in CRATE]
         assert all(cell == "NONE" or cell < 0xFFFF for cell in cells), name

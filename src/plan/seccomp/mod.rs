@@ -33,7 +33,8 @@ pub(crate) struct Insn {
 #[derive(Clone, Debug)]
 pub(crate) struct Filter {
     pub(crate) program: Vec<Insn>,
-    /// `SECCOMP_FILTER_FLAG_*`, without `NEW_LISTENER`: whoever loads a filter with `notify` set
+    /// `SECCOMP_FILTER_FLAG_*`, without
+    /// `NEW_LISTENER`: whoever loads a filter with `notify` set
     /// adds it.
     pub(crate) flags: u32,
     /// Set when a rule's action is `SCMP_ACT_NOTIFY`.
@@ -51,7 +52,7 @@ pub(crate) struct Notify {
     pub(crate) metadata: Option<String>,
 }
 
-/// `BPF_MAXINSNS` of linux/bpf_common.h.
+/// `BPF_MAXINSNS` of `linux/bpf_common.h`.
 const MAX_INSNS: usize = 4096;
 
 const ENOSYS: u32 = 38;
@@ -121,9 +122,8 @@ fn compile_for(spec: &LinuxSeccomp, family: &Family) -> Result<Option<Filter>> {
     let program = emit(&mut rules, &abis, family.big_endian);
     if program.len() > MAX_INSNS {
         bail!(
-            "linux.seccomp: the rules need {} instructions, the kernel takes {MAX_INSNS}; \
-             use fewer conditions on arguments or fewer architectures",
-            program.len()
+            "linux.seccomp: the rules need more than the {MAX_INSNS} instructions the kernel \
+             takes; use fewer conditions on arguments or fewer architectures"
         );
     }
     Ok(Some(Filter { program, flags, notify, warnings: rules.warnings }))
@@ -284,14 +284,17 @@ impl<'a> Calls<'a> {
                 self.end(numbers);
                 ended = true;
             }
-            let decision = decide(rules, group);
-            let known = decided.iter().find(|(known, _)| *known == decision);
-            let to = match known {
-                Some((_, to)) => *to,
+            let to = match entire(rules, group) {
+                Some(action) => Target::Return(action),
                 None => {
-                    let to = decision.emit(program, rules, view);
-                    decided.push((decision, to));
-                    to
+                    let decision = decide(rules, group);
+                    let known = decided.iter().find(|(known, _)| *known == decision);
+                    let known = known.map(|(_, to)| *to);
+                    known.unwrap_or_else(|| {
+                        let to = decision.emit(program, rules, view);
+                        decided.push((decision, to));
+                        to
+                    })
                 }
             };
             numbers.from(number, to);
@@ -331,6 +334,12 @@ impl Decision {
             self.clauses.iter().filter_map(|index| rules.clauses.get(*index)).collect();
         compare::emit(program, &clauses, Target::Return(self.otherwise), view)
     }
+}
+
+/// The action of the usual case, one clause without conditions: nothing to settle or to allocate.
+fn entire(rules: &Rules, group: &[(u32, usize)]) -> Option<u32> {
+    let &[(_, index)] = group else { return None };
+    rules.clauses.get(index).filter(|clause| clause.tests.is_empty()).map(|clause| clause.action)
 }
 
 /// Settles what several clauses for one number mean.

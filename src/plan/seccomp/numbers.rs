@@ -3,9 +3,10 @@
 /// The ABI lacks the call.
 pub(super) const NONE: u16 = u16::MAX;
 
-/// Sorted by name; columns in the order of [`super::abi::Column`].
+/// Sorted by name. Read while compiling only, so no binary holds it; columns in
+/// the order of [`super::abi::Column`].
 #[rustfmt::skip]
-pub(super) const ROWS: [(&str, [u16; 13]); 512] = [
+pub(super) static ROWS: [(&str, [u16; 13]); 512] = [
     ("_llseek", [NONE, NONE, 140, NONE, 140, NONE, NONE, 140, NONE, 140, 4140, NONE, NONE]),
     ("_newselect", [NONE, NONE, 142, NONE, 142, NONE, NONE, 142, NONE, 142, 4142, 5022, 6022]),
     ("_sysctl", [156, NONE, 149, NONE, 149, NONE, NONE, 149, 149, 149, 4153, 5152, 6152]),

@@ -1,6 +1,6 @@
 //! Classic BPF, written backwards: every jump goes forward, so its target is emitted first.
 
-use super::Insn;
+use super::{Insn, MAX_INSNS};
 
 /// `SECCOMP_RET_*` of linux/seccomp.h.
 pub(super) const KILL_THREAD: u32 = 0;
@@ -70,7 +70,10 @@ impl Reversed {
     /// That is safe anywhere: the instruction in front is always a jump with two explicit targets,
     /// so nothing falls into it.
     fn near(&mut self, target: Target) -> usize {
-        let known = self.nearest.iter().position(|(to, _)| *to == target);
+        // Too long already and so refused later: do not let a hostile profile make this quadratic.
+        let lost = self.insns.len() > MAX_INSNS;
+        let search = if lost { &[] } else { self.nearest.as_slice() };
+        let known = search.iter().position(|(to, _)| *to == target);
         let position = match (known.and_then(|i| self.nearest.get(i)), target) {
             (Some((_, position)), _) => Some(*position),
             (None, Target::At(position)) => Some(position),

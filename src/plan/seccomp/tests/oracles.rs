@@ -9,7 +9,9 @@ use crate::plan::seccomp::abi::{self, Abi, Column, FAMILIES, Family};
 use crate::plan::seccomp::numbers::ROWS;
 use crate::plan::seccomp::{Insn, compile_for, wanted_abis};
 use crate::sys::libseccomp::{ArgCmp, Library, Rule};
-use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction as Action};
+use oci_spec::runtime::{
+    LinuxSeccomp, LinuxSeccompAction as Action, LinuxSeccompArg, LinuxSyscall,
+};
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch,
@@ -169,11 +171,9 @@ fn profile(
 }
 
 fn action(action: Action, errno: Option<u32>) -> u32 {
-    match action {
-        // seccomp.h counts SCMP_ACT_KILL_PROCESS and the rest like the kernel.
-        Action::ScmpActErrno | Action::ScmpActTrace => action.as_u32(errno),
-        other => other.as_u32(None),
-    }
+    // seccomp.h counts like the kernel. Only these two carry data.
+    let carries = matches!(action, Action::ScmpActErrno | Action::ScmpActTrace);
+    action.as_u32(errno.filter(|_| carries))
 }
 
 /// The rules as runc hands them to libseccomp.
@@ -228,7 +228,7 @@ impl<'a> Reference<'a> {
         let default = action(spec.default_action(), spec.default_errno_ret());
         let program = library.compile(default, &tokens, &runc_rules(spec))?;
         let named: Vec<&String> =
-            spec.syscalls().iter().flatten().flat_map(|syscall| syscall.names()).collect();
+            spec.syscalls().iter().flatten().flat_map(LinuxSyscall::names).collect();
         let abis = abis
             .into_iter()
             .map(|abi| {
@@ -297,7 +297,7 @@ fn random_data(random: &mut Random, family: &Family, numbers: &[u32], values: &[
         _ => random.pick(numbers),
     };
     let arch = match random.below(12) {
-        0 => random.next() as u32,
+        0 => u32::try_from(random.next() >> 32).unwrap(),
         _ => family.abis[random.below(family.abis.len())].audit,
     };
     let args = std::array::from_fn(|_| {
@@ -328,7 +328,7 @@ fn compare_with_libseccomp(
         .syscalls()
         .iter()
         .flatten()
-        .flat_map(|syscall| syscall.names())
+        .flat_map(LinuxSyscall::names)
         .flat_map(|name| family.abis.iter().filter_map(|abi| abi::number(abi::call(name)?, abi)))
         .flat_map(|nr| [nr, nr, nr + 1, nr.saturating_sub(1)])
         .collect();
@@ -419,10 +419,9 @@ fn meaning(spec: &LinuxSeccomp, family: &Family, data: &Data) -> Option<u32> {
     let abis = wanted_abis(spec, family);
     let x32 = data.nr & 0x4000_0000 != 0;
     let default = action(spec.default_action(), spec.default_errno_ret());
-    let abi = abis.iter().find(|abi| match abi.column {
-        Column::X86_64 => abi.audit == data.arch && !x32,
-        Column::X32 => abi.audit == data.arch && x32,
-        _ => abi.audit == data.arch,
+    let abi = abis.iter().find(|abi| {
+        let split = matches!(abi.column, Column::X86_64 | Column::X32);
+        abi.audit == data.arch && (!split || x32 == (abi.column == Column::X32))
     });
     let Some(abi) = abi else {
         let skipped = data.arch == family.abis[0].audit && data.nr == u32::MAX;
@@ -438,7 +437,7 @@ fn meaning(spec: &LinuxSeccomp, family: &Family, data: &Data) -> Option<u32> {
         let args = rule.args().as_deref().unwrap_or_default();
         let narrow = abi.width == abi::Width::Bits32;
         let cut = |value: u64| if narrow { value & 0xffff_ffff } else { value };
-        let holds = |arg: &oci_spec::runtime::LinuxSeccompArg| {
+        let holds = |arg: &LinuxSeccompArg| {
             let (found, value) = (cut(data.args[arg.index()]), cut(arg.value()));
             match arg.op() as i32 {
                 1 => found != value,
@@ -450,7 +449,7 @@ fn meaning(spec: &LinuxSeccomp, family: &Family, data: &Data) -> Option<u32> {
                 _ => found & value == cut(arg.value_two().unwrap()),
             }
         };
-        let mut indexes: Vec<usize> = args.iter().map(|arg| arg.index()).collect();
+        let mut indexes: Vec<usize> = args.iter().map(LinuxSeccompArg::index).collect();
         indexes.sort_unstable();
         let repeated = indexes.windows(2).any(|pair| pair[0] == pair[1]);
         if (repeated && args.iter().any(holds)) || (!repeated && args.iter().all(holds)) {
@@ -461,7 +460,7 @@ fn meaning(spec: &LinuxSeccomp, family: &Family, data: &Data) -> Option<u32> {
         spec.default_action(),
         Action::ScmpActAllow | Action::ScmpActLog | Action::ScmpActTrace
     );
-    let named = rules().flat_map(|rule| rule.names());
+    let named = rules().flat_map(LinuxSyscall::names);
     let private = abi.column == Column::Arm && data.nr >= 0xf_0000;
     let newest =
         named.filter_map(number).filter(|nr| abi.column != Column::Arm || *nr < 0xf_0000).max();
@@ -490,7 +489,7 @@ fn random_profiles_decide_as_they_read() {
                 .syscalls()
                 .iter()
                 .flatten()
-                .flat_map(|rule| rule.names())
+                .flat_map(LinuxSyscall::names)
                 .flat_map(|name| {
                     family.abis.iter().filter_map(|abi| abi::number(abi::call(name)?, abi))
                 })
