@@ -196,7 +196,9 @@ fn exec_process_file() {
 fn exec_umask() {
     differs!(Runc, "1.1 leaves 0022");
     differs!(Crun, "leaves 0022");
-    let c = Bundle::new().with(|c| c["process"]["user"]["umask"] = json!(0o027)).start(&["/probe", "sleep", "60"]);
+    let c = Bundle::new()
+        .with(|c| c["process"]["user"]["umask"] = json!(0o027))
+        .start(&["/probe", "sleep", "60"]);
     c.exec(&["/probe", "umask"]).assert_stdout("0027");
     let file = scratch().join("process.json");
     let process = json!({ "args": ["/probe", "umask"], "cwd": "/", "user": { "uid": 0, "gid": 0, "umask": 0o077 } });
@@ -257,7 +259,10 @@ fn exec_preserve_fds() {
     let output = c.exec_call(&["--preserve-fds", "1"], &["/probe", "fds"]).fd(3, open).output();
     output.assert_exit(0);
     let lines = output.lines();
-    assert!(lines.len() == 4 && lines[3].starts_with("3 ") && lines[3].ends_with("/a"), "{lines:?}");
+    assert!(
+        lines.len() == 4 && lines[3].starts_with("3 ") && lines[3].ends_with("/a"),
+        "{lines:?}"
+    );
     c.end();
 }
 
@@ -350,7 +355,11 @@ fn exec_has_masks_and_readonly_paths() {
 fn exec_missing_program_says_so() {
     let c = sleeper();
     let text = c.exec(&["nosuchprogram"]).assert_fails().stderr();
-    let known = ["executable file not found in $PATH", "no such file or directory", "No such file or directory"];
+    let known = [
+        "executable file not found in $PATH",
+        "no such file or directory",
+        "No such file or directory",
+    ];
     assert!(known.iter().any(|k| text.contains(k)), "{text}");
     c.end();
 }

@@ -71,7 +71,9 @@ fn home_defaults_to_the_entry_in_passwd() {
 
 fn path_of_the_config_finds_the_program() {
     let b = Bundle::new().directory("/tools").symlink("/tools/tool", "/probe");
-    let output = b.with(|c| c["process"]["env"] = json!(["PATH=/nowhere:/tools"])).run(&["tool", "echo", "found"]);
+    let output = b
+        .with(|c| c["process"]["env"] = json!(["PATH=/nowhere:/tools"]))
+        .run(&["tool", "echo", "found"]);
     output.assert_stdout("found");
 }
 
@@ -101,7 +103,8 @@ fn cwd_is_entered_as_the_user() {
 fn user_and_groups_are_set() {
     requires!(root);
     let b = Bundle::new().with(|c| {
-        c["process"]["user"] = json!({ "uid": 1000, "gid": 1001, "additionalGids": [5, 27, 2_000_000_000] });
+        c["process"]["user"] =
+            json!({ "uid": 1000, "gid": 1001, "additionalGids": [5, 27, 2_000_000_000] });
     });
     let output = b.run(&["/probe", "id"]);
     output.assert_stdout("uid=1000,1000,1000 gid=1001,1001,1001 groups=5,27,2000000000");
@@ -241,7 +244,11 @@ fn missing_program_says_so() {
         let output = Bundle::new().run(&[program]);
         output.assert_fails();
         let text = output.stderr();
-        let known = ["executable file not found in $PATH", "no such file or directory", "No such file or directory"];
+        let known = [
+            "executable file not found in $PATH",
+            "no such file or directory",
+            "No such file or directory",
+        ];
         assert!(known.iter().any(|k| text.contains(k)), "{text}");
     }
 }
@@ -270,7 +277,8 @@ fn only_standard_descriptors_are_open() {
     let call = b.run_call().arg(b.id()).fd(5, open()).fd(9, open()).fd(50, open());
     let output = call.output();
     output.assert_exit(0);
-    let fds: Vec<String> = output.lines().iter().map(|l| l.split(' ').next().unwrap().to_owned()).collect();
+    let fds: Vec<String> =
+        output.lines().iter().map(|l| l.split(' ').next().unwrap().to_owned()).collect();
     assert_eq!(fds, ["0", "1", "2"], "{}", output.stdout());
 }
 
