@@ -131,6 +131,7 @@ fn create_makes_and_delete_removes_the_cgroup() {
 /// Without a pid namespace of its own, processes outlive init; delete must not leave them.
 fn delete_ends_what_is_left_in_the_cgroup() {
     requires!(root);
+    differs!(Runc, "rmdir races with the dying processes: it sometimes leaves the cgroup");
     let c = Bundle::new().without_namespace("pid").start(&["/probe", "orphan", "60"]);
     c.wait_status("stopped").delete();
 }

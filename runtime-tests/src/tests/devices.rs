@@ -132,7 +132,7 @@ fn devices_in_a_user_namespace() {
     requires!(userns);
     let b = Bundle::new().user_namespace(100_000);
     let b = b.with(|c| {
-        c["mounts"][2]["options"] = json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666"])
+        c["mounts"][2]["options"] = json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666"]);
     });
     let output = b.run(&[
         "/probe",

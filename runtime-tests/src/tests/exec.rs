@@ -331,13 +331,13 @@ fn exec_oom_score_and_rlimits_of_the_process() {
     differs!(Crun, "leaves both alone");
     let b = Bundle::new().with(|c| {
         c["process"]["oomScoreAdj"] = json!(123);
-        c["process"]["rlimits"] = json!([{ "type": "RLIMIT_NOFILE", "soft": 77, "hard": 88 }]);
+        c["process"]["rlimits"] = json!([{ "type": "RLIMIT_FSIZE", "soft": 77, "hard": 88 }]);
     });
     let c = b.start(&["/probe", "sleep", "60"]);
     let output = c.exec(&["/probe", "oom", "--", "rlimits"]);
     output.assert_exit(0);
     assert_eq!(output.lines()[0], "123");
-    let files = output.lines().into_iter().find(|l| l.starts_with("Max open files")).unwrap();
+    let files = output.lines().into_iter().find(|l| l.starts_with("Max file size")).unwrap();
     assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["77", "88"]);
     c.end();
 }

@@ -15,6 +15,7 @@ tests![
     umask_is_set,
     umask_defaults_to_0022,
     rlimits_are_set,
+    soft_limit_of_open_files_is_set,
     unknown_rlimit_is_refused,
     capability_sets_are_exact,
     no_capabilities_means_none,
@@ -124,7 +125,7 @@ fn umask_defaults_to_0022() {
 fn rlimits_are_set() {
     let b = Bundle::new().with(|c| {
         c["process"]["rlimits"] = json!([
-            { "type": "RLIMIT_NOFILE", "soft": 300, "hard": 400 },
+            { "type": "RLIMIT_NOFILE", "soft": 400, "hard": 400 },
             { "type": "RLIMIT_CORE", "soft": 0, "hard": 0 },
             { "type": "RLIMIT_FSIZE", "soft": 1_048_576, "hard": 2_097_152 },
         ]);
@@ -134,9 +135,22 @@ fn rlimits_are_set() {
         let line = limits.lines().find(|l| l.starts_with(name)).expect(name);
         line[name.len()..].split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(numbers("Max open files"), ["300", "400"]);
+    assert_eq!(numbers("Max open files"), ["400", "400"]);
     assert_eq!(numbers("Max core file size"), ["0", "0"]);
     assert_eq!(numbers("Max file size"), ["1048576", "2097152"]);
+}
+
+fn soft_limit_of_open_files_is_set() {
+    differs!(
+        Runc,
+        "Go raises the soft limit to the hard one, and now and then that reaches the payload"
+    );
+    let b = Bundle::new().with(|c| {
+        c["process"]["rlimits"] = json!([{ "type": "RLIMIT_NOFILE", "soft": 300, "hard": 400 }]);
+    });
+    let limits = b.run(&["/probe", "rlimits"]).stdout();
+    let line = limits.lines().find(|l| l.starts_with("Max open files")).unwrap();
+    assert_eq!(line.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["300", "400"]);
 }
 
 fn unknown_rlimit_is_refused() {
