@@ -87,6 +87,10 @@ fn enter_namespaces() {
     let (uid, gid) = (getuid(), getgid());
     if rootless() {
         flags |= CloneFlags::CLONE_NEWUSER;
+        if view() == View::V2 {
+            // cgroup2 can be mounted by an ordinary user only in a cgroup namespace of his own.
+            flags |= CloneFlags::CLONE_NEWCGROUP;
+        }
     }
     unshare(flags).expect("unshare the test's namespaces");
     if rootless() {

@@ -1,9 +1,10 @@
 //! The runner: one isolated process per test, in a few at a time, and one summary.
 //!
-//! `runtime-tests [--rt PATH] [--view host|v2] [--list] [--jobs N] [FILTER...]`
+//! `runtime-tests [--rt PATH] [--view host|v2] [--list] [--self-check] [--jobs N] [FILTER...]`
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
@@ -13,6 +14,7 @@
 
 mod options;
 mod run;
+mod selfcheck;
 mod tests;
 
 use std::process::ExitCode;
@@ -24,8 +26,9 @@ fn main() -> ExitCode {
     if let [flag, name] = args.as_slice()
         && flag == "--one"
     {
-        let (_, test) =
-            tests::all().into_iter().find(|(n, _)| n == name).expect("a test of this name");
+        let checks = selfcheck::CHECKS.iter().map(|check| (check.0.to_owned(), check.1));
+        let mut known = tests::all().into_iter().chain(checks);
+        let (_, test) = known.find(|(n, _)| n == name).expect("a test of this name");
         std::process::exit(isolate::run(test));
     }
     let options = match options::parse(&args) {
@@ -47,5 +50,7 @@ fn main() -> ExitCode {
         eprintln!("runtime-tests: {why}");
         return ExitCode::FAILURE;
     }
-    if run::all(&options, &names) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let fine =
+        if options.self_check { run::self_check(&options) } else { run::all(&options, &names) };
+    if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,24 +1,32 @@
 //! The runner's command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(crate) struct Options {
     pub(crate) runtime: PathBuf,
     pub(crate) view: String,
     pub(crate) list: bool,
+    pub(crate) self_check: bool,
     pub(crate) jobs: usize,
+    /// A test that takes longer is killed and failed.
+    pub(crate) timeout: Duration,
+    /// Skips for want of preparation are failures.
+    pub(crate) no_skip: bool,
     pub(crate) filters: Vec<String>,
 }
 
-const USAGE: &str =
-    "usage: runtime-tests [--rt PATH] [--view host|v2] [--list] [--jobs N] [FILTER...]";
+const USAGE: &str = "usage: runtime-tests [--rt PATH] [--view host|v2] [--list] [--self-check] [--jobs N] [FILTER...]";
 
 pub(crate) fn parse(args: &[String]) -> Result<Options, String> {
     let mut options = Options {
         runtime: std::env::var_os("RT").map_or_else(|| PathBuf::from("rt"), PathBuf::from),
         view: "host".to_owned(),
         list: false,
+        self_check: false,
         jobs: 2,
+        timeout: Duration::from_secs(30),
+        no_skip: std::env::var_os("RT_TEST_NO_SKIP").is_some_and(|v| v == "1"),
         filters: Vec::new(),
     };
     let mut args = args.iter();
@@ -29,6 +37,11 @@ pub(crate) fn parse(args: &[String]) -> Result<Options, String> {
             "--view" => options.view = value()?,
             "--jobs" => options.jobs = value()?.parse().map_err(|e| format!("--jobs: {e}"))?,
             "--list" => options.list = true,
+            "--self-check" => {
+                options.self_check = true;
+                options.timeout = Duration::from_secs(5);
+                options.no_skip = true;
+            }
             flag if flag.starts_with('-') => return Err(USAGE.to_owned()),
             filter => options.filters.push(filter.to_owned()),
         }

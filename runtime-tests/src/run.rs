@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use runtime_tests::{cgroups, outcome};
 
 use crate::options::Options;
-
-/// A test that takes longer is killed and failed.
-const TIMEOUT: Duration = Duration::from_secs(30);
+use crate::selfcheck::{CHECKS, Expected};
 
 enum Verdict {
     Passed,
@@ -20,6 +18,14 @@ enum Verdict {
     PassedUnexpectedly,
     Failed,
     Skipped(String),
+}
+
+struct Ended {
+    name: String,
+    verdict: Verdict,
+    /// Everything that was written, for the report of a failure.
+    text: String,
+    took: Duration,
 }
 
 struct Going {
@@ -40,9 +46,45 @@ struct Tally {
 
 /// Runs all, prints as they end, and returns whether none failed.
 pub(crate) fn all(options: &Options, names: &[String]) -> bool {
+    let mut tally = Tally::default();
+    each(options, names, |ended| tally.count(ended));
+    tally.print();
+    tally.failed.is_empty()
+}
+
+/// Runs the tests of the harness, and returns whether each ended as it must.
+pub(crate) fn self_check(options: &Options) -> bool {
+    let names: Vec<String> = CHECKS.iter().map(|check| check.0.to_owned()).collect();
+    let (mut right, mut wrong) = (0, 0);
+    each(options, &names, |ended| {
+        let (name, _, expected, words) =
+            CHECKS.iter().find(|check| check.0 == ended.name).expect("a check of this name");
+        let seen = match ended.verdict {
+            Verdict::Passed | Verdict::PassedUnexpectedly => Expected::Pass,
+            Verdict::Skipped(_) => Expected::Skip,
+            Verdict::Failed => Expected::Fail,
+        };
+        // An ordinary user cannot make a cgroup to leave behind.
+        let excused = ended.text.contains("needs root");
+        if excused || (seen == *expected && ended.text.contains(words)) {
+            println!("pass {name}: {expected:?} {words}");
+            right += 1;
+        } else {
+            println!(
+                "FAIL {name}: wanted {expected:?} with {words:?}, got {seen:?}\n{}",
+                ended.text
+            );
+            wrong += 1;
+        }
+    });
+    println!("{right} passed, {wrong} failed, 0 skipped");
+    wrong == 0
+}
+
+/// Runs the named tests, `options.jobs` at a time, and hands each to `judge` as it ends.
+fn each(options: &Options, names: &[String], mut judge: impl FnMut(Ended)) {
     let mut waiting = names.iter().enumerate();
     let mut going: Vec<Going> = Vec::new();
-    let mut tally = Tally::default();
     loop {
         while going.len() < options.jobs.max(1)
             && let Some((index, name)) = waiting.next()
@@ -50,20 +92,20 @@ pub(crate) fn all(options: &Options, names: &[String]) -> bool {
             going.push(start(options, name, index));
         }
         if going.is_empty() {
-            break;
+            return;
         }
         let mut still = Vec::new();
         for mut test in going {
             match test.child.try_wait().expect("wait for a test") {
                 Some(status) => {
                     let code = status.code().unwrap_or(128 + status.signal().unwrap_or(0));
-                    report(&mut test, code, "", &mut tally);
+                    judge(end(options, &mut test, code, ""));
                 }
-                None if test.since.elapsed() > TIMEOUT => {
+                None if test.since.elapsed() > options.timeout => {
                     test.child.kill().expect("kill a test");
                     test.child.wait().expect("wait for a killed test");
-                    let note = format!("killed: no end after {} s\n", TIMEOUT.as_secs());
-                    report(&mut test, 137, &note, &mut tally);
+                    let note = format!("killed: no end after {} s\n", options.timeout.as_secs());
+                    judge(end(options, &mut test, 137, &note));
                 }
                 None => still.push(test),
             }
@@ -71,8 +113,6 @@ pub(crate) fn all(options: &Options, names: &[String]) -> bool {
         going = still;
         std::thread::sleep(Duration::from_millis(2));
     }
-    sum_up(&tally);
-    tally.failed.is_empty()
 }
 
 fn start(options: &Options, name: &str, index: usize) -> Going {
@@ -104,53 +144,31 @@ fn tempfile() -> File {
     options.open(std::env::temp_dir()).expect("a temporary file")
 }
 
-fn report(test: &mut Going, code: i32, note: &str, tally: &mut Tally) {
+/// Reads what a test wrote, judges it, and removes what it may have left in the cgroups.
+fn end(options: &Options, test: &mut Going, code: i32, note: &str) -> Ended {
     let mut bytes = Vec::new();
     std::io::Seek::rewind(&mut test.output).expect("rewind");
     test.output.read_to_end(&mut bytes).expect("read the test's output");
     let text = String::from_utf8_lossy(&bytes).into_owned() + note;
-    let millis = test.since.elapsed().as_millis();
-    let name = &test.name;
-    match judge(code, &text) {
-        Verdict::Passed => {
-            println!("pass {name} ({millis} ms)");
-            tally.passed += 1;
-        }
-        Verdict::PassedUnexpectedly => {
-            println!("pass {name} ({millis} ms), although it is marked as a known difference");
-            tally.passed += 1;
-            tally.unexpected.push(name.clone());
-        }
-        Verdict::Skipped(reason) => {
-            println!("skip {name}: {reason}");
-            *tally.skipped.entry(reason).or_default() += 1;
-        }
-        Verdict::Failed => {
-            cgroups::sweep(&test.tag);
-            println!("FAIL {name} ({millis} ms)");
-            for line in text.lines() {
-                println!("     | {}", line.strip_prefix(outcome::MARK).unwrap_or(line));
-            }
-            tally.failed.push(name.clone());
-        }
-    }
     if code != 0 {
         // A killed or failed test may have left what its supervisor could not see.
         cgroups::sweep(&test.tag);
     }
+    let verdict = judge(options, code, &text);
+    let text = text.replace(outcome::MARK, "");
+    Ended { name: test.name.clone(), verdict, text, took: test.since.elapsed() }
 }
 
-fn judge(code: i32, text: &str) -> Verdict {
+fn judge(options: &Options, code: i32, text: &str) -> Verdict {
     let mark = |word: &str| {
         text.lines().filter_map(|l| l.strip_prefix(outcome::MARK)?.strip_prefix(word)).next()
     };
-    let strict = std::env::var_os("RT_TEST_NO_SKIP").is_some_and(|v| v == "1");
     match (code, mark("skip "), mark("differs ")) {
         (0, None, None) => Verdict::Passed,
         (0, None, Some(_)) => Verdict::PassedUnexpectedly,
         (outcome::SKIPPED, Some(skip), _) => match skip.split_once(' ') {
             Some(("Machine", reason)) => Verdict::Skipped(reason.to_owned()),
-            Some((_, reason)) if !strict => Verdict::Skipped(reason.to_owned()),
+            Some((_, reason)) if !options.no_skip => Verdict::Skipped(reason.to_owned()),
             _ => Verdict::Failed,
         },
         (_, None, Some(reason)) => Verdict::Skipped(format!("known difference: {reason}")),
@@ -158,17 +176,46 @@ fn judge(code: i32, text: &str) -> Verdict {
     }
 }
 
-fn sum_up(tally: &Tally) {
-    println!();
-    for (reason, times) in &tally.skipped {
-        println!("skipped: {reason} x{times}");
+impl Tally {
+    fn count(&mut self, ended: Ended) {
+        let Ended { name, verdict, text, took } = ended;
+        let millis = took.as_millis();
+        match verdict {
+            Verdict::Passed => {
+                println!("pass {name} ({millis} ms)");
+                self.passed += 1;
+            }
+            Verdict::PassedUnexpectedly => {
+                println!("pass {name} ({millis} ms), although it is marked as a known difference");
+                self.passed += 1;
+                self.unexpected.push(name);
+            }
+            Verdict::Skipped(reason) => {
+                println!("skip {name}: {reason}");
+                *self.skipped.entry(reason).or_default() += 1;
+            }
+            Verdict::Failed => {
+                println!("FAIL {name} ({millis} ms)");
+                for line in text.lines() {
+                    println!("     | {line}");
+                }
+                self.failed.push(name);
+            }
+        }
     }
-    for name in &tally.unexpected {
-        println!("note: {name} passes here, its differs! may go");
+
+    fn print(&self) {
+        println!();
+        for (reason, times) in &self.skipped {
+            println!("skipped: {reason} x{times}");
+        }
+        for name in &self.unexpected {
+            println!("note: {name} passes here, its differs! may go");
+        }
+        for name in &self.failed {
+            println!("failed: {name}");
+        }
+        let skipped: usize = self.skipped.values().sum();
+        println!("{} passed, {} failed, {skipped} skipped", self.passed, self.failed.len());
     }
-    for name in &tally.failed {
-        println!("failed: {name}");
-    }
-    let skipped: usize = tally.skipped.values().sum();
-    println!("{} passed, {} failed, {skipped} skipped", tally.passed, tally.failed.len());
 }

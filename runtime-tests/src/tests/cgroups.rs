@@ -46,7 +46,10 @@ fn read(c: &Container, controller: &str, file: &str) -> String {
         cgroups::of_process(c.pid())
     };
     let path = dir.join(file);
-    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).trim().to_owned()
+    fs::read_to_string(&path)
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        .trim()
+        .to_owned()
 }
 
 fn with_resources(resources: Value) -> Bundle {
@@ -128,6 +131,7 @@ fn create_makes_and_delete_removes_the_cgroup() {
 /// Without a pid namespace of its own, processes outlive init; delete must not leave them.
 fn delete_ends_what_is_left_in_the_cgroup() {
     requires!(root);
+    differs!(Runc, "rmdir races with the dying processes: it sometimes leaves the cgroup");
     let c = Bundle::new().without_namespace("pid").start(&["/probe", "orphan", "60"]);
     c.wait_status("stopped").delete();
 }
@@ -154,8 +158,10 @@ const MEGABYTE: u64 = 1024 * 1024;
 
 fn memory_limit_is_written() {
     requires!(root, controller("memory"));
-    let c = with_resources(json!({ "memory": { "limit": 64 * MEGABYTE, "reservation": 32 * MEGABYTE } }))
-        .start(&["/probe", "sleep", "60"]);
+    let c = with_resources(
+        json!({ "memory": { "limit": 64 * MEGABYTE, "reservation": 32 * MEGABYTE } }),
+    )
+    .start(&["/probe", "sleep", "60"]);
     let (limit, low) = if cgroups::is_v2() {
         ("memory.max", "memory.low")
     } else {
@@ -196,7 +202,8 @@ fn cpuset_is_applied() {
 
 fn huge_page_limit() {
     requires!(root, cgroup_v2, controller("hugetlb"));
-    let b = with_resources(json!({ "hugepageLimits": [{ "pageSize": "2MB", "limit": 4 * MEGABYTE }] }));
+    let b =
+        with_resources(json!({ "hugepageLimits": [{ "pageSize": "2MB", "limit": 4 * MEGABYTE }] }));
     let c = b.start(&["/probe", "sleep", "60"]);
     assert_eq!(read(&c, "hugetlb", "hugetlb.2MB.max"), (4 * MEGABYTE).to_string());
     c.end();
@@ -204,7 +211,9 @@ fn huge_page_limit() {
 
 fn unified_is_written() {
     requires!(root, cgroup_v2, controller("hugetlb"));
-    let b = with_resources(json!({ "unified": { "hugetlb.2MB.max": "6291456", "cgroup.max.depth": "7" } }));
+    let b = with_resources(
+        json!({ "unified": { "hugetlb.2MB.max": "6291456", "cgroup.max.depth": "7" } }),
+    );
     let c = b.start(&["/probe", "sleep", "60"]);
     assert_eq!(read(&c, "hugetlb", "hugetlb.2MB.max"), "6291456");
     assert_eq!(read(&c, "hugetlb", "cgroup.max.depth"), "7");
@@ -213,6 +222,7 @@ fn unified_is_written() {
 
 fn unified_unknown_file_is_refused() {
     requires!(root, cgroup_v2);
+    differs!(Crun, "leaves the cgroup behind");
     for file in ["hugetlb.nosuch", "nosuch.max", "../x", "a/b"] {
         with_resources(json!({ "unified": { file: "1" } })).assert_create_refused();
     }
@@ -306,6 +316,9 @@ fn events_stats_once() {
 
 fn events_at_an_interval() {
     requires!(root, command("events"));
+    if cgroups::is_v2() && !cgroups::has_controller("memory") {
+        differs!(Runc, "cannot do without the memory controller in v2");
+    }
     let c = Bundle::new().start(&["/probe", "sleep", "60"]);
     let going = rt(["events", "--interval", "100ms", c.id()]).spawn();
     until("three lines", || (going.stdout().lines().count() >= 3).then_some(()));
@@ -328,7 +341,8 @@ fn events_of_a_stopped_container() {
 fn update_by_flags() {
     requires!(root, controller("pids"), controller("memory"), controller("cpu"));
     let c = Bundle::new().start(&["/probe", "sleep", "60"]);
-    let update = |flags: &[&str]| rt(["update"]).args(flags).arg(c.id()).output().assert_exit(0).code;
+    let update =
+        |flags: &[&str]| rt(["update"]).args(flags).arg(c.id()).output().assert_exit(0).code;
     update(&["--pids-limit", "17"]);
     assert_eq!(read(&c, "pids", "pids.max"), "17");
     update(&["--memory", "50331648"]);
@@ -353,14 +367,21 @@ fn update_by_resources_from_a_file_and_stdin() {
         ("pids", json!({ "pids": { "limit": 23 } }), "pids.max", "23")
     } else {
         requires!(cgroup_v2, controller("hugetlb"));
-        ("hugetlb", json!({ "unified": { "hugetlb.2MB.max": "2097152" } }), "hugetlb.2MB.max", "2097152")
+        (
+            "hugetlb",
+            json!({ "unified": { "hugetlb.2MB.max": "2097152" } }),
+            "hugetlb.2MB.max",
+            "2097152",
+        )
     };
-    differs!(Runc, "1.1 update takes no \"unified\"");
     let path = scratch().join("resources.json");
     fs::write(&path, resources.to_string()).unwrap();
     for source in ["-", path.to_str().unwrap()] {
         let c = Bundle::new().start(&["/probe", "sleep", "60"]);
-        rt(["update", "--resources", source, c.id()]).stdin(&resources.to_string()).output().assert_exit(0);
+        rt(["update", "--resources", source, c.id()])
+            .stdin(&resources.to_string())
+            .output()
+            .assert_exit(0);
         assert_eq!(read(&c, controller, file), value);
         c.end();
     }
@@ -377,7 +398,8 @@ fn update_refuses_nonsense() {
 
 fn update_leaves_other_limits_alone() {
     requires!(root, controller("pids"), controller("cpu"));
-    let c = with_resources(json!({ "pids": { "limit": 9 }, "cpu": { "shares": 512 } })).start(&["/probe", "sleep", "60"]);
+    let c = with_resources(json!({ "pids": { "limit": 9 }, "cpu": { "shares": 512 } }))
+        .start(&["/probe", "sleep", "60"]);
     rt(["update", "--cpu-share", "600", c.id()]).output().assert_exit(0);
     assert_eq!(read(&c, "pids", "pids.max"), "9");
     c.end();

@@ -49,13 +49,17 @@ fn version_names_program_commit_and_spec() {
 fn help_is_given() {
     assert!(Call::plain(["--help"]).ok().contains("create"));
     // Podman asks this before it offers checkpoints; here for the commands that all have.
-    for command in ["create", "start", "run", "exec", "kill", "delete", "state", "list", "update", "spec"] {
+    for command in
+        ["create", "start", "run", "exec", "kill", "delete", "state", "list", "update", "spec"]
+    {
         assert!(!Call::plain([command, "--help"]).ok().is_empty(), "{command}");
     }
 }
 
 fn failing_call(log: &std::path::Path, format: &str) -> Output {
-    rt(["state", &new_id()]).global(["--log", log.to_str().unwrap(), "--log-format", format]).output()
+    rt(["state", &new_id()])
+        .global(["--log", log.to_str().unwrap(), "--log-format", format])
+        .output()
 }
 
 /// containerd reads the last line, Podman the whole file as one object, both want a lower-case level.
@@ -77,9 +81,13 @@ fn log_gets_one_json_object_per_failure() {
 /// `2026-01-02T03:04:05Z`, with or without a fraction, Z or an offset.
 #[track_caller]
 fn assert_rfc3339(time: &str) {
-    let shape: String = time.chars().take(19).map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+    let shape: String =
+        time.chars().take(19).map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
     assert_eq!(shape, "9999-99-99T99:99:99", "{time}");
-    assert!(time.ends_with('Z') || time.get(19..).is_some_and(|t| t.contains(['+', '-'])), "{time}");
+    assert!(
+        time.ends_with('Z') || time.get(19..).is_some_and(|t| t.contains(['+', '-'])),
+        "{time}"
+    );
 }
 
 fn log_stays_empty_when_all_is_well() {
@@ -114,7 +122,14 @@ fn unknown_flags_and_commands_are_refused() {
 }
 
 fn wrong_number_of_arguments_is_refused() {
-    for args in [vec!["create"], vec!["start"], vec!["state"], vec!["state", "a", "b"], vec!["exec"], vec!["delete"]] {
+    for args in [
+        vec!["create"],
+        vec!["start"],
+        vec!["state"],
+        vec!["state", "a", "b"],
+        vec!["exec"],
+        vec!["delete"],
+    ] {
         rt(args).output().assert_fails_somewhere();
     }
 }
@@ -261,9 +276,14 @@ fn spec_rootless_maps_the_caller() {
     differs!(Crun, "keeps the network namespace");
     let b = Bundle::new();
     rt(["spec", "--rootless", "--bundle", b.dir().to_str().unwrap()]).output().assert_exit(0);
-    let config: Value = serde_json::from_str(&fs::read_to_string(b.dir().join("config.json")).unwrap()).unwrap();
-    let kinds: Vec<&str> =
-        config["linux"]["namespaces"].as_array().unwrap().iter().map(|n| n["type"].as_str().unwrap()).collect();
+    let config: Value =
+        serde_json::from_str(&fs::read_to_string(b.dir().join("config.json")).unwrap()).unwrap();
+    let kinds: Vec<&str> = config["linux"]["namespaces"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| n["type"].as_str().unwrap())
+        .collect();
     assert!(kinds.contains(&"user") && !kinds.contains(&"network"), "{kinds:?}");
     assert_eq!(config["linux"]["uidMappings"][0]["hostID"], 0);
     assert_eq!(config["linux"]["uidMappings"][0]["containerID"], 0);
@@ -276,9 +296,11 @@ fn spec_equals_that_of_runc() {
     let spec = |program: &[&str], name: &str| -> Value {
         let dir = scratch().join(name);
         fs::create_dir(&dir).unwrap();
-        let status = std::process::Command::new(program[0]).arg("spec").current_dir(&dir).status().unwrap();
+        let status =
+            std::process::Command::new(program[0]).arg("spec").current_dir(&dir).status().unwrap();
         assert!(status.success());
-        let mut config: Value = serde_json::from_slice(&fs::read(dir.join("config.json")).unwrap()).unwrap();
+        let mut config: Value =
+            serde_json::from_slice(&fs::read(dir.join("config.json")).unwrap()).unwrap();
         let top = config.as_object_mut().unwrap();
         top.remove("ociVersion");
         top.remove("hostname");
@@ -301,8 +323,11 @@ fn features_have_the_keys_engines_read() {
     for key in ["ociVersionMin", "ociVersionMax"] {
         assert!(features[key].as_str().is_some_and(|v| v.starts_with("1.")), "{key}: {features}");
     }
-    let has = |list: &Value, word: &str| list.as_array().is_some_and(|l| l.iter().any(|w| w == word));
-    for hook in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
+    let has =
+        |list: &Value, word: &str| list.as_array().is_some_and(|l| l.iter().any(|w| w == word));
+    for hook in
+        ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
+    {
         assert!(has(&features["hooks"], hook), "{hook}");
     }
     for option in ["ro", "rro", "rbind", "rslave", "tmpcopyup"] {
@@ -329,7 +354,14 @@ fn root_is_made_when_missing() {
     let root = scratch().join("a/b/root");
     let b = Bundle::new().args(&["/probe", "echo", "ran"]);
     b.write();
-    let call = Call::plain(["--root", root.to_str().unwrap(), "run", "--bundle", b.dir().to_str().unwrap(), b.id()]);
+    let call = Call::plain([
+        "--root",
+        root.to_str().unwrap(),
+        "run",
+        "--bundle",
+        b.dir().to_str().unwrap(),
+        b.id(),
+    ]);
     call.output().assert_stdout("ran");
     assert!(root.is_dir());
 }
@@ -368,7 +400,10 @@ fn unknown_oci_version_is_refused() {
         Bundle::new().with(|c| c["ociVersion"] = json!(version)).assert_create_refused();
     }
     for version in ["1.0.0", "1.0.2-dev", "1.1.0+dev", "1.2.1", "1.3.0"] {
-        Bundle::new().with(|c| c["ociVersion"] = json!(version)).run(&["/probe", "true"]).assert_exit(0);
+        Bundle::new()
+            .with(|c| c["ociVersion"] = json!(version))
+            .run(&["/probe", "true"])
+            .assert_exit(0);
     }
 }
 

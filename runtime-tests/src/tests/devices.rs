@@ -27,13 +27,31 @@ fn default_devices_are_there() {
     for name in names {
         verbs.extend(["stat".to_owned(), format!("/dev/{name}"), "--".to_owned()]);
     }
-    verbs.extend(["open", "/dev/null", "rw", "--", "open", "/dev/zero", "rw", "--", "write", "/dev/full", "x"].map(String::from));
+    verbs.extend(
+        [
+            "open",
+            "/dev/null",
+            "rw",
+            "--",
+            "open",
+            "/dev/zero",
+            "rw",
+            "--",
+            "write",
+            "/dev/full",
+            "x",
+        ]
+        .map(String::from),
+    );
     let verbs: Vec<&str> = verbs.iter().map(String::as_str).collect();
     let output = Bundle::new().run(&verbs);
     let lines = output.lines();
     let numbers = ["1:3", "1:5", "1:7", "1:8", "1:9", "5:0"];
     for ((name, number), line) in names.iter().zip(numbers).zip(&lines) {
-        assert!(line.starts_with("char 666 ") && line.contains(&format!(" {number} ")), "{name}: {line}");
+        assert!(
+            line.starts_with("char 666 ") && line.contains(&format!(" {number} ")),
+            "{name}: {line}"
+        );
     }
     assert_eq!(lines[6..], ["ok", "ok", "ENOSPC"]);
 }
@@ -42,7 +60,9 @@ fn default_symlinks_are_there() {
     let b = Bundle::new();
     let verbs = "readlink /dev/fd -- readlink /dev/stdin -- readlink /dev/stdout -- readlink /dev/stderr -- readlink /dev/ptmx";
     let words: Vec<&str> = std::iter::once("/probe").chain(verbs.split(' ')).collect();
-    b.run(&words).assert_stdout("/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\npts/ptmx");
+    b.run(&words).assert_stdout(
+        "/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\npts/ptmx",
+    );
 }
 
 fn ptmx_makes_terminals_of_the_container() {
@@ -70,7 +90,17 @@ fn device_kinds_and_owner() {
             { "path": "/dev/unbuffered", "type": "u", "major": 1, "minor": 5 },
         ]);
     });
-    let output = b.run(&["/probe", "stat", "/dev/block", "--", "stat", "/dev/pipe", "--", "stat", "/dev/unbuffered"]);
+    let output = b.run(&[
+        "/probe",
+        "stat",
+        "/dev/block",
+        "--",
+        "stat",
+        "/dev/pipe",
+        "--",
+        "stat",
+        "/dev/unbuffered",
+    ]);
     output.assert_exit(0);
     let lines = output.lines();
     assert!(lines[0].starts_with("block 600 0 0 7:99"), "{lines:?}");
@@ -90,7 +120,8 @@ fn device_of_unknown_type_is_refused() {
     differs!(Crun, "takes any type for a character device");
     for kind in ["x", "", "cc"] {
         let b = Bundle::new().with(|c| {
-            c["linux"]["devices"] = json!([{ "path": "/dev/x", "type": kind, "major": 1, "minor": 3 }]);
+            c["linux"]["devices"] =
+                json!([{ "path": "/dev/x", "type": kind, "major": 1, "minor": 3 }]);
         });
         b.run(&["/probe", "true"]).assert_fails();
     }
@@ -100,8 +131,22 @@ fn device_of_unknown_type_is_refused() {
 fn devices_in_a_user_namespace() {
     requires!(userns);
     let b = Bundle::new().user_namespace(100_000);
-    let b = b.with(|c| c["mounts"][2]["options"] = json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666"]));
-    let output = b.run(&["/probe", "open", "/dev/null", "rw", "--", "open", "/dev/urandom", "r", "--", "stat", "/dev/zero"]);
+    let b = b.with(|c| {
+        c["mounts"][2]["options"] = json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666"]);
+    });
+    let output = b.run(&[
+        "/probe",
+        "open",
+        "/dev/null",
+        "rw",
+        "--",
+        "open",
+        "/dev/urandom",
+        "r",
+        "--",
+        "stat",
+        "/dev/zero",
+    ]);
     output.assert_exit(0);
     assert!(output.stdout().starts_with("ok\nok\nchar 666 65534 65534 1:5"), "{}", output.stdout());
 }
@@ -109,9 +154,13 @@ fn devices_in_a_user_namespace() {
 fn host_devices_are_not_there() {
     let output = Bundle::new().run(&["/probe", "ls", "/dev"]);
     output.assert_exit(0);
-    let known = ["console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero"];
+    let known = [
+        "console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm",
+        "stderr", "stdin", "stdout", "tty", "urandom", "zero",
+    ];
     let lines = output.lines();
-    let unknown: Vec<&String> = lines.iter().filter(|name| !known.contains(&name.as_str())).collect();
+    let unknown: Vec<&String> =
+        lines.iter().filter(|name| !known.contains(&name.as_str())).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
 }
 
@@ -123,7 +172,8 @@ fn with_rules(rules: &Value) -> Bundle {
 /// Makes two device nodes and opens one. No driver has these minor numbers, so opening gives ENXIO
 /// where the rules allow it and EPERM where they do not, on any machine and for any capabilities.
 const MAKE_AND_OPEN: [&str; 15] = [
-    "/probe", "mknod", "/tmp/a", "c", "1", "98", "--", "mknod", "/tmp/b", "c", "1", "99", "--", "open", "/tmp/b",
+    "/probe", "mknod", "/tmp/a", "c", "1", "98", "--", "mknod", "/tmp/b", "c", "1", "99", "--",
+    "open", "/tmp/b",
 ];
 
 /// GHSA-g54h-m393-cpwq: without any rule everything but the defaults is refused. mknod(2) of any
@@ -133,8 +183,22 @@ fn device_rules_deny_by_default() {
     differs!(Crun, "loading its program needs a higher RLIMIT_MEMLOCK");
     for rules in [json!([]), json!([{ "allow": false, "access": "rwm" }])] {
         let output = with_rules(&rules).run(&[&MAKE_AND_OPEN[..], &["r"]].concat());
-        assert_eq!(output.lines().last().map(String::as_str), Some("EPERM"), "{rules}: {}", output.stdout());
-        let output = with_rules(&rules).run(&["/probe", "open", "/dev/null", "rw", "--", "open", "/dev/tty", "rw"]);
+        assert_eq!(
+            output.lines().last().map(String::as_str),
+            Some("EPERM"),
+            "{rules}: {}",
+            output.stdout()
+        );
+        let output = with_rules(&rules).run(&[
+            "/probe",
+            "open",
+            "/dev/null",
+            "rw",
+            "--",
+            "open",
+            "/dev/tty",
+            "rw",
+        ]);
         assert_eq!(output.lines(), ["ok", "ENXIO"], "the default devices stay allowed");
     }
 }
@@ -146,14 +210,16 @@ fn device_rules_allow_what_is_listed() {
         { "allow": false, "access": "rwm" },
         { "allow": true, "type": "c", "major": 1, "minor": 99, "access": "rwm" },
     ]);
-    let output = with_rules(&rules).run(&[&MAKE_AND_OPEN[..], &["rw"], &["--", "open", "/tmp/a", "r"]].concat());
+    let output = with_rules(&rules)
+        .run(&[&MAKE_AND_OPEN[..], &["rw"], &["--", "open", "/tmp/a", "r"]].concat());
     assert_eq!(output.lines()[1..], ["ok", "ENXIO", "EPERM"], "{}", output.stdout());
 }
 
 fn device_rules_apply_to_exec() {
     requires!(root);
     differs!(Crun, "loading its program needs a higher RLIMIT_MEMLOCK");
-    let c = with_rules(&json!([{ "allow": false, "access": "rwm" }])).start(&["/probe", "sleep", "60"]);
+    let c =
+        with_rules(&json!([{ "allow": false, "access": "rwm" }])).start(&["/probe", "sleep", "60"]);
     let output = c.exec(&[&MAKE_AND_OPEN[..], &["r"]].concat());
     assert_eq!(output.lines().last().map(String::as_str), Some("EPERM"), "{}", output.stdout());
     c.end();
@@ -163,7 +229,8 @@ fn device_rules_apply_to_exec() {
 fn device_rules_follow_an_update() {
     requires!(root, controller("hugetlb"));
     differs!(Crun, "loading its program needs a higher RLIMIT_MEMLOCK");
-    let c = with_rules(&json!([{ "allow": false, "access": "rwm" }])).start(&["/probe", "sleep", "60"]);
+    let c =
+        with_rules(&json!([{ "allow": false, "access": "rwm" }])).start(&["/probe", "sleep", "60"]);
     rt(["update", "--resources", "-", c.id()]).stdin("{}").output().assert_exit(0);
     let output = c.exec(&[&MAKE_AND_OPEN[..], &["r", "--", "open", "/dev/null", "rw"]].concat());
     assert_eq!(output.lines().last().map(String::as_str), Some("ok"));
@@ -185,7 +252,8 @@ fn mknod_of_allowed_device_needs_the_m() {
 /// `docker run --privileged`.
 fn all_devices_can_be_allowed() {
     requires!(root);
-    let output = with_rules(&json!([{ "allow": true, "access": "rwm" }])).run(&[&MAKE_AND_OPEN[..], &["r"]].concat());
+    let output = with_rules(&json!([{ "allow": true, "access": "rwm" }]))
+        .run(&[&MAKE_AND_OPEN[..], &["r"]].concat());
     assert_eq!(output.lines()[2], "ENXIO", "{}", output.stdout());
 }
 
@@ -196,6 +264,7 @@ fn read_only_access_to_a_device() {
         { "allow": false, "access": "rwm" },
         { "allow": true, "type": "c", "major": 1, "minor": 99, "access": "rm" },
     ]);
-    let output = with_rules(&rules).run(&[&MAKE_AND_OPEN[..], &["r", "--", "open", "/tmp/b", "w"]].concat());
+    let output =
+        with_rules(&rules).run(&[&MAKE_AND_OPEN[..], &["r", "--", "open", "/tmp/b", "w"]].concat());
     assert_eq!(output.lines()[2..], ["ENXIO", "EPERM"], "{}", output.stdout());
 }

@@ -196,7 +196,9 @@ fn exec_process_file() {
 fn exec_umask() {
     differs!(Runc, "1.1 leaves 0022");
     differs!(Crun, "leaves 0022");
-    let c = Bundle::new().with(|c| c["process"]["user"]["umask"] = json!(0o027)).start(&["/probe", "sleep", "60"]);
+    let c = Bundle::new()
+        .with(|c| c["process"]["user"]["umask"] = json!(0o027))
+        .start(&["/probe", "sleep", "60"]);
     c.exec(&["/probe", "umask"]).assert_stdout("0027");
     let file = scratch().join("process.json");
     let process = json!({ "args": ["/probe", "umask"], "cwd": "/", "user": { "uid": 0, "gid": 0, "umask": 0o077 } });
@@ -257,7 +259,10 @@ fn exec_preserve_fds() {
     let output = c.exec_call(&["--preserve-fds", "1"], &["/probe", "fds"]).fd(3, open).output();
     output.assert_exit(0);
     let lines = output.lines();
-    assert!(lines.len() == 4 && lines[3].starts_with("3 ") && lines[3].ends_with("/a"), "{lines:?}");
+    assert!(
+        lines.len() == 4 && lines[3].starts_with("3 ") && lines[3].ends_with("/a"),
+        "{lines:?}"
+    );
     c.end();
 }
 
@@ -326,13 +331,13 @@ fn exec_oom_score_and_rlimits_of_the_process() {
     differs!(Crun, "leaves both alone");
     let b = Bundle::new().with(|c| {
         c["process"]["oomScoreAdj"] = json!(123);
-        c["process"]["rlimits"] = json!([{ "type": "RLIMIT_NOFILE", "soft": 77, "hard": 88 }]);
+        c["process"]["rlimits"] = json!([{ "type": "RLIMIT_FSIZE", "soft": 77, "hard": 88 }]);
     });
     let c = b.start(&["/probe", "sleep", "60"]);
     let output = c.exec(&["/probe", "oom", "--", "rlimits"]);
     output.assert_exit(0);
     assert_eq!(output.lines()[0], "123");
-    let files = output.lines().into_iter().find(|l| l.starts_with("Max open files")).unwrap();
+    let files = output.lines().into_iter().find(|l| l.starts_with("Max file size")).unwrap();
     assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["77", "88"]);
     c.end();
 }
@@ -350,7 +355,11 @@ fn exec_has_masks_and_readonly_paths() {
 fn exec_missing_program_says_so() {
     let c = sleeper();
     let text = c.exec(&["nosuchprogram"]).assert_fails().stderr();
-    let known = ["executable file not found in $PATH", "no such file or directory", "No such file or directory"];
+    let known = [
+        "executable file not found in $PATH",
+        "no such file or directory",
+        "No such file or directory",
+    ];
     assert!(known.iter().any(|k| text.contains(k)), "{text}");
     c.end();
 }

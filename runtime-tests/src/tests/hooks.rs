@@ -61,8 +61,13 @@ fn with_hook(b: Bundle, kind: &str, hook: &Value) -> Bundle {
 /// `startContainer` hooks run inside the root: the journal is bound there, and the probe writes it.
 fn with_start_container_note(b: Bundle) -> Bundle {
     fs::write(journal(), "").unwrap();
-    let hook = json!({ "path": "/probe", "args": ["probe", "append", "/journal", "startContainer\n"] });
-    with_hook(b.mount("/journal", "bind", journal().to_str().unwrap(), &["bind"]), "startContainer", &hook)
+    let hook =
+        json!({ "path": "/probe", "args": ["probe", "append", "/journal", "startContainer\n"] });
+    with_hook(
+        b.mount("/journal", "bind", journal().to_str().unwrap(), &["bind"]),
+        "startContainer",
+        &hook,
+    )
 }
 
 fn hooks_run_in_the_order_of_the_spec() {
@@ -88,7 +93,10 @@ fn hooks_of_a_kind_run_in_the_order_of_the_config() {
         }
     }
     b.run(&["/probe", "true"]).assert_exit(0);
-    assert_eq!(read_journal(), ["prestart1", "prestart2", "prestart3", "poststop1", "poststop2", "poststop3"]);
+    assert_eq!(
+        read_journal(),
+        ["prestart1", "prestart2", "prestart3", "poststop1", "poststop2", "poststop3"]
+    );
 }
 
 fn hooks_get_the_state_on_stdin() {
@@ -102,7 +110,8 @@ fn hooks_get_the_state_on_stdin() {
     let pid = c.pid();
     c.start().end();
     let state = |kind: &str| -> Value {
-        serde_json::from_slice(&fs::read(out.with_extension(kind)).unwrap()).expect("the state is JSON")
+        serde_json::from_slice(&fs::read(out.with_extension(kind)).unwrap())
+            .expect("the state is JSON")
     };
     for (kind, status, has_pid) in [
         ("createRuntime", "creating", true),
@@ -128,27 +137,37 @@ fn hooks_get_the_state_on_stdin() {
 
 fn hooks_get_their_arguments_and_environment_only() {
     let out = scratch().join("seen");
-    let script = format!("echo \"$0 $*\" > {0}; env | grep -v ^_= | grep -v ^PWD= | sort >> {0}", out.display());
+    let script = format!(
+        "echo \"$0 $*\" > {0}; env | grep -v ^_= | grep -v ^PWD= | sort >> {0}",
+        out.display()
+    );
     let hook = json!({ "path": SHELL, "args": ["name", "-c", script, "zero", "one", "two words"], "env": ["A=1", "B=two words"] });
     let b = with_hook(Bundle::new().args(&["/probe", "true"]), "createRuntime", &hook);
     b.run_call().arg(b.id()).env("LEAK", "1").output().assert_exit(0);
     let text = fs::read_to_string(&out).unwrap();
-    let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with("SHLVL=") && !l.starts_with("OLDPWD=")).collect();
+    let lines: Vec<&str> =
+        text.lines().filter(|l| !l.starts_with("SHLVL=") && !l.starts_with("OLDPWD=")).collect();
     assert_eq!(lines, ["zero one two words", "A=1", "B=two words"]);
 }
 
 fn hooks_run_in_the_right_namespaces() {
     let out = scratch().join("ns");
     let links = |name: &str| {
-        shell(&format!("cat >/dev/null; readlink /proc/self/ns/mnt /proc/self/ns/uts > {}.{name}", out.display()))
+        shell(&format!(
+            "cat >/dev/null; readlink /proc/self/ns/mnt /proc/self/ns/uts > {}.{name}",
+            out.display()
+        ))
     };
     let mut b = Bundle::new().args(&["/probe", "sleep", "60"]);
     for kind in ["prestart", "createRuntime", "createContainer", "poststart", "poststop"] {
         b = with_hook(b, kind, &links(kind));
     }
     let c = b.create();
-    let container = |file: &str| fs::read_link(format!("/proc/{}/ns/{file}", c.pid())).unwrap().display().to_string();
-    let own = |file: &str| fs::read_link(format!("/proc/self/ns/{file}")).unwrap().display().to_string();
+    let container = |file: &str| {
+        fs::read_link(format!("/proc/{}/ns/{file}", c.pid())).unwrap().display().to_string()
+    };
+    let own =
+        |file: &str| fs::read_link(format!("/proc/self/ns/{file}")).unwrap().display().to_string();
     let inside = [container("mnt"), container("uts")];
     c.start().end();
     for kind in ["prestart", "createRuntime", "poststart", "poststop", "createContainer"] {
@@ -170,7 +189,11 @@ fn hooks_before_pivot_see_the_mounted_root() {
         "pid=$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/'); nsenter -t $pid -m cat /proc/self/mountinfo > {} 2>&1 || cat /proc/$pid/mountinfo > {0}",
         out.display()
     );
-    let b = with_hook(Bundle::new().mount("/data", "tmpfs", "marked", &[]), "createRuntime", &shell(&script));
+    let b = with_hook(
+        Bundle::new().mount("/data", "tmpfs", "marked", &[]),
+        "createRuntime",
+        &shell(&script),
+    );
     b.run(&["/probe", "true"]).assert_exit(0);
     let mounts = fs::read_to_string(out).unwrap();
     assert!(mounts.contains("/rootfs/data ") && mounts.contains("marked"), "{mounts}");
@@ -180,7 +203,11 @@ fn create_container_hook_can_add_mounts() {
     requires!(root);
     let b = Bundle::new().directory("/added");
     let at = b.inside("/added");
-    let b = with_hook(b, "createContainer", &shell(&format!("cat >/dev/null; mount -t tmpfs added {}", at.display())));
+    let b = with_hook(
+        b,
+        "createContainer",
+        &shell(&format!("cat >/dev/null; mount -t tmpfs added {}", at.display())),
+    );
     let output = b.run(&["/probe", "mounts", "/added"]);
     output.assert_exit(0);
     assert!(output.stdout().contains("- tmpfs added"), "{}", output.stdout());
@@ -242,12 +269,20 @@ fn failing_hook_before_start_fails_create() {
 
 fn failing_hook_output_is_in_the_error() {
     differs!(Crun, "discards what hooks write");
-    let b = with_hook(Bundle::new(), "createRuntime", &shell("cat >/dev/null; echo the reason why >&2; exit 3"));
+    let b = with_hook(
+        Bundle::new(),
+        "createRuntime",
+        &shell("cat >/dev/null; echo the reason why >&2; exit 3"),
+    );
     b.assert_create_refused().assert_stderr_has("the reason why");
 }
 
 fn failing_start_container_hook_fails_start() {
-    let b = with_hook(Bundle::new(), "startContainer", &json!({ "path": "/probe", "args": ["probe", "exit", "3"] }));
+    let b = with_hook(
+        Bundle::new(),
+        "startContainer",
+        &json!({ "path": "/probe", "args": ["probe", "exit", "3"] }),
+    );
     let c = b.args(&["/probe", "true"]).create();
     differs!(Runc, "1.1 start does not wait for it");
     differs!(Crun, "start does not wait for it");
@@ -295,7 +330,10 @@ fn poststop_runs_after_the_container_is_gone() {
     let pid = c.pid();
     c.delete_force();
     assert!(out.exists());
-    assert!(!PathBuf::from(format!("/proc/{pid}/ns")).exists() || fs::read_link(format!("/proc/{pid}/exe")).is_err());
+    assert!(
+        !PathBuf::from(format!("/proc/{pid}/ns")).exists()
+            || fs::read_link(format!("/proc/{pid}/exe")).is_err()
+    );
 }
 
 fn missing_or_relative_hook_path_is_refused() {

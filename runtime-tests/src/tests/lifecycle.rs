@@ -29,6 +29,7 @@ tests![
     container_outlives_the_caller_of_create,
     payload_starts_with_clean_signals,
     bundle_defaults_to_the_working_directory,
+    docker_like_bundle_runs,
 ];
 
 fn create_then_start_then_stop() {
@@ -165,8 +166,13 @@ fn kill_takes_names_and_numbers() {
     let c = Bundle::new().start(&["/probe", "signals", "5"]);
     c.wait_for("ready");
     differs!(Crun, "takes lower case names and sends another signal");
-    let cases =
-        [("HUP", "SIGHUP"), ("SIGUSR1", "SIGUSR1"), ("12", "SIGUSR2"), ("usr1", "SIGUSR1"), ("15", "SIGTERM")];
+    let cases = [
+        ("HUP", "SIGHUP"),
+        ("SIGUSR1", "SIGUSR1"),
+        ("12", "SIGUSR2"),
+        ("usr1", "SIGUSR1"),
+        ("15", "SIGTERM"),
+    ];
     let mut expected = "ready\n".to_owned();
     for (given, seen) in cases {
         c.kill(given);
@@ -207,7 +213,9 @@ fn kill_of_a_stopped_container_says_not_running() {
 /// The same pid namespace as the caller: nothing ends by itself when init ends.
 fn kill_all_reaches_every_process() {
     requires!(root);
-    let c = Bundle::new().without_namespace("pid").start(&["/probe", "orphan", "60", "--", "sleep", "60"]);
+    let c = Bundle::new()
+        .without_namespace("pid")
+        .start(&["/probe", "orphan", "60", "--", "sleep", "60"]);
     c.wait_for("ok");
     rt(["kill", "--all", c.id(), "KILL"]).output().assert_exit(0);
     c.wait_status("stopped").delete();
@@ -219,11 +227,15 @@ fn sigkill_ends_children_without_a_pid_namespace() {
     requires!(root);
     differs!(Runc, "1.1 kills only init, 1.2 and later all");
     differs!(Crun, "kills only init");
-    let c = Bundle::new().without_namespace("pid").start(&["/probe", "orphan", "60", "--", "sleep", "60"]);
+    let c = Bundle::new()
+        .without_namespace("pid")
+        .start(&["/probe", "orphan", "60", "--", "sleep", "60"]);
     c.wait_for("ok").kill("KILL").wait_status("stopped");
     let probes = || {
         let mut pids = runtime_tests::leaks::pids().into_iter();
-        let alive = |pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"/probe"));
+        let alive = |pid| {
+            fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"/probe"))
+        };
         (!pids.any(alive)).then_some(())
     };
     until("the end of all processes", probes);
@@ -242,7 +254,10 @@ fn container_outlives_the_caller_of_create() {
     c.wait_for("ready");
     let status = fs::read_to_string(format!("/proc/{}/status", c.pid())).unwrap();
     let parent = status.lines().find_map(|l| l.strip_prefix("PPid:")).unwrap().trim().to_owned();
-    assert_eq!(parent, "1", "init must be reparented to the nearest reaper, not to a process of the runtime");
+    assert_eq!(
+        parent, "1",
+        "init must be reparented to the nearest reaper, not to a process of the runtime"
+    );
     c.end();
 }
 
@@ -266,4 +281,32 @@ fn bundle_defaults_to_the_working_directory() {
     let b = Bundle::new().args(&["/probe", "echo", "here"]);
     b.write();
     rt(["run", b.id()]).cwd(b.dir()).output().assert_stdout("here");
+}
+
+/// The configuration that the benchmarks measure must be one that works.
+fn docker_like_bundle_runs() {
+    requires!(root);
+    differs!(Crun, "loading its device program needs a higher RLIMIT_MEMLOCK");
+    let b = Bundle::new();
+    fs::create_dir(b.beside("etc")).unwrap();
+    for name in ["resolv.conf", "hostname", "hosts"] {
+        fs::write(b.beside("etc").join(name), name).unwrap();
+    }
+    let cgroups_path = b.config["linux"]["cgroupsPath"].clone();
+    let b = b.with(|c| {
+        *c = runtime_tests::bundle::docker_like();
+        c["linux"]["cgroupsPath"] = cgroups_path;
+    });
+    let output = b.run(&[
+        "/probe",
+        "cat",
+        "/etc/hosts",
+        "--",
+        "hostname",
+        "--",
+        "status",
+        "Seccomp",
+        "CapBnd",
+    ]);
+    output.assert_stdout("hosts\nc\nCapBnd 00000000a80425fb\nSeccomp 2");
 }

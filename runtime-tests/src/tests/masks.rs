@@ -32,30 +32,60 @@ fn masked_file_reads_as_empty() {
 }
 
 fn masked_directory_is_empty() {
-    let b = masked(Bundle::new().file("/secrets/one", "x").file("/more/two", "x"), &["/secrets", "/more"]);
+    let b = masked(
+        Bundle::new().file("/secrets/one", "x").file("/more/two", "x"),
+        &["/secrets", "/more"],
+    );
     b.run(&["/probe", "ls", "/secrets", "--", "ls", "/more"]).assert_stdout("");
 }
 
 fn masked_paths_cannot_be_written() {
-    let b = masked(Bundle::new().file("/secrets/one", "x").file("/secret", "x"), &["/secrets", "/secret"]);
+    let b = masked(
+        Bundle::new().file("/secrets/one", "x").file("/secret", "x"),
+        &["/secrets", "/secret"],
+    );
     let rootfs = b.rootfs();
-    b.run(&["/probe", "write", "/secrets/new", "x", "--", "write", "/secret", "lost"]).assert_says("EROFS");
+    b.run(&["/probe", "write", "/secrets/new", "x", "--", "write", "/secret", "lost"])
+        .assert_says("EROFS");
     assert_eq!(std::fs::read_to_string(rootfs.join("secret")).unwrap(), "x");
 }
 
 fn masked_path_that_is_absent_is_ignored() {
-    masked(Bundle::new(), &["/nosuch", "/nosuch/dir"]).run(&["/probe", "echo", "ran"]).assert_stdout("ran");
+    masked(Bundle::new(), &["/nosuch", "/nosuch/dir"])
+        .run(&["/probe", "echo", "ran"])
+        .assert_stdout("ran");
 }
 
 fn readonly_path_is_read_only() {
     let b = readonly(Bundle::new().file("/data/x", "x").file("/file", "y"), &["/data", "/file"]);
-    let output = b.run(&["/probe", "write", "/data/new", "x", "--", "append", "/file", "z", "--", "cat", "/file", "--", "write", "/tmp/ok", "x"]);
+    let output = b.run(&[
+        "/probe",
+        "write",
+        "/data/new",
+        "x",
+        "--",
+        "append",
+        "/file",
+        "z",
+        "--",
+        "cat",
+        "/file",
+        "--",
+        "write",
+        "/tmp/ok",
+        "x",
+    ]);
     output.assert_says("EROFS\nEROFS\ny");
 }
 
 fn readonly_path_keeps_submounts_and_flags() {
     differs!(Crun, "drops nosuid and noexec");
-    let b = Bundle::new().mount("/data", "tmpfs", "tmpfs", &["noexec", "nosuid"]).mount("/data/sub", "tmpfs", "tmpfs", &[]);
+    let b = Bundle::new().mount("/data", "tmpfs", "tmpfs", &["noexec", "nosuid"]).mount(
+        "/data/sub",
+        "tmpfs",
+        "tmpfs",
+        &[],
+    );
     let output = readonly(b, &["/data"]).run(&["/probe", "mounts", "/data", "--", "ls", "/data"]);
     output.assert_exit(0);
     let last = output.lines().into_iter().rfind(|l| l.contains(" /data ")).unwrap();
@@ -74,7 +104,18 @@ fn masks_in_proc_and_sys() {
     let b = Bundle::new().mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]);
     let b = masked(b, &["/proc/keys", "/proc/timer_list", "/proc/scsi", "/sys/firmware"]);
     let b = readonly(b, &["/proc/sys", "/proc/sysrq-trigger", "/proc/bus"]);
-    let verbs = ["/probe", "cat", "/proc/keys", "--", "ls", "/sys/firmware", "--", "append", "/proc/sys/net/ipv4/ip_forward", "1"];
+    let verbs = [
+        "/probe",
+        "cat",
+        "/proc/keys",
+        "--",
+        "ls",
+        "/sys/firmware",
+        "--",
+        "append",
+        "/proc/sys/net/ipv4/ip_forward",
+        "1",
+    ];
     b.run(&verbs).assert_says("EROFS");
 }
 

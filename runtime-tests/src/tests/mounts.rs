@@ -62,7 +62,12 @@ impl Seen {
         let words: Vec<&str> = left.split(' ').collect();
         let right: Vec<&str> = right.split(' ').collect();
         let list = |text: &str| text.split(',').map(str::to_owned).collect();
-        Self { flags: list(words[5]), propagation: words[6..].join(" "), kind: right[0].to_owned(), data: list(right[2]) }
+        Self {
+            flags: list(words[5]),
+            propagation: words[6..].join(" "),
+            kind: right[0].to_owned(),
+            data: list(right[2]),
+        }
     }
 
     #[track_caller]
@@ -111,7 +116,9 @@ fn flags_of_a_new_filesystem() {
 
 fn defaults_is_no_data_option() {
     differs!(Runc, "1.1 hands it to tmpfs, which refuses it");
-    check_rows(&[(&["defaults", "nosuid"], &["rw", "nosuid"], &["ro"])], |b, at, o| b.mount(at, "tmpfs", "tmpfs", o));
+    check_rows(&[(&["defaults", "nosuid"], &["rw", "nosuid"], &["ro"])], |b, at, o| {
+        b.mount(at, "tmpfs", "tmpfs", o)
+    });
 }
 
 fn flags_of_a_bind_mount() {
@@ -153,7 +160,12 @@ fn last_of_opposite_options_wins() {
 
 fn data_options_reach_the_filesystem() {
     let b = Bundle::new()
-        .mount("/m", "tmpfs", "tmpfs", &["size=1024k", "mode=1770", "nr_inodes=50", "uid=7", "gid=8"])
+        .mount(
+            "/m",
+            "tmpfs",
+            "tmpfs",
+            &["size=1024k", "mode=1770", "nr_inodes=50", "uid=7", "gid=8"],
+        )
         .mount("/n", "tmpfs", "name of it", &["noexec", "size=2m"]);
     let output = b.run(&["/probe", "mounts", "--", "stat", "/m"]);
     output.assert_exit(0);
@@ -165,11 +177,23 @@ fn data_options_reach_the_filesystem() {
 fn propagation_options() {
     let source = HostMount::tmpfs(&scratch().join("source"), "size=1m");
     source.change(MsFlags::MS_SHARED);
-    let rows =
-        [("private", ""), ("rprivate", ""), ("slave", "master:"), ("rslave", "master:"), ("shared", "shared:"), ("rshared", "shared:"), ("unbindable", "unbindable")];
+    let rows = [
+        ("private", ""),
+        ("rprivate", ""),
+        ("slave", "master:"),
+        ("rslave", "master:"),
+        ("shared", "shared:"),
+        ("rshared", "shared:"),
+        ("unbindable", "unbindable"),
+    ];
     let mut b = Bundle::new().with(|c| c["linux"]["rootfsPropagation"] = json!("shared"));
     for (option, _) in rows {
-        b = b.mount(&format!("/{option}"), "bind", source.path().to_str().unwrap(), &["rbind", option]);
+        b = b.mount(
+            &format!("/{option}"),
+            "bind",
+            source.path().to_str().unwrap(),
+            &["rbind", option],
+        );
     }
     let output = b.run(&["/probe", "mounts"]);
     output.assert_exit(0);
@@ -205,7 +229,12 @@ fn recursive_options_reach_submounts() {
         if *option == "rnosymfollow" && runtime() == Runtime::Crun {
             continue; // crun has no such option
         }
-        b = b.mount(&format!("/{option}"), "bind", top.path().to_str().unwrap(), &["rbind", option]);
+        b = b.mount(
+            &format!("/{option}"),
+            "bind",
+            top.path().to_str().unwrap(),
+            &["rbind", option],
+        );
     }
     let output = b.run(&["/probe", "mounts"]);
     output.assert_exit(0);
@@ -222,7 +251,8 @@ fn recursive_options_reach_submounts() {
 
 fn plain_options_leave_submounts_alone() {
     let (top, _sub) = two_levels();
-    let b = Bundle::new().mount("/m", "bind", top.path().to_str().unwrap(), &["rbind", "ro", "nosuid"]);
+    let b =
+        Bundle::new().mount("/m", "bind", top.path().to_str().unwrap(), &["rbind", "ro", "nosuid"]);
     let output = b.run(&["/probe", "mounts"]);
     output.assert_exit(0);
     Seen::of(&output.lines(), "/m").assert(&["ro", "nosuid"], &[]);
@@ -232,9 +262,15 @@ fn plain_options_leave_submounts_alone() {
 fn bind_without_r_leaves_submounts_out() {
     let (top, _sub) = two_levels();
     let source = top.path().to_str().unwrap().to_owned();
-    let b = Bundle::new().mount("/one", "bind", &source, &["bind"]).mount("/all", "bind", &source, &["rbind"]);
+    let b = Bundle::new().mount("/one", "bind", &source, &["bind"]).mount(
+        "/all",
+        "bind",
+        &source,
+        &["rbind"],
+    );
     let output = b.run(&["/probe", "mounts"]);
-    let at: Vec<String> = output.lines().iter().map(|l| l.split(' ').nth(4).unwrap().to_owned()).collect();
+    let at: Vec<String> =
+        output.lines().iter().map(|l| l.split(' ').nth(4).unwrap().to_owned()).collect();
     assert!(at.contains(&"/all/sub".to_owned()) && !at.contains(&"/one/sub".to_owned()), "{at:?}");
 }
 
@@ -251,11 +287,24 @@ fn bind_of_a_directory_and_a_file() {
             .mount("/d", kind, dir.to_str().unwrap(), &["rbind"])
             .mount("/etc/file", kind, file.to_str().unwrap(), &["bind", "ro"]);
         if kind.is_empty() {
-            for entry in b.config["mounts"].as_array_mut().unwrap().iter_mut().filter(|m| m["type"] == "") {
+            for entry in
+                b.config["mounts"].as_array_mut().unwrap().iter_mut().filter(|m| m["type"] == "")
+            {
                 entry.as_object_mut().unwrap().remove("type");
             }
         }
-        let b = b.run(&["/probe", "cat", "/d/text", "--", "cat", "/etc/file", "--", "open", "/etc/file", "w"]);
+        let b = b.run(&[
+            "/probe",
+            "cat",
+            "/d/text",
+            "--",
+            "cat",
+            "/etc/file",
+            "--",
+            "open",
+            "/etc/file",
+            "w",
+        ]);
         b.assert_says("in the directory\nin the file\nEROFS");
     }
 }
@@ -281,9 +330,17 @@ fn read_only_bind_of_a_restricted_source_in_a_user_namespace() {
     requires!(userns);
     differs!(Runc, "1.1 tries to drop the locked flags and fails");
     let source = HostMount::tmpfs(&scratch().join("source"), "size=1m,mode=755");
-    source.change(MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC);
+    source.change(
+        MsFlags::MS_REMOUNT
+            | MsFlags::MS_BIND
+            | MsFlags::MS_NOSUID
+            | MsFlags::MS_NODEV
+            | MsFlags::MS_NOEXEC,
+    );
     let b = Bundle::new().user_namespace(100_000);
-    let output = b.mount("/m", "bind", source.path().to_str().unwrap(), &["bind", "ro"]).run(&["/probe", "mounts"]);
+    let output = b
+        .mount("/m", "bind", source.path().to_str().unwrap(), &["bind", "ro"])
+        .run(&["/probe", "mounts"]);
     output.assert_exit(0);
     Seen::of(&output.lines(), "/m").assert(&["ro"], &[]);
 }
@@ -291,7 +348,9 @@ fn read_only_bind_of_a_restricted_source_in_a_user_namespace() {
 fn read_only_bind_is_read_only_inside_only() {
     let dir = scratch().join("source");
     fs::create_dir(&dir).unwrap();
-    let c = Bundle::new().mount("/d", "bind", dir.to_str().unwrap(), &["bind", "ro"]).start(&["/probe", "sleep", "60"]);
+    let c = Bundle::new()
+        .mount("/d", "bind", dir.to_str().unwrap(), &["bind", "ro"])
+        .start(&["/probe", "sleep", "60"]);
     c.exec(&["/probe", "write", "/d/x", "x"]).assert_says("EROFS");
     fs::write(dir.join("x"), "from outside").unwrap();
     c.exec(&["/probe", "cat", "/d/x"]).assert_stdout("from outside");
@@ -319,7 +378,9 @@ fn mounts_happen_in_order() {
 
 fn destination_is_made() {
     differs!(Crun, "applies the mode of the mount to parents");
-    let output = Bundle::new().mount("/a/b/c", "tmpfs", "tmpfs", &["mode=700"]).run(&["/probe", "stat", "/a/b"]);
+    let output = Bundle::new()
+        .mount("/a/b/c", "tmpfs", "tmpfs", &["mode=700"])
+        .run(&["/probe", "stat", "/a/b"]);
     output.assert_exit(0);
     assert!(output.stdout().starts_with("dir 755 0 0"), "{}", output.stdout());
 }
@@ -357,7 +418,8 @@ fn destination_symlink_stays_inside() {
 
 fn destination_dotdot_stays_inside() {
     let outside = scratch().join("outside");
-    let b = Bundle::new().mount("/../../../../../../../run/t/outside", "tmpfs", "tmpfs", &["size=1m"]);
+    let b =
+        Bundle::new().mount("/../../../../../../../run/t/outside", "tmpfs", "tmpfs", &["size=1m"]);
     let output = b.run(&["/probe", "ls", "/run/t"]);
     assert!(!outside.exists(), "made on the host");
     if output.code == 0 {
@@ -368,13 +430,19 @@ fn destination_dotdot_stays_inside() {
 }
 
 fn missing_bind_source_is_refused() {
-    Bundle::new().mount("/m", "bind", "/nosuch/source", &["bind"]).run(&["/probe", "true"]).assert_fails();
+    Bundle::new()
+        .mount("/m", "bind", "/nosuch/source", &["bind"])
+        .run(&["/probe", "true"])
+        .assert_fails();
 }
 
 fn unknown_filesystem_is_refused() {
     Bundle::new().mount("/m", "nosuchfs", "x", &[]).run(&["/probe", "true"]).assert_fails();
     // An option that is no flag is data, and tmpfs knows none of that name.
-    Bundle::new().mount("/m", "tmpfs", "x", &["nosuchoption"]).run(&["/probe", "true"]).assert_fails();
+    Bundle::new()
+        .mount("/m", "tmpfs", "x", &["nosuchoption"])
+        .run(&["/probe", "true"])
+        .assert_fails();
 }
 
 fn tmpcopyup_copies_what_was_there() {
@@ -385,29 +453,48 @@ fn tmpcopyup_copies_what_was_there() {
         .symlink("/data/link", "a")
         .mount("/data", "tmpfs", "tmpfs", &["tmpcopyup", "size=1m"]);
     let rootfs = b.rootfs();
-    let verbs = ["cat", "/data/link", "--", "cat", "/data/sub/b", "--", "write", "/data/a", "new", "--", "stat", "/data/sub"];
+    let verbs = [
+        "cat",
+        "/data/link",
+        "--",
+        "cat",
+        "/data/sub/b",
+        "--",
+        "write",
+        "/data/a",
+        "new",
+        "--",
+        "stat",
+        "/data/sub",
+    ];
     let output = b.run(&[&["/probe"], &verbs[..]].concat());
     output.assert_exit(0);
     assert!(output.stdout().starts_with("one\ntwo\ndir 700 "), "{}", output.stdout());
-    assert_eq!(fs::read_to_string(rootfs.join("data/a")).unwrap(), "one", "the image must not change");
+    assert_eq!(
+        fs::read_to_string(rootfs.join("data/a")).unwrap(),
+        "one",
+        "the image must not change"
+    );
 }
 
 /// What Docker's `--tmpfs /dir` relies on.
 fn tmpfs_takes_mode_and_owner_of_the_directory() {
     differs!(Crun, "leaves 1777");
-    let b = Bundle::new().directory("/spool").mode("/spool", 0o1775).mount("/spool", "tmpfs", "tmpfs", &[]);
+    let b = Bundle::new().directory("/spool").mode("/spool", 0o1775).mount(
+        "/spool",
+        "tmpfs",
+        "tmpfs",
+        &[],
+    );
     let output = b.run(&["/probe", "stat", "/spool"]);
     output.assert_exit(0);
     assert!(output.stdout().starts_with("dir 1775 0 0"), "{}", output.stdout());
 }
 
 fn mqueue_and_shm_belong_to_the_container() {
-    let b = Bundle::new().mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]).mount(
-        "/dev/shm",
-        "tmpfs",
-        "shm",
-        &["mode=1777", "size=1m"],
-    );
+    let b = Bundle::new()
+        .mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])
+        .mount("/dev/shm", "tmpfs", "shm", &["mode=1777", "size=1m"]);
     let output = b.run(&["/probe", "mounts", "--", "ls", "/dev/mqueue", "--", "stat", "/dev/shm"]);
     output.assert_exit(0);
     assert_eq!(Seen::of(&output.lines(), "/dev/mqueue").kind, "mqueue");
@@ -430,7 +517,12 @@ fn overlay_is_mounted() {
 
 fn cgroup_mount_shows_the_own_cgroup() {
     requires!(root, cgroup_v2);
-    let b = Bundle::new().namespace("cgroup", None).mount("/sys/fs/cgroup", "cgroup", "cgroup", &["rw"]);
+    let b = Bundle::new().namespace("cgroup", None).mount(
+        "/sys/fs/cgroup",
+        "cgroup",
+        "cgroup",
+        &["rw"],
+    );
     let output = b.run(&["/probe", "cgroup", "--", "cat", "/sys/fs/cgroup/cgroup.procs"]);
     output.assert_exit(0);
     // A hybrid host lists its v1 hierarchies first.
@@ -439,10 +531,18 @@ fn cgroup_mount_shows_the_own_cgroup() {
 
 fn cgroup_mount_read_only() {
     requires!(root);
-    let b = Bundle::new().mount("/sys/fs/cgroup", "cgroup", "cgroup", &["ro", "nosuid", "noexec", "nodev"]);
+    let b = Bundle::new().mount(
+        "/sys/fs/cgroup",
+        "cgroup",
+        "cgroup",
+        &["ro", "nosuid", "noexec", "nodev"],
+    );
     let b = b.with(|c| {
-        c["mounts"].as_array_mut().unwrap().insert(3, json!({ "destination": "/sys", "type": "sysfs", "source": "sysfs",
-            "options": ["nosuid", "noexec", "nodev", "ro"] }));
+        c["mounts"].as_array_mut().unwrap().insert(
+            3,
+            json!({ "destination": "/sys", "type": "sysfs", "source": "sysfs",
+            "options": ["nosuid", "noexec", "nodev", "ro"] }),
+        );
     });
     let controller = if runtime_tests::cgroups::is_v2() { "" } else { "pids/" };
     b.run(&["/probe", "mkdir", &format!("/sys/fs/cgroup/{controller}x")]).assert_says("EROFS");
@@ -461,7 +561,11 @@ fn idmapped_mount_shows_shifted_owners() {
     output.assert_exit(0);
     assert!(output.stdout().starts_with("file 644 5 6 "), "{}", output.stdout());
     let owner = fs::metadata(source.path().join("new")).unwrap();
-    assert_eq!(std::os::unix::fs::MetadataExt::uid(&owner), 0, "written as host id 0 through the map");
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::uid(&owner),
+        0,
+        "written as host id 0 through the map"
+    );
 }
 
 /// spec 1.1: `uidMappings` of the mount itself. Here without a user namespace of the container.
@@ -486,7 +590,11 @@ fn bind_of_proc_self_fd_is_refused_or_harmless() {
     for fd in 3..12 {
         let b = Bundle::new().mount("/m", "bind", &format!("/proc/self/fd/{fd}"), &["bind", "ro"]);
         let output = b.run(&["/probe", "ls", "/m"]);
-        assert!(!output.stdout().contains("home"), "descriptor {fd} shows the host: {}", output.stdout());
+        assert!(
+            !output.stdout().contains("home"),
+            "descriptor {fd} shows the host: {}",
+            output.stdout()
+        );
     }
 }
 
@@ -501,17 +609,28 @@ fn readonly_root_leaves_mounts_writable() {
     let dir = scratch().join("volume");
     fs::create_dir(&dir).unwrap();
     let b = Bundle::new().with(|c| c["root"]["readonly"] = json!(true));
-    let b = b.mount("/t", "tmpfs", "tmpfs", &[]).mount("/v", "bind", dir.to_str().unwrap(), &["rbind"]);
-    b.run(&["/probe", "write", "/t/x", "x", "--", "write", "/v/x", "x", "--", "write", "/dev/x", "x"]).assert_exit(0);
+    let b =
+        b.mount("/t", "tmpfs", "tmpfs", &[]).mount("/v", "bind", dir.to_str().unwrap(), &["rbind"]);
+    b.run(&[
+        "/probe", "write", "/t/x", "x", "--", "write", "/v/x", "x", "--", "write", "/dev/x", "x",
+    ])
+    .assert_exit(0);
 }
 
 fn root_of_the_host_is_gone() {
     let output = Bundle::new().run(&["/probe", "ls", "/", "--", "mounts"]);
     output.assert_exit(0);
-    assert!(output.stdout().starts_with("dev\netc\nprobe\nproc\nsys\ntmp\n"), "{}", output.stdout());
-    let at: Vec<String> = output.lines()[6..].iter().map(|l| l.split(' ').nth(4).unwrap().to_owned()).collect();
+    assert!(
+        output.stdout().starts_with("dev\netc\nprobe\nproc\nsys\ntmp\n"),
+        "{}",
+        output.stdout()
+    );
+    let at: Vec<String> =
+        output.lines()[6..].iter().map(|l| l.split(' ').nth(4).unwrap().to_owned()).collect();
     for (i, path) in at.iter().enumerate() {
-        let known = ["/", "/proc", "/dev"].contains(&path.as_str()) || path.starts_with("/dev/") || path.starts_with("/proc/");
+        let known = ["/", "/proc", "/dev"].contains(&path.as_str())
+            || path.starts_with("/dev/")
+            || path.starts_with("/proc/");
         assert!(known, "mount {i} is not from the config: {path}");
     }
 }

@@ -48,7 +48,12 @@ fn own(file: &str) -> String {
 /// The `ns` lines of the probe as (file, link).
 fn inside(output: &Output) -> Vec<(String, String)> {
     output.assert_exit(0);
-    output.lines().iter().filter_map(|l| l.split_once(' ')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
+    output
+        .lines()
+        .iter()
+        .filter_map(|l| l.split_once(' '))
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .collect()
 }
 
 fn link_of(all: &[(String, String)], file: &str) -> String {
@@ -80,7 +85,9 @@ fn each_kind_is_joined_by_path() {
     requires!(root);
     let other = Bundle::new().namespace("cgroup", None).start(&["/probe", "sleep", "60"]);
     let pid = other.pid();
-    for (kind, file) in [("network", "net"), ("ipc", "ipc"), ("uts", "uts"), ("cgroup", "cgroup"), ("pid", "pid")] {
+    for (kind, file) in
+        [("network", "net"), ("ipc", "ipc"), ("uts", "uts"), ("cgroup", "cgroup"), ("pid", "pid")]
+    {
         println!("join {kind}");
         let path = format!("/proc/{pid}/ns/{file}");
         let expected = fs::read_link(&path).unwrap().display().to_string();
@@ -131,7 +138,8 @@ fn joined_pid_namespace_of_another_container() {
     requires!(root);
     let other = Bundle::new().start(&["/probe", "sleep", "60"]);
     let path = format!("/proc/{}/ns/pid", other.pid());
-    let c = Bundle::new().namespace("pid", Some(&path)).start(&["/probe", "sid", "--", "sleep", "60"]);
+    let c =
+        Bundle::new().namespace("pid", Some(&path)).start(&["/probe", "sid", "--", "sleep", "60"]);
     c.wait_for("pid=");
     assert!(!c.stdout().contains("pid=1 "), "{}", c.stdout());
     // The end of the first one's init ends the second, as between containers of a pod.
@@ -142,7 +150,10 @@ fn joined_pid_namespace_of_another_container() {
 fn path_of_the_wrong_kind_is_refused() {
     requires!(root);
     differs!(Crun, "leaves the cgroup behind");
-    Bundle::new().namespace("network", Some("/proc/self/ns/uts")).run(&["/probe", "true"]).assert_fails();
+    Bundle::new()
+        .namespace("network", Some("/proc/self/ns/uts"))
+        .run(&["/probe", "true"])
+        .assert_fails();
     Bundle::new().namespace("network", Some("/etc/passwd")).run(&["/probe", "true"]).assert_fails();
 }
 
@@ -153,7 +164,8 @@ fn missing_path_is_refused() {
 
 fn duplicate_and_unknown_kinds_are_refused() {
     differs!(Crun, "takes the last of several");
-    let twice = Bundle::new().with(|c| c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({ "type": "pid" })));
+    let twice = Bundle::new()
+        .with(|c| c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({ "type": "pid" })));
     twice.run(&["/probe", "true"]).assert_fails();
     let unknown = Bundle::new();
     unknown.namespace("nosuch", None).run(&["/probe", "true"]).assert_fails();
@@ -224,7 +236,8 @@ fn time_offsets_are_set() {
     requires!(root, namespace("time"));
     differs!(Crun, "1.8 fails and kills its caller with kill(-1)");
     differs!(Runc, "time namespaces came with 1.2");
-    let own_seconds: f64 = fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse().unwrap();
+    let own_seconds: f64 =
+        fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse().unwrap();
     let b = Bundle::new().namespace("time", None).with(|c| {
         c["linux"]["timeOffsets"] =
             json!({ "monotonic": { "secs": 86_400, "nanosecs": 0 }, "boottime": { "secs": 1_000_000, "nanosecs": 0 } });
@@ -232,8 +245,14 @@ fn time_offsets_are_set() {
     let output = b.run(&["/probe", "clock", "monotonic", "--", "clock", "boottime"]);
     output.assert_exit(0);
     let seen: Vec<f64> = output.lines().iter().map(|l| l.parse().unwrap()).collect();
-    assert!((seen[0] - own_seconds - 86_400.0).abs() < 30.0, "monotonic {seen:?}, own {own_seconds}");
-    assert!((seen[1] - own_seconds - 1_000_000.0).abs() < 30.0, "boottime {seen:?}, own {own_seconds}");
+    assert!(
+        (seen[0] - own_seconds - 86_400.0).abs() < 30.0,
+        "monotonic {seen:?}, own {own_seconds}"
+    );
+    assert!(
+        (seen[1] - own_seconds - 1_000_000.0).abs() < 30.0,
+        "boottime {seen:?}, own {own_seconds}"
+    );
 }
 
 fn pid_namespace_has_init_as_pid_1() {
@@ -257,8 +276,10 @@ fn host_name_needs_a_uts_namespace() {
 fn network_namespace_has_loopback_down_and_nothing_else() {
     let output = Bundle::new().run(&["/probe", "cat", "/proc/net/dev"]);
     output.assert_exit(0);
-    let names: Vec<String> =
-        output.lines()[2..].iter().map(|l| l.trim().split(':').next().unwrap().to_owned()).collect();
+    let names: Vec<String> = output.lines()[2..]
+        .iter()
+        .map(|l| l.trim().split(':').next().unwrap().to_owned())
+        .collect();
     // Fallback tunnel devices appear by themselves in every new network namespace.
     assert!(names.contains(&"lo".to_owned()) && !names.contains(&"eth0".to_owned()), "{names:?}");
 }
@@ -269,23 +290,38 @@ fn sysctls_are_set() {
             "net.ipv4.ip_forward": "1", "kernel.shm_rmid_forced": "1", "kernel.msgmax": "9999", "net.core.somaxconn": "77",
         });
     });
-    let files = ["net/ipv4/ip_forward", "kernel/shm_rmid_forced", "kernel/msgmax", "net/core/somaxconn"];
+    let files =
+        ["net/ipv4/ip_forward", "kernel/shm_rmid_forced", "kernel/msgmax", "net/core/somaxconn"];
     let verbs: Vec<String> = files.iter().map(|f| format!("/proc/sys/{f}")).collect();
-    let output = b.run(&["/probe", "cat", &verbs[0], "--", "cat", &verbs[1], "--", "cat", &verbs[2], "--", "cat", &verbs[3]]);
+    let output = b.run(&[
+        "/probe", "cat", &verbs[0], "--", "cat", &verbs[1], "--", "cat", &verbs[2], "--", "cat",
+        &verbs[3],
+    ]);
     output.assert_stdout("1\n1\n9999\n77");
 }
 
 fn sysctl_of_a_shared_namespace_is_refused() {
     requires!(root);
-    for (kind, key, value) in [("network", "net.core.somaxconn", "77"), ("ipc", "kernel.msgmax", "9999")] {
-        let b = Bundle::new().without_namespace(kind).with(|c| c["linux"]["sysctl"] = json!({ key: value }));
+    for (kind, key, value) in
+        [("network", "net.core.somaxconn", "77"), ("ipc", "kernel.msgmax", "9999")]
+    {
+        let b = Bundle::new()
+            .without_namespace(kind)
+            .with(|c| c["linux"]["sysctl"] = json!({ key: value }));
         b.run(&["/probe", "true"]).assert_fails();
     }
 }
 
 fn sysctl_that_is_not_namespaced_is_refused() {
     let pid_max = fs::read_to_string("/proc/sys/kernel/panic").unwrap();
-    for key in ["kernel.panic", "vm.swappiness", "fs.file-max", "nosuch.key", "../kernel.panic", "net/../kernel/panic"] {
+    for key in [
+        "kernel.panic",
+        "vm.swappiness",
+        "fs.file-max",
+        "nosuch.key",
+        "../kernel.panic",
+        "net/../kernel/panic",
+    ] {
         let b = Bundle::new().with(|c| c["linux"]["sysctl"] = json!({ key: "7" }));
         b.run(&["/probe", "true"]).assert_fails();
     }
@@ -295,7 +331,12 @@ fn sysctl_that_is_not_namespaced_is_refused() {
 /// config-linux.md, "Rootfs Mount Propagation": shared is a new peer group, slave follows the host.
 fn rootfs_propagation() {
     differs!(Crun, "has no effect on a root that is a mount point");
-    let rows = [("private", ""), ("rslave", "master:"), ("shared", "shared:"), ("unbindable", "unbindable")];
+    let rows = [
+        ("private", ""),
+        ("rslave", "master:"),
+        ("shared", "shared:"),
+        ("unbindable", "unbindable"),
+    ];
     for (value, mark) in rows {
         if value == "shared" {
             differs!(Runc, "the root itself is not made shared or unbindable");
@@ -316,15 +357,20 @@ fn rootfs_propagation() {
         let output = b.run(&["/probe", "mounts", "/"]);
         output.assert_exit(0);
         let text = output.stdout();
-        let propagation = text.split(" - ").next().unwrap().split(' ').skip(6).collect::<Vec<_>>().join(" ");
-        let found = if mark.is_empty() { propagation.is_empty() } else { propagation.contains(mark) };
+        let propagation =
+            text.split(" - ").next().unwrap().split(' ').skip(6).collect::<Vec<_>>().join(" ");
+        let found =
+            if mark.is_empty() { propagation.is_empty() } else { propagation.contains(mark) };
         assert!(found, "{value}: {propagation:?}");
     }
     for value in ["private", "slave", "shared", "unbindable"] {
         let b = Bundle::new().with(|c| c["linux"]["rootfsPropagation"] = json!(value));
         b.run(&["/probe", "true"]).assert_exit(0);
     }
-    Bundle::new().with(|c| c["linux"]["rootfsPropagation"] = json!("nosuch")).run(&["/probe", "true"]).assert_fails();
+    Bundle::new()
+        .with(|c| c["linux"]["rootfsPropagation"] = json!("nosuch"))
+        .run(&["/probe", "true"])
+        .assert_fails();
 }
 
 /// The leak check compares the whole of mountinfo; here while the container lives, too.

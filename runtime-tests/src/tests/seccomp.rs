@@ -30,7 +30,7 @@ tests![
     foreign_architecture_alone_leaves_ours_to_the_default,
 ];
 
-/// x86_64 numbers; the tests skip elsewhere.
+/// `x86_64` numbers; the tests skip elsewhere.
 const GETPID: &str = "39";
 const GETPRIORITY: &str = "140";
 const PERSONALITY: &str = "135";
@@ -49,12 +49,16 @@ fn deny(rules: &Value) -> Value {
 
 /// `getpriority` with these arguments fails with E2BIG (7), which it never gives by itself.
 fn when(args: &Value) -> Value {
-    deny(&json!([{ "names": ["getpriority"], "action": "SCMP_ACT_ERRNO", "errnoRet": 7, "args": args }]))
+    deny(
+        &json!([{ "names": ["getpriority"], "action": "SCMP_ACT_ERRNO", "errnoRet": 7, "args": args }]),
+    )
 }
 
 fn errno_action_with_its_number() {
     for (number, name) in [(1, "EPERM"), (13, "EACCES"), (38, "ENOSYS"), (95, "EOPNOTSUPP")] {
-        let b = with_filter(deny(&json!([{ "names": ["getpid"], "action": "SCMP_ACT_ERRNO", "errnoRet": number }])));
+        let b = with_filter(deny(
+            &json!([{ "names": ["getpid"], "action": "SCMP_ACT_ERRNO", "errnoRet": number }]),
+        ));
         b.run(&["/probe", "syscall", GETPID]).assert_says(name);
     }
 }
@@ -65,7 +69,9 @@ fn errno_default_is_eperm() {
 }
 
 fn errno_of_zero_pretends_success() {
-    let b = with_filter(deny(&json!([{ "names": ["getpid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 0 }])));
+    let b = with_filter(deny(
+        &json!([{ "names": ["getpid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 0 }]),
+    ));
     b.run(&["/probe", "syscall", GETPID]).assert_says("ok 0");
 }
 
@@ -79,12 +85,17 @@ fn default_action_with_exceptions() {
         "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 22, "architectures": ["SCMP_ARCH_X86_64"],
         "syscalls": [{ "names": names, "action": "SCMP_ACT_ALLOW" }],
     }));
-    b.run(&["/probe", "syscall", GETPID, "--", "syscall", GETPRIORITY, "--", "umask"]).assert_says("EINVAL\nEINVAL\n0022");
+    b.run(&["/probe", "syscall", GETPID, "--", "syscall", GETPRIORITY, "--", "umask"])
+        .assert_says("EINVAL\nEINVAL\n0022");
 }
 
 fn kill_process_ends_it_by_sigsys() {
-    let b = with_filter(deny(&json!([{ "names": ["getpriority"], "action": "SCMP_ACT_KILL_PROCESS" }])));
-    b.run(&["/probe", "echo", "before", "--", "syscall", GETPRIORITY]).assert_says("before").assert_exit(128 + 31);
+    let b = with_filter(deny(
+        &json!([{ "names": ["getpriority"], "action": "SCMP_ACT_KILL_PROCESS" }]),
+    ));
+    b.run(&["/probe", "echo", "before", "--", "syscall", GETPRIORITY])
+        .assert_says("before")
+        .assert_exit(128 + 31);
 }
 
 fn kill_and_trap_end_it() {
@@ -104,8 +115,11 @@ fn first_matching_rule_and_several_names() {
         { "names": ["getpid", "getppid", "getuid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5 },
         { "names": ["getgid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 6 },
     ])));
-    b.run(&["/probe", "syscall", "39", "--", "syscall", "110", "--", "syscall", "102", "--", "syscall", "104"])
-        .assert_says("EIO\nEIO\nEIO\nENXIO");
+    b.run(&[
+        "/probe", "syscall", "39", "--", "syscall", "110", "--", "syscall", "102", "--", "syscall",
+        "104",
+    ])
+    .assert_says("EIO\nEIO\nEIO\nENXIO");
 }
 
 /// Each operator against 10: the first argument of getpriority, which says EINVAL or ESRCH itself.
@@ -120,7 +134,10 @@ fn operators() {
     ];
     for (op, hits) in table {
         let b = with_filter(when(&json!([{ "index": 0, "value": 10, "op": op }])));
-        let output = b.run(&["/probe", "syscall", "140", "9", "--", "syscall", "140", "10", "--", "syscall", "140", "11"]);
+        let output = b.run(&[
+            "/probe", "syscall", "140", "9", "--", "syscall", "140", "10", "--", "syscall", "140",
+            "11",
+        ]);
         let seen: Vec<bool> = output.lines().iter().map(|l| l == "E2BIG").collect();
         assert_eq!(seen, hits, "{op} against 9, 10, 11");
     }
@@ -131,7 +148,8 @@ fn arguments_of_one_rule_are_all_needed() {
         { "index": 0, "value": 77, "op": "SCMP_CMP_EQ" }, { "index": 1, "value": 5, "op": "SCMP_CMP_GT" },
     ])));
     let output = b.run(&[
-        "/probe", "syscall", "140", "77", "6", "--", "syscall", "140", "77", "5", "--", "syscall", "140", "78", "6",
+        "/probe", "syscall", "140", "77", "6", "--", "syscall", "140", "77", "5", "--", "syscall",
+        "140", "78", "6",
     ]);
     output.assert_says("E2BIG\nEINVAL\nEINVAL");
 }
@@ -142,8 +160,11 @@ fn several_rules_for_one_call_are_alternatives() {
                 "args": [{ "index": 0, "value": value, "op": "SCMP_CMP_EQ" }] })
     };
     let b = with_filter(deny(&json!([rule(71), rule(73)])));
-    b.run(&["/probe", "syscall", "140", "71", "--", "syscall", "140", "72", "--", "syscall", "140", "73"])
-        .assert_says("E2BIG\nEINVAL\nE2BIG");
+    b.run(&[
+        "/probe", "syscall", "140", "71", "--", "syscall", "140", "72", "--", "syscall", "140",
+        "73",
+    ])
+    .assert_says("E2BIG\nEINVAL\nE2BIG");
 }
 
 fn all_six_arguments() {
@@ -158,17 +179,25 @@ fn all_six_arguments() {
 /// Both halves of an argument count.
 fn sixty_four_bit_values() {
     let big = "0x100000063";
-    let b = with_filter(when(&json!([{ "index": 0, "value": 0x1_0000_0063_u64, "op": "SCMP_CMP_EQ" }])));
-    b.run(&["/probe", "syscall", "140", big, "--", "syscall", "140", "0x63"]).assert_says("E2BIG\nEINVAL");
-    let b = with_filter(when(&json!([{ "index": 0, "value": 0x1_0000_0063_u64, "op": "SCMP_CMP_GT" }])));
-    b.run(&["/probe", "syscall", "140", "0x200000000", "--", "syscall", "140", "0xffffffff"]).assert_says("E2BIG\nEINVAL");
+    let b = with_filter(when(
+        &json!([{ "index": 0, "value": 0x1_0000_0063_u64, "op": "SCMP_CMP_EQ" }]),
+    ));
+    b.run(&["/probe", "syscall", "140", big, "--", "syscall", "140", "0x63"])
+        .assert_says("E2BIG\nEINVAL");
+    let b = with_filter(when(
+        &json!([{ "index": 0, "value": 0x1_0000_0063_u64, "op": "SCMP_CMP_GT" }]),
+    ));
+    b.run(&["/probe", "syscall", "140", "0x200000000", "--", "syscall", "140", "0xffffffff"])
+        .assert_says("E2BIG\nEINVAL");
 }
 
 /// Docker's rule: clone is allowed when none of the namespace flags is set. Mask and value the other
 /// way round would let everything pass.
 fn masked_eq_of_clone_flags() {
-    let names: Vec<&str> =
-        include_str!("../../data/syscalls.txt").lines().filter(|name| !["clone", "clone3"].contains(name)).collect();
+    let names: Vec<&str> = include_str!("../../data/syscalls.txt")
+        .lines()
+        .filter(|name| !["clone", "clone3"].contains(name))
+        .collect();
     let b = with_filter(json!({
         "defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"],
         "syscalls": [
@@ -179,7 +208,18 @@ fn masked_eq_of_clone_flags() {
     }));
     // 56 is clone; 17 is SIGCHLD; 0x10000000 is CLONE_NEWUSER, 0x20000 CLONE_NEWNS.
     let output = b.run(&[
-        "/probe", "syscall", "56", "0x10000011", "--", "syscall", "56", "0x20011", "--", "syscall", "56", "17",
+        "/probe",
+        "syscall",
+        "56",
+        "0x10000011",
+        "--",
+        "syscall",
+        "56",
+        "0x20011",
+        "--",
+        "syscall",
+        "56",
+        "17",
     ]);
     let lines = output.lines();
     assert_eq!(lines[..2], ["EPERM", "EPERM"], "{lines:?}");
@@ -187,12 +227,16 @@ fn masked_eq_of_clone_flags() {
 }
 
 fn clone3_with_enosys() {
-    let b = with_filter(deny(&json!([{ "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38 }])));
+    let b = with_filter(deny(
+        &json!([{ "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38 }]),
+    ));
     b.run(&["/probe", "syscall", "435", "0", "0"]).assert_says("ENOSYS");
 }
 
 fn unknown_names_are_ignored() {
-    let b = with_filter(deny(&json!([{ "names": ["nosuchsyscall", "getpid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5 }])));
+    let b = with_filter(deny(
+        &json!([{ "names": ["nosuchsyscall", "getpid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5 }]),
+    ));
     b.run(&["/probe", "syscall", GETPID]).assert_says("EIO");
 }
 
@@ -218,11 +262,13 @@ fn filter_is_in_effect_and_no_new_privs_is_not_implied() {
 /// Loaded before capabilities are dropped, yet nothing of the runtime's last steps is refused.
 fn filter_without_no_new_privs() {
     requires!(root);
-    let b = with_filter(deny(&json!([{ "names": ["getpid"], "action": "SCMP_ACT_ERRNO" }]))).with(|c| {
-        c["process"]["noNewPrivileges"] = json!(false);
-        c["process"]["user"] = json!({ "uid": 1000, "gid": 1000, "additionalGids": [5] });
-        c["process"]["capabilities"] = runtime_tests::config::capabilities(&[]);
-    });
+    let b = with_filter(deny(&json!([{ "names": ["getpid"], "action": "SCMP_ACT_ERRNO" }]))).with(
+        |c| {
+            c["process"]["noNewPrivileges"] = json!(false);
+            c["process"]["user"] = json!({ "uid": 1000, "gid": 1000, "additionalGids": [5] });
+            c["process"]["capabilities"] = runtime_tests::config::capabilities(&[]);
+        },
+    );
     b.run(&["/probe", "id", "--", "syscall", GETPID])
         .assert_says("uid=1000,1000,1000 gid=1000,1000,1000 groups=5\nEPERM");
 }
@@ -237,9 +283,33 @@ fn filter_applies_to_exec() {
 /// With `no_new_privs` the filter comes last: only execve and what the program needs is allowed.
 fn payload_is_not_killed_by_a_strict_profile() {
     let names = [
-        "execve", "brk", "mmap", "munmap", "mprotect", "arch_prctl", "set_tid_address", "poll", "rt_sigaction",
-        "rt_sigprocmask", "sigaltstack", "write", "writev", "exit", "exit_group", "getrandom", "futex", "open", "read",
-        "close", "fcntl", "mremap", "madvise", "sched_getaffinity", "gettid", "prlimit64", "readlink",
+        "execve",
+        "brk",
+        "mmap",
+        "munmap",
+        "mprotect",
+        "arch_prctl",
+        "set_tid_address",
+        "poll",
+        "rt_sigaction",
+        "rt_sigprocmask",
+        "sigaltstack",
+        "write",
+        "writev",
+        "exit",
+        "exit_group",
+        "getrandom",
+        "futex",
+        "open",
+        "read",
+        "close",
+        "fcntl",
+        "mremap",
+        "madvise",
+        "sched_getaffinity",
+        "gettid",
+        "prlimit64",
+        "readlink",
     ];
     let b = with_filter(json!({
         "defaultAction": "SCMP_ACT_KILL_PROCESS", "architectures": ["SCMP_ARCH_X86_64"],
@@ -260,9 +330,7 @@ fn docker_like_profile() {
 }
 
 fn unknown_action_and_operator_are_refused() {
-    let rule = |action: &str, op: &str| {
-        json!([{ "names": ["getpid"], "action": action, "args": [{ "index": 0, "value": 1, "op": op }] }])
-    };
+    let rule = |action: &str, op: &str| json!([{ "names": ["getpid"], "action": action, "args": [{ "index": 0, "value": 1, "op": op }] }]);
     with_filter(deny(&rule("SCMP_ACT_NOSUCH", "SCMP_CMP_EQ"))).assert_create_refused();
     with_filter(deny(&rule("SCMP_ACT_ERRNO", "SCMP_CMP_NOSUCH"))).assert_create_refused();
     with_filter(json!({ "defaultAction": "NOSUCH" })).assert_create_refused();
@@ -272,7 +340,11 @@ fn flags_are_accepted() {
     differs!(Runc, "flags came with 1.1.6");
     differs!(Crun, "takes unknown ones");
     let rules = json!([{ "names": ["getpid"], "action": "SCMP_ACT_ERRNO" }]);
-    for flags in [json!([]), json!(["SECCOMP_FILTER_FLAG_LOG"]), json!(["SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC"])] {
+    for flags in [
+        json!([]),
+        json!(["SECCOMP_FILTER_FLAG_LOG"]),
+        json!(["SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC"]),
+    ] {
         let mut filter = deny(&rules);
         filter["flags"] = flags;
         with_filter(filter).run(&["/probe", "syscall", GETPID]).assert_says("EPERM");
@@ -284,7 +356,8 @@ fn flags_are_accepted() {
 
 /// The native architecture is always part of a filter in libseccomp, listed or not.
 fn foreign_architecture_alone_leaves_ours_to_the_default() {
-    let mut filter = deny(&json!([{ "names": ["personality"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5 }]));
+    let mut filter =
+        deny(&json!([{ "names": ["personality"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5 }]));
     filter["architectures"] = json!(["SCMP_ARCH_AARCH64"]);
     with_filter(filter).run(&["/probe", "syscall", PERSONALITY, "0xffffffff"]).assert_says("EIO");
 }

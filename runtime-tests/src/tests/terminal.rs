@@ -33,7 +33,10 @@ fn console_socket_gets_the_master() {
     let c = b.create_with(&["--console-socket", socket.path().to_str().unwrap()]);
     let mut master = Master::new(socket.receive().0);
     c.start();
-    assert!(master.wait_for("tty tty tty").starts_with("tty tty tty\r\n"), "output goes through the line discipline");
+    assert!(
+        master.wait_for("tty tty tty").starts_with("tty tty tty\r\n"),
+        "output goes through the line discipline"
+    );
     master.write("typed\n\u{4}");
     master.wait_for("typed\r\ntyped\r\n");
     c.wait_status("stopped").delete();
@@ -41,8 +44,11 @@ fn console_socket_gets_the_master() {
 
 fn console_size_of_the_config() {
     let socket = ReceivingSocket::new();
-    let b = with_terminal(Bundle::new()).with(|c| c["process"]["consoleSize"] = json!({ "height": 33, "width": 77 }));
-    let c = b.args(&["/probe", "winsize"]).create_with(&["--console-socket", socket.path().to_str().unwrap()]);
+    let b = with_terminal(Bundle::new())
+        .with(|c| c["process"]["consoleSize"] = json!({ "height": 33, "width": 77 }));
+    let c = b
+        .args(&["/probe", "winsize"])
+        .create_with(&["--console-socket", socket.path().to_str().unwrap()]);
     let mut master = Master::new(socket.receive().0);
     c.start();
     master.wait_for("33x77");
@@ -52,7 +58,8 @@ fn console_size_of_the_config() {
 
 fn terminal_is_the_controlling_one() {
     let socket = ReceivingSocket::new();
-    let b = with_terminal(Bundle::new()).args(&["/probe", "sid", "--", "open", "/dev/tty", "rw", "--", "signals", "1"]);
+    let b = with_terminal(Bundle::new())
+        .args(&["/probe", "sid", "--", "open", "/dev/tty", "rw", "--", "signals", "1"]);
     let c = b.create_with(&["--console-socket", socket.path().to_str().unwrap()]);
     let mut master = Master::new(socket.receive().0);
     c.start();
@@ -66,7 +73,8 @@ fn terminal_is_the_controlling_one() {
 fn terminal_belongs_to_the_user() {
     requires!(root);
     let socket = ReceivingSocket::new();
-    let b = with_terminal(Bundle::new()).with(|c| c["process"]["user"] = json!({ "uid": 1000, "gid": 1000 }));
+    let b = with_terminal(Bundle::new())
+        .with(|c| c["process"]["user"] = json!({ "uid": 1000, "gid": 1000 }));
     let verbs = ["/probe", "stat", "/proc/self/fd/0", "--", "open", "/dev/pts/0", "rw"];
     let c = b.args(&verbs).create_with(&["--console-socket", socket.path().to_str().unwrap()]);
     let mut master = Master::new(socket.receive().0);
@@ -78,7 +86,15 @@ fn terminal_belongs_to_the_user() {
 
 fn dev_console_is_the_terminal() {
     let socket = ReceivingSocket::new();
-    let b = with_terminal(Bundle::new()).args(&["/probe", "stat", "/dev/console", "--", "write", "/dev/console", "hello"]);
+    let b = with_terminal(Bundle::new()).args(&[
+        "/probe",
+        "stat",
+        "/dev/console",
+        "--",
+        "write",
+        "/dev/console",
+        "hello",
+    ]);
     let c = b.create_with(&["--console-socket", socket.path().to_str().unwrap()]);
     let mut master = Master::new(socket.receive().0);
     c.start();
@@ -118,7 +134,8 @@ fn exec_tty_with_console_socket() {
 fn foreground_run_on_a_pty() {
     differs!(Crun, "starts with a size of 0x0");
     let (mut master, slave) = pty::open(24, 80);
-    let b = with_terminal(Bundle::new()).args(&["/probe", "isatty", "--", "winch", "24x80", "--", "stdin", "--", "exit", "5"]);
+    let b = with_terminal(Bundle::new())
+        .args(&["/probe", "isatty", "--", "winch", "24x80", "--", "stdin", "--", "exit", "5"]);
     let going = b.run_call().arg(b.id()).terminal(slave).spawn();
     master.wait_for("24x80");
     master.write("typed\n\u{4}");
@@ -155,7 +172,10 @@ fn foreground_exec_on_a_pty() {
     differs!(Crun, "exec follows no resize");
     let c = Bundle::new().start(&["/probe", "sleep", "60"]);
     let (mut master, slave) = pty::open(24, 80);
-    let going = c.exec_call(&["-t"], &["/probe", "isatty", "--", "winch", "30x100", "--", "exit", "9"]).terminal(slave).spawn();
+    let going = c
+        .exec_call(&["-t"], &["/probe", "isatty", "--", "winch", "30x100", "--", "exit", "9"])
+        .terminal(slave)
+        .spawn();
     assert!(master.wait_for("24x80").starts_with("tty tty tty"));
     master.resize(30, 100);
     master.wait_for("30x100");
@@ -167,7 +187,9 @@ fn foreground_run_forwards_signals() {
     let b = Bundle::new().args(&["/probe", "signals", "3", "--", "exit", "4"]);
     let going = b.spawn();
     until("ready", || going.stdout().contains("ready").then_some(()));
-    for (signal, name) in [(Signal::SIGHUP, "SIGHUP"), (Signal::SIGUSR1, "SIGUSR1"), (Signal::SIGTERM, "SIGTERM")] {
+    for (signal, name) in
+        [(Signal::SIGHUP, "SIGHUP"), (Signal::SIGUSR1, "SIGUSR1"), (Signal::SIGTERM, "SIGTERM")]
+    {
         going.signal(signal);
         until(name, || going.stdout().contains(name).then_some(()));
     }
