@@ -26,6 +26,7 @@ pub(crate) fn bundle(path: Option<&Path>) -> Result<PathBuf> {
 pub(crate) fn load(bundle: &Path, config: Option<&Path>) -> Result<Config> {
     let path = bundle.join(config.unwrap_or(Path::new("config.json")));
     let bytes = std::fs::read(&path).map_err(|err| io(&err)).with_context(|| path.display().to_string())?;
+    let bytes = with_user(bytes, "/process/user");
     let spec = parse(&bytes).with_context(|| path.display().to_string())?;
     Ok(Config { spec, bytes })
 }
@@ -37,7 +38,25 @@ pub(crate) fn parse_saved(bytes: &[u8]) -> Result<Spec> {
 
 pub(crate) fn load_process(path: &Path) -> Result<Process> {
     let bytes = std::fs::read(path).map_err(|err| io(&err)).with_context(|| path.display().to_string())?;
-    parse(&bytes).with_context(|| path.display().to_string())
+    parse(&with_user(bytes, "/user")).with_context(|| path.display().to_string())
+}
+
+/// runc takes a process without `user` as root's; oci-spec's type wants the object. Looked at only
+/// where the word is missing, so that a usual config is parsed once.
+fn with_user(bytes: Vec<u8>, pointer: &str) -> Vec<u8> {
+    let word = b"\"user\"";
+    if bytes.windows(word.len()).any(|window| window == word) {
+        return bytes;
+    }
+    let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return bytes };
+    let (parent, key) = pointer.rsplit_once('/').unwrap_or(("", pointer));
+    match value.pointer_mut(parent).and_then(serde_json::Value::as_object_mut) {
+        Some(process) => {
+            process.insert(key.into(), serde_json::json!({}));
+            value.to_string().into_bytes()
+        }
+        None => bytes,
+    }
 }
 
 /// `-` reads standard input.

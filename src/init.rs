@@ -11,6 +11,7 @@ use crate::hooks;
 use crate::join;
 use crate::labels;
 use crate::launch::clone_flag;
+use crate::plan::namespaces::IdMap;
 use crate::plan::{Kind, Pivot, Plan, Process, seccomp};
 use crate::process::{self, Rlimits};
 use crate::rootfs::path::Root;
@@ -113,6 +114,7 @@ fn create(parent: &Reporter, plan: &Plan, mut fds: Fds, preserve_fds: u32) -> Re
         start: fds.start.take(),
         proc: fds.proc,
         preserve_fds,
+        personality: plan.personality,
     };
     let state = hook_state(plan, &payload.proc, "created")?;
     tail(parent, payload, &root, |_| hooks::run(&plan.hooks.start_container, &state))
@@ -124,6 +126,9 @@ fn exec(parent: &Reporter, plan: &join::Plan, mut fds: join::Fds, preserve_fds: 
     sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
     nix::unistd::setsid().call(|| "setsid()".into())?;
     join::enter(plan, &fds)?;
+    if let Some(id) = &plan.keyring {
+        session_keyring(id)?;
+    }
     let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
     if plan.process.terminal {
         terminal(&root, &plan.process, fds.console.take(), Bind::No)?;
@@ -135,6 +140,7 @@ fn exec(parent: &Reporter, plan: &join::Plan, mut fds: join::Fds, preserve_fds: 
         start: None,
         proc: fds.proc,
         preserve_fds,
+        personality: plan.personality,
     };
     tail(parent, payload, &root, |_| Ok(()))
 }
@@ -144,14 +150,13 @@ fn enter_namespaces(plan: &Plan, fds: &mut Fds) -> Result<()> {
     let spaces = &plan.namespaces;
     for (kind, fd, field) in std::mem::take(&mut fds.join) {
         sys::clone::setns(fd.as_fd(), clone_flag(kind)).context(field)?;
-        if kind == Kind::User {
-            become_root()?;
-        }
+    }
+    if spaces.has(Kind::User) {
+        // An id of the namespace must own what is made from here on. Before unshare: with all
+        // flags in one clone3, mqueue's root directory would belong to nobody.
+        become_owner(&spaces.uid_maps, &spaces.gid_maps)?;
     }
     if spaces.creates(Kind::User) {
-        // Root of the user namespace owns what the other namespaces make. Before unshare: with
-        // all flags in one clone3, mqueue's root directory would belong to nobody.
-        become_root()?;
         unshare(spaces.create.iter().filter(|kind| !matches!(kind, Kind::User | Kind::Pid)))?;
     }
     if spaces.creates(Kind::Time) {
@@ -169,17 +174,18 @@ fn unshare<'a>(kinds: impl Iterator<Item = &'a Kind>) -> Result<()> {
         .hint("raise the limits in /proc/sys/user/max_*_namespaces")
 }
 
-fn become_root() -> Result<()> {
+/// Root of the user namespace, or in one without root the first id that it has: capabilities there
+/// do not depend on the id.
+fn become_owner(uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<()> {
+    let owner = |maps: &[IdMap]| {
+        let root = maps.is_empty() || maps.iter().any(|map| map.container == 0);
+        if root { 0 } else { maps.first().map_or(0, |map| map.container) }
+    };
     // setgroups(2) may be denied, then there is nothing to drop.
     sys::setgroups(&[]).ok();
-    for result in [sys::setresgid(0), sys::setresuid(0)] {
-        match result {
-            // A namespace without root: its capabilities do not depend on the id.
-            Err(err) if err.errno != nix::errno::Errno::EINVAL => return Err(err.into()),
-            _ => {}
-        }
-    }
-    Ok(())
+    sys::prctl("PR_SET_KEEPCAPS", libc::PR_SET_KEEPCAPS, 1, 0)?;
+    sys::setresgid(owner(gid_maps))?;
+    Ok(sys::setresuid(owner(uid_maps))?)
 }
 
 /// time_namespaces(7): the offsets can be set only before the first process enters, and unshare(2)
@@ -273,6 +279,7 @@ struct Payload<'a> {
     start: Option<OwnedFd>,
     proc: Procfs,
     preserve_fds: u32,
+    personality: Option<u32>,
 }
 
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -286,6 +293,9 @@ fn tail(
 ) -> Result<Infallible> {
     let process = payload.process;
     labels::set(&payload.proc, process)?;
+    if let Some(domain) = payload.personality {
+        sys::personality(domain).context("linux.personality")?;
+    }
     // Loading a filter without no_new_privs needs CAP_SYS_ADMIN (seccomp(2)). It is kept so that
     // the filter can come last in both cases and has to allow nothing but capset and execve.
     let filter_is_privileged = payload.seccomp.is_some() && !process.no_new_privs;

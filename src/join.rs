@@ -21,6 +21,9 @@ pub(crate) struct Plan {
     pub(crate) user_namespace: bool,
     /// The container's root was set by chroot(2).
     pub(crate) chroot: bool,
+    /// Name of the container's session keyring.
+    pub(crate) keyring: Option<String>,
+    pub(crate) personality: Option<u32>,
 }
 
 pub(crate) struct Fds {
@@ -30,6 +33,8 @@ pub(crate) struct Fds {
     pub(crate) root: Option<OwnedFd>,
     pub(crate) proc: Procfs,
     pub(crate) console: Option<OwnedFd>,
+    /// The parent had to enter it first, in `prepare`.
+    in_user_namespace: bool,
 }
 
 impl Fds {
@@ -40,20 +45,22 @@ impl Fds {
         } else {
             None
         };
-        Ok(Self { init, root, proc: Procfs::open()?, console })
+        Ok(Self { init, root, proc: Procfs::open()?, console, in_user_namespace: false })
     }
 }
 
 /// Puts the *children* of this process into the container's pid namespace. A rootless parent gets
 /// the privilege for it only inside the container's user namespace.
-pub(crate) fn prepare(plan: &Plan, fds: &Fds) -> Result<()> {
+pub(crate) fn prepare(plan: &Plan, fds: &mut Fds) -> Result<()> {
     if !plan.namespaces.contains(&Kind::Pid) {
         return Ok(());
     }
     let pid = clone_flag(Kind::Pid);
     match clone::setns(fds.init.as_fd(), pid) {
         Err(err) if err.errno == Errno::EPERM && plan.user_namespace => {
-            Ok(clone::setns(fds.init.as_fd(), pid | clone_flag(Kind::User))?)
+            clone::setns(fds.init.as_fd(), pid | clone_flag(Kind::User))?;
+            fds.in_user_namespace = true;
+            Ok(())
         }
         other => other.context("enter the container's pid namespace"),
     }
@@ -63,8 +70,13 @@ pub(crate) fn prepare(plan: &Plan, fds: &Fds) -> Result<()> {
 pub(crate) fn enter(plan: &Plan, fds: &Fds) -> Result<()> {
     let mut flags = CloneFlags::empty();
     for kind in &plan.namespaces {
-        // The pid namespace is that of our birth. A user namespace cannot be entered twice.
-        if *kind != Kind::Pid && !(*kind == Kind::User && in_user_namespace_of(fds)) {
+        // The pid namespace is that of our birth, and no user namespace can be entered twice.
+        let inside = match kind {
+            Kind::Pid => true,
+            Kind::User => fds.in_user_namespace,
+            Kind::Ipc | Kind::Uts | Kind::Network | Kind::Cgroup | Kind::Time | Kind::Mount => false,
+        };
+        if !inside {
             flags |= clone_flag(*kind);
         }
     }
@@ -76,10 +88,4 @@ pub(crate) fn enter(plan: &Plan, fds: &Fds) -> Result<()> {
         nix::unistd::chroot(c".").call(|| "chroot(\".\")".into())?;
     }
     Ok(())
-}
-
-/// Did the parent have to enter it, in `prepare`?
-fn in_user_namespace_of(fds: &Fds) -> bool {
-    // EINVAL is setns(2)'s word for "already there".
-    matches!(clone::setns(fds.init.as_fd(), clone_flag(Kind::User)), Err(err) if err.errno == Errno::EINVAL)
 }

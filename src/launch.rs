@@ -65,9 +65,9 @@ pub(crate) fn create(
 }
 
 /// Starts another process in a container.
-pub(crate) fn exec(plan: &join::Plan, fds: join::Fds, cgroup: Option<&Cgroup>, preserve_fds: u32) -> Result<Child> {
+pub(crate) fn exec(plan: &join::Plan, mut fds: join::Fds, cgroup: Option<&Cgroup>, preserve_fds: u32) -> Result<Child> {
     let proc = Procfs::open()?;
-    join::prepare(plan, &fds)?;
+    join::prepare(plan, &mut fds)?;
     let (channel, init_end) = Channel::pair()?;
     let Cloned::Parent { child: pid, pidfd } = spawn(CloneFlags::empty(), cgroup)? else {
         drop(channel);

@@ -57,11 +57,23 @@ pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
         pivot: if args.no_pivot { Pivot::MoveRoot } else { Pivot::PivotRoot },
         session_keyring: !args.no_new_keyring,
     };
-    let plan = Plan::new(&config.spec, &options)?;
+    let mut plan = Plan::new(&config.spec, &options)?;
+    if listen_fds() > 0 {
+        plan.process.set_env("LISTEN_FDS", &listen_fds().to_string())?;
+        // The payload is the first process of its pid namespace, or does not look at it.
+        plan.process.set_env("LISTEN_PID", "1")?;
+    }
     for warning in &plan.warnings {
         host.log.warning(warning);
     }
     Ok(Planned { plan, config: config.bytes })
+}
+
+/// sd_listen_fds(3): descriptors that a service manager passes to us are for the payload.
+pub(crate) fn listen_fds() -> u32 {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u32>().ok());
+    let ours = number("LISTEN_PID") == Some(std::process::id());
+    if ours { number("LISTEN_FDS").unwrap_or(0) } else { 0 }
 }
 
 /// `--preserve-fds` promises descriptors that must exist.
@@ -114,7 +126,7 @@ pub(crate) fn make(
         if let Some(cgroup) = cgroup.as_ref().filter(|_| binds_cgroup(plan)) {
             fds.open_cgroup_tree(cgroup.dir())?;
         }
-        let child = launch::create(plan, fds, cgroup.as_ref(), &dir, args.preserve_fds)?;
+        let child = launch::create(plan, fds, cgroup.as_ref(), &dir, args.preserve_fds + listen_fds())?;
         let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), pidfd_socket.as_ref());
         told.map_err(|err| {
             end(&child);
@@ -177,6 +189,7 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
         cgroup_driver: driver,
         cgroup: None,
         chroot: plan.rootfs.pivot != Pivot::PivotRoot,
+        session_keyring: plan.session_keyring,
         own_pid_namespace: plan.namespaces.creates(Kind::Pid),
         namespaces: launch::names(plan),
     })

@@ -47,6 +47,8 @@ fn one(host: &Host, id: &str, force: bool) -> Result<()> {
         return dir.remove();
     };
     match dir.status(&state)? {
+        // Without a pid namespace of its own, others may have outlived init.
+        Status::Stopped if !state.own_pid_namespace => kill_all(&dir, &state)?,
         Status::Stopped => {}
         // The payload never ran: runc and crun delete without further question.
         Status::Created => kill_all(&dir, &state)?,

@@ -84,6 +84,8 @@ fn plan(spec: &Spec, state: &State, args: &Exec) -> Result<join::Plan> {
         user_namespace: namespaces.contains(&Kind::User),
         namespaces,
         chroot: state.chroot,
+        keyring: state.session_keyring.then(|| state.id.clone()),
+        personality: plan::personality(spec.linux().as_ref().and_then(|linux| linux.personality().as_ref()))?,
     })
 }
 

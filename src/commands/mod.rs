@@ -102,8 +102,8 @@ fn root(option: Option<&Path>) -> Result<PathBuf> {
 /// Only a verb that makes a process of a container needs a protected executable.
 fn needs_seal(command: &Command) -> Option<u32> {
     match command {
-        Command::Create(args) => Some(args.container.preserve_fds),
-        Command::Run(args) => Some(args.container.preserve_fds),
+        Command::Create(args) => Some(args.container.preserve_fds.saturating_add(create::listen_fds())),
+        Command::Run(args) => Some(args.container.preserve_fds.saturating_add(create::listen_fds())),
         Command::Exec(args) => Some(args.preserve_fds),
         Command::Start(_) | Command::Kill(_) | Command::Delete(_) | Command::State(_) | Command::List(_)
         | Command::Ps(_) | Command::Pause(_) | Command::Resume(_) | Command::Update(_) | Command::Events(_)

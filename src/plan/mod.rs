@@ -62,6 +62,8 @@ pub(crate) struct Plan {
     pub(crate) cgroup: Cgroup,
     pub(crate) hooks: Hooks,
     pub(crate) session_keyring: bool,
+    /// Execution domain of personality(2).
+    pub(crate) personality: Option<u32>,
     pub(crate) annotations: BTreeMap<String, String>,
     /// Things that the user can change and that do not stop the container.
     pub(crate) warnings: Vec<String>,
@@ -80,6 +82,7 @@ impl Plan {
         let mut warnings = Vec::new();
         version(spec.version(), &mut warnings)?;
         let linux = spec.linux().clone().unwrap_or_default_section();
+        not_yet(spec, &linux)?;
         let namespaces = Namespaces::new(&linux)?;
         let process = spec.process().as_ref().context("process: missing; it says what to run")?;
         let process = Process::new(process, "process")?;
@@ -103,10 +106,44 @@ impl Plan {
             cgroup,
             hooks: Hooks::new(spec.hooks().as_ref())?,
             session_keyring: options.session_keyring,
+            personality: personality(linux.personality().as_ref())?,
             annotations: annotations(spec),
             warnings,
         })
     }
+}
+
+/// Fields that are known and not carried out yet. Ignoring them would run something else than what
+/// was asked for.
+fn not_yet(spec: &Spec, linux: &oci_spec::runtime::Linux) -> Result<()> {
+    let process = spec.process().as_ref();
+    let fields = [
+        ("process.scheduler", process.is_some_and(|process| process.scheduler().is_some())),
+        ("process.ioPriority", process.is_some_and(|process| process.io_priority().is_some())),
+        ("process.execCPUAffinity", process.is_some_and(|process| process.exec_cpu_affinity().is_some())),
+        ("linux.intelRdt", linux.intel_rdt().is_some()),
+        ("linux.memoryPolicy", linux.memory_policy().is_some()),
+        ("linux.netDevices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
+        ("vm", spec.vm().is_some()),
+    ];
+    match fields.iter().find(|(_, is_set)| *is_set) {
+        Some((field, _)) => bail!("{field}: not supported yet; remove it from the config"),
+        None => Ok(()),
+    }
+}
+
+/// linux/personality.h.
+pub(crate) fn personality(spec: Option<&oci_spec::runtime::LinuxPersonality>) -> Result<Option<u32>> {
+    use oci_spec::runtime::LinuxPersonalityDomain as Domain;
+    let Some(spec) = spec else { return Ok(None) };
+    ensure!(
+        spec.flags().as_ref().is_none_or(Vec::is_empty),
+        "linux.personality.flags: not supported yet; remove them from the config"
+    );
+    Ok(Some(match spec.domain() {
+        Domain::PerLinux => 0,
+        Domain::PerLinux32 => 8,
+    }))
 }
 
 impl Cgroup {

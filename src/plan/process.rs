@@ -96,6 +96,13 @@ impl Process {
         })
     }
 
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) -> Result<()> {
+        let prefix = format!("{name}=");
+        self.env.retain(|entry| !entry.as_bytes().starts_with(prefix.as_bytes()));
+        self.env.push(CString::new(prefix + value)?);
+        Ok(())
+    }
+
     /// The value of a variable in `env`; the last one wins, as in runc.
     pub(crate) fn env(&self, name: &str) -> Option<&[u8]> {
         let of = |entry: &'_ CString| -> Option<usize> {

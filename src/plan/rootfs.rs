@@ -347,6 +347,7 @@ impl Surroundings<'_> {
 
 fn destination(field: &str, path: &Path, warnings: &mut Vec<String>) -> Result<Target> {
     let field_name = format!("{field}.destination");
+    ensure!(!path.as_os_str().is_empty(), "{field_name}: empty");
     let mut path = path.to_path_buf();
     if path.is_relative() {
         // Deprecated in the spec and still sent; runc and crun take it as relative to "/".

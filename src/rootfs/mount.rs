@@ -3,16 +3,17 @@
 //! Runs in: init, before pivot_root. See mount_setattr(2), mount_namespaces(7).
 
 use super::copy_up;
-use super::path::{LastLink, Root, Shape, kind};
+use super::path::{LastLink, Root, Shape, kind, status};
 use crate::error::OrHint as _;
 use crate::plan::mount::{Attributes, FsOption, Propagation, PropagationKind, Recursion};
 use crate::plan::rootfs::{Bind, CgroupMount, FileSystem, Remount};
+use crate::sys::fd::{openat2, resolve};
 use crate::sys::mount::{self as api, FsContext, Recursive};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::readlinkat;
-use nix::sys::stat::SFlag;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::{Mode, SFlag, fchmod};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -23,6 +24,8 @@ const LONGEST_VALUE: usize = 255;
 /// Mounts a new file system.
 pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) -> Result<()> {
     let last = last_link(plan.links.destination_nofollow);
+    let is_tmpfs = plan.fstype.as_bytes() == b"tmpfs";
+    let existed = is_tmpfs && root.open_dir(&plan.target.path).is_ok();
     let target = root.mount_point(&plan.target.path, Shape::Directory, last)?;
     forbid_fake_proc(root, plan)?;
     let too_long = |option: &FsOption| match option {
@@ -37,6 +40,9 @@ pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) 
         Err(err) if plan.fstype.as_bytes() == b"sysfs" && is_eperm(&err) => host_sysfs()?,
         Err(err) => return Err(explain(plan, err)),
     };
+    if existed {
+        inherit_mode(plan, &target, &mount)?;
+    }
     if plan.copy_up {
         copy_up::copy(target.as_fd(), mount.as_fd()).context("tmpcopyup")?;
     }
@@ -68,6 +74,18 @@ fn create(plan: &FileSystem, label: Option<&CStr>) -> Result<OwnedFd, sys::Error
     }
     context.create()?;
     context.mount(plan.attributes.set)
+}
+
+/// A tmpfs without `mode` looks like the directory that it covers, as in runc: Docker's `--tmpfs`
+/// relies on it. Over a directory that had to be made it stays 1777, tmpfs's default.
+fn inherit_mode(plan: &FileSystem, target: &OwnedFd, mount: &OwnedFd) -> Result<()> {
+    let is_mode = |option: &FsOption| matches!(option, FsOption::Value(key, _) if key.as_bytes() == b"mode");
+    if plan.options.iter().any(is_mode) {
+        return Ok(());
+    }
+    let mode = Mode::from_bits_truncate(status(target)?.st_mode & 0o7777);
+    let root = openat2(mount.as_fd(), c".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, 0, resolve::BENEATH)?;
+    Ok(fchmod(&root, mode).call(|| format!("fchmod(tmpfs, {:o})", mode.bits()))?)
 }
 
 fn is_eperm(err: &sys::Error) -> bool {

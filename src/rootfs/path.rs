@@ -7,10 +7,11 @@ use crate::sys::fd::{openat2, resolve};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat, mknodat};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 
 /// The container's root directory. Lookups cannot leave it, and follow no magic link of procfs.
 pub(crate) struct Root(OwnedFd);
@@ -82,48 +83,71 @@ impl Root {
         Ok((self.make_dirs(&dir)?, CString::new(name)?))
     }
 
-    /// `mkdir -p`, mode 0755, one component at a time. Links to directories are followed inside
-    /// the root; nothing is made through a dangling link.
+    /// `mkdir -p`, mode 0755, one component at a time. Links are followed inside the root, dangling
+    /// ones too: their target is made.
     pub(crate) fn make_dirs(&self, path: &CStr) -> Result<OwnedFd> {
         match self.open_dir(path) {
             Err(err) if err.errno == Errno::ENOENT => {}
             other => return Ok(other?),
         }
+        let mut left = components(path.to_bytes());
         let mut made = Vec::new();
         let mut dir = self.open_dir(c"/")?;
-        for part in path.to_bytes().split(|byte| *byte == b'/') {
-            if part.is_empty() || part == b"." {
-                continue;
-            }
+        let mut links = 0;
+        while let Some(part) = left.pop() {
+            let parent_length = made.len();
             made.push(b'/');
-            made.extend_from_slice(part);
-            let so_far = CString::new(made.clone())?;
-            dir = match self.open_dir(&so_far) {
-                Ok(next) => next,
-                Err(err) if err.errno == Errno::ENOENT && part != b".." => {
-                    let name = CString::new(part)?;
-                    match mkdirat(&dir, name.as_c_str(), Mode::from_bits_truncate(0o755)) {
-                        Ok(()) | Err(Errno::EEXIST) => {}
-                        Err(errno) => {
-                            let call = format!("mkdirat({}, {name:?}, 0755)", sys::show(dir.as_fd()));
-                            return Err(sys::Error::new(call, errno).into());
-                        }
-                    }
-                    // Whatever was swapped in meanwhile is looked up inside the root again, but a
-                    // link is no longer followed: we have just made a directory there.
-                    openat2(
-                        dir.as_fd(),
-                        &name,
-                        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW,
-                        0,
-                        resolve::BENEATH | resolve::NO_SYMLINKS,
-                    )?
+            made.extend_from_slice(&part);
+            match self.open_dir(&CString::new(made.as_slice())?) {
+                Ok(next) => {
+                    dir = next;
+                    continue;
                 }
+                Err(err) if err.errno == Errno::ENOENT && part != b".." => {}
                 Err(err) => return Err(err).with_context(|| format!("make {path:?}")),
-            };
+            }
+            let name = CString::new(part)?;
+            match mkdirat(&dir, name.as_c_str(), Mode::from_bits_truncate(0o755)) {
+                Ok(()) => dir = open_new_dir(&dir, &name)?,
+                Err(Errno::EEXIST) => {
+                    // Not there to open and there to be in the way: a dangling link.
+                    links += 1;
+                    let target = readlinkat(&dir, name.as_c_str())
+                        .call(|| format!("readlinkat({}, {name:?})", sys::show(dir.as_fd())))?;
+                    if links > LINKS_MAX {
+                        return Err(sys::Error::new(format!("make {path:?}"), Errno::ELOOP).into());
+                    }
+                    let target = target.as_bytes();
+                    made.truncate(if target.starts_with(b"/") { 0 } else { parent_length });
+                    left.extend(components(target));
+                    let so_far = [b"/", made.as_slice()].concat();
+                    dir = self.open_dir(&CString::new(so_far)?)?;
+                }
+                Err(errno) => {
+                    let call = format!("mkdirat({}, {name:?}, 0755)", sys::show(dir.as_fd()));
+                    return Err(sys::Error::new(call, errno).into());
+                }
+            }
         }
         Ok(dir)
     }
+}
+
+/// `MAXSYMLINKS` of linux/namei.h.
+const LINKS_MAX: u32 = 40;
+
+/// The parts of a path, last one first, to be taken off the end.
+fn components(path: &[u8]) -> Vec<Vec<u8>> {
+    let parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
+    let mut parts: Vec<Vec<u8>> = parts.map(<[u8]>::to_vec).collect();
+    parts.reverse();
+    parts
+}
+
+/// A directory that was made a moment ago: whatever was swapped in meanwhile is not followed.
+fn open_new_dir(dir: &OwnedFd, name: &CStr) -> sys::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    openat2(dir.as_fd(), name, flags, 0, resolve::BENEATH | resolve::NO_SYMLINKS)
 }
 
 impl AsFd for Root {

@@ -16,9 +16,8 @@ use nix::errno::Errno;
 use nix::unistd::{chroot, fchdir};
 use std::os::fd::{AsFd as _, OwnedFd};
 
-/// Opens the root, as a mount stacked on "/" where there is a mount namespace of our own. There
-/// no directory of the bundle has to be searchable for the container's user, and pivot_root(2)
-/// finds what it wants: a mount that is not the current root.
+/// Opens the root, attached as a mount where there is a mount namespace of our own. It is attached
+/// at its own path: createContainer hooks look for it there.
 pub(crate) fn attach(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
     if plan.pivot == Pivot::Chroot {
         let root = api::open_path(api::AT_FDCWD, &plan.path).context("root.path")?;
@@ -35,7 +34,13 @@ pub(crate) fn attach(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
         None => open_root(plan)?,
     };
     propagate(tree.as_fd(), Propagation { kind, recursive: true })?;
-    api::move_mount(tree.as_fd(), host.as_fd()).context("root.path")?;
+    let place = match api::open_path(api::AT_FDCWD, &plan.path) {
+        // A directory above the bundle that the container's user may not search. Stacked on "/"
+        // the mount can be found by pivot_root(2) as well.
+        Err(err) if err.errno == Errno::EACCES => host,
+        other => other.context("root.path")?,
+    };
+    api::move_mount(tree.as_fd(), place.as_fd()).context("root.path")?;
     Ok(Root::new(tree))
 }
 

@@ -117,6 +117,13 @@ pub(crate) fn setdomainname(name: &str) -> Result<()> {
     check(ret.into(), || format!("setdomainname({name:?})")).map(drop)
 }
 
+/// `personality(2)`: the execution domain of this process and what it executes.
+pub(crate) fn personality(domain: u32) -> Result<()> {
+    // SAFETY: takes a number only.
+    let ret = unsafe { libc::personality(domain.into()) };
+    check(ret.into(), || format!("personality({domain:#x})")).map(drop)
+}
+
 /// `execve(2)`. Returns only when it failed.
 pub(crate) fn execve(program: &CStr, argv: &[&CStr], envp: &[&CStr]) -> Errno {
     match nix::unistd::execve(program, argv, envp) {

@@ -69,7 +69,7 @@ fn with_path(path: Option<&str>) -> Bundle {
 /// The line of /proc/PID/cgroup that every runtime places: v2, or in the host view the v1 pids.
 fn place(c: &Container) -> String {
     let text = fs::read_to_string(format!("/proc/{}/cgroup", c.pid())).unwrap();
-    let wanted = if cgroups::is_v2() { "0::" } else { ":pids:" };
+    let wanted = if cgroups::places_by_v2() { "0::" } else { ":pids:" };
     text.lines().find_map(|l| l.split_once(wanted)).expect("a line").1.to_owned()
 }
 

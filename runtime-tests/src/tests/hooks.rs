@@ -287,7 +287,10 @@ fn failing_start_container_hook_fails_start() {
     differs!(Runc, "1.1 start does not wait for it");
     differs!(Crun, "start does not wait for it");
     c.call("start").output().assert_fails();
-    c.wait_status("stopped").delete();
+    // runtime.md, "Lifecycle", steps 9 and 12: the container is stopped and destroyed.
+    let state = c.call("state").output();
+    state.assert_fails();
+    assert!(state.stderr().contains("does not exist"), "{}", state.stderr());
 }
 
 fn poststart_runs_after_the_program_has_started() {

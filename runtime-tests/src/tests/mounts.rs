@@ -544,7 +544,7 @@ fn cgroup_mount_read_only() {
             "options": ["nosuid", "noexec", "nodev", "ro"] }),
         );
     });
-    let controller = if runtime_tests::cgroups::is_v2() { "" } else { "pids/" };
+    let controller = if runtime_tests::cgroups::places_by_v2() { "" } else { "pids/" };
     b.run(&["/probe", "mkdir", &format!("/sys/fs/cgroup/{controller}x")]).assert_says("EROFS");
 }
 

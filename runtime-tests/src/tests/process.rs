@@ -260,8 +260,8 @@ fn missing_program_says_so() {
         let text = output.stderr();
         let known = [
             "executable file not found in $PATH",
-            "no such file or directory",
             "No such file or directory",
+            "no such file or directory",
         ];
         assert!(known.iter().any(|k| text.contains(k)), "{text}");
     }
