@@ -26,7 +26,7 @@ macro_rules! areas {
 
 areas![
     cli, lifecycle, process, exec, terminal, mounts, masks, devices, namespaces, cgroups, hooks,
-    seccomp, errors,
+    seccomp, errors, robustness,
 ];
 
 mod cgroups;
@@ -40,5 +40,6 @@ mod masks;
 mod mounts;
 mod namespaces;
 mod process;
+mod robustness;
 mod seccomp;
 mod terminal;
