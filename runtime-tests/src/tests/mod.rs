@@ -26,7 +26,7 @@ macro_rules! areas {
 
 areas![
     cli, lifecycle, process, exec, terminal, mounts, masks, devices, namespaces, cgroups, hooks,
-    seccomp, errors, robustness,
+    seccomp, errors, robustness, rootless,
 ];
 
 mod cgroups;
@@ -41,5 +41,6 @@ mod mounts;
 mod namespaces;
 mod process;
 mod robustness;
+mod rootless;
 mod seccomp;
 mod terminal;
