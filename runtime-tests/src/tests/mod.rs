@@ -26,7 +26,7 @@ macro_rules! areas {
 
 areas![
     cli, lifecycle, process, exec, terminal, mounts, masks, devices, namespaces, cgroups, hooks,
-    seccomp, errors,
+    seccomp, errors, robustness, rootless,
 ];
 
 mod cgroups;
@@ -40,5 +40,7 @@ mod masks;
 mod mounts;
 mod namespaces;
 mod process;
+mod robustness;
+mod rootless;
 mod seccomp;
 mod terminal;

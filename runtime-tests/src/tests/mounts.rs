@@ -13,6 +13,7 @@ tests![
     access_time_options,
     last_of_opposite_options_wins,
     data_options_reach_the_filesystem,
+    owner_options_reach_the_filesystem,
     propagation_options,
     recursive_options_reach_submounts,
     plain_options_leave_submounts_alone,
@@ -44,6 +45,9 @@ tests![
     readonly_root_leaves_mounts_writable,
     root_of_the_host_is_gone,
     proc_must_be_a_directory,
+    copy_symlink_copies_the_link,
+    source_symlink_is_followed_or_mounted_itself,
+    destination_symlink_is_replaced_with_dest_nofollow,
 ];
 
 /// Per-mount options, propagation and super options of one mount inside, from /proc/self/mountinfo.
@@ -160,18 +164,21 @@ fn last_of_opposite_options_wins() {
 
 fn data_options_reach_the_filesystem() {
     let b = Bundle::new()
-        .mount(
-            "/m",
-            "tmpfs",
-            "tmpfs",
-            &["size=1024k", "mode=1770", "nr_inodes=50", "uid=7", "gid=8"],
-        )
+        .mount("/m", "tmpfs", "tmpfs", &["size=1024k", "mode=1770", "nr_inodes=50"])
         .mount("/n", "tmpfs", "name of it", &["noexec", "size=2m"]);
     let output = b.run(&["/probe", "mounts", "--", "stat", "/m"]);
     output.assert_exit(0);
     Seen::of(&output.lines(), "/m").assert(&["size=1024k", "nr_inodes=50"], &[]);
     Seen::of(&output.lines(), "/n").assert(&["size=2048k", "noexec"], &[]);
-    assert!(output.stdout().contains("\ndir 1770 7 8 "), "{}", output.stdout());
+    assert!(output.stdout().contains("\ndir 1770 0 0 "), "{}", output.stdout());
+}
+
+fn owner_options_reach_the_filesystem() {
+    requires!(root);
+    let b = Bundle::new().mount("/m", "tmpfs", "tmpfs", &["uid=7", "gid=8"]);
+    let output = b.run(&["/probe", "stat", "/m"]);
+    output.assert_exit(0);
+    assert!(output.stdout().contains(" 7 8 "), "{}", output.stdout());
 }
 
 fn propagation_options() {
@@ -641,4 +648,44 @@ fn proc_must_be_a_directory() {
     fs::remove_dir(b.inside("/proc")).unwrap();
     symlink("fake", b.inside("/proc")).unwrap();
     b.run(&["/probe", "true"]).assert_fails();
+}
+
+/// crun's option: a source which is a symlink becomes the same symlink inside, nothing is mounted.
+fn copy_symlink_copies_the_link() {
+    differs!(Runc, "has no such option");
+    differs!(Crun, "has it since 1.8.4");
+    let link = scratch().join("link");
+    symlink("/etc/somewhere", &link).unwrap();
+    let b = Bundle::new().mount(
+        "/etc/copied",
+        "bind",
+        link.to_str().unwrap(),
+        &["bind", "copy-symlink"],
+    );
+    b.run(&["/probe", "readlink", "/etc/copied"]).assert_stdout("/etc/somewhere");
+}
+
+fn source_symlink_is_followed_or_mounted_itself() {
+    let (file, link) = (scratch().join("file"), scratch().join("link"));
+    fs::write(&file, "target").unwrap();
+    symlink(&file, &link).unwrap();
+    let link = link.to_str().unwrap();
+    let b = Bundle::new().mount("/etc/followed", "bind", link, &["bind"]);
+    b.run(&["/probe", "cat", "/etc/followed"]).assert_stdout("target");
+    differs!(Runc, "has no src-nofollow");
+    differs!(Crun, "has src-nofollow since 1.9");
+    let b = Bundle::new().mount("/etc/itself", "bind", link, &["bind", "src-nofollow"]);
+    b.run(&["/probe", "readlink", "/etc/itself"]).assert_stdout(file.to_str().unwrap());
+}
+
+fn destination_symlink_is_replaced_with_dest_nofollow() {
+    differs!(Runc, "has no dest-nofollow");
+    differs!(Crun, "has dest-nofollow since 1.9");
+    let link = scratch().join("link");
+    symlink("mounted", &link).unwrap();
+    let b = Bundle::new().file("/etc/target", "x").symlink("/etc/link", "target");
+    let options = ["bind", "src-nofollow", "dest-nofollow"];
+    let b = b.mount("/etc/link", "bind", link.to_str().unwrap(), &options);
+    b.run(&["/probe", "readlink", "/etc/link", "--", "cat", "/etc/target"])
+        .assert_stdout("mounted\nx");
 }
