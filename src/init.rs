@@ -117,7 +117,10 @@ fn create(parent: &Reporter, plan: &Plan, mut fds: Fds, preserve_fds: u32) -> Re
         personality: plan.personality,
     };
     let state = hook_state(plan, &payload.proc, "created")?;
-    tail(parent, payload, &root, |_| hooks::run(&plan.hooks.start_container, &state))
+    tail(parent, payload, &root, |_| {
+        hooks::run(&plan.hooks.start_container, &state)?;
+        Ok(if plan.hooks.start_container.is_empty() { Ran::None } else { Ran::Some })
+    })
 }
 
 fn exec(parent: &Reporter, plan: &join::Plan, mut fds: join::Fds, preserve_fds: u32) -> Result<Infallible> {
@@ -126,6 +129,10 @@ fn exec(parent: &Reporter, plan: &join::Plan, mut fds: join::Fds, preserve_fds: 
     sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
     nix::unistd::setsid().call(|| "setsid()".into())?;
     join::enter(plan, &fds)?;
+    if plan.user_namespace {
+        // EINVAL: a namespace without root.
+        sys::setresgid(0).and_then(|()| sys::setresuid(0)).ok();
+    }
     if let Some(id) = &plan.keyring {
         session_keyring(id)?;
     }
@@ -142,7 +149,7 @@ fn exec(parent: &Reporter, plan: &join::Plan, mut fds: join::Fds, preserve_fds: 
         preserve_fds,
         personality: plan.personality,
     };
-    tail(parent, payload, &root, |_| Ok(()))
+    tail(parent, payload, &root, |_| Ok(Ran::None))
 }
 
 /// Joins the namespaces that exist and makes those that clone3 did not.
@@ -282,6 +289,13 @@ struct Payload<'a> {
     personality: Option<u32>,
 }
 
+/// Were there startContainer hooks? Whoever starts the container waits for their end then.
+#[derive(PartialEq, Eq)]
+enum Ran {
+    Some,
+    None,
+}
+
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 
 /// Gives up every right, parks, and becomes the payload.
@@ -289,7 +303,7 @@ fn tail(
     parent: &Reporter,
     payload: Payload<'_>,
     root: &Root,
-    start_hooks: impl FnOnce(&Procfs) -> Result<()>,
+    start_hooks: impl FnOnce(&Procfs) -> Result<Ran>,
 ) -> Result<Infallible> {
     let process = payload.process;
     labels::set(&payload.proc, process)?;
@@ -321,7 +335,9 @@ fn tail(
     if let Some(socket) = &payload.start {
         wait_for_start(parent, socket)?;
     }
-    start_hooks(&payload.proc)?;
+    if start_hooks(&payload.proc)? == Ran::Some {
+        with_parent(parent, |starter| Ok(starter.send(&Message::HooksDone)?))?;
+    }
 
     sys::reset_signals()?;
     let first = i32::try_from(payload.preserve_fds).unwrap_or(0) + 3;

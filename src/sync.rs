@@ -12,6 +12,7 @@
 //!   HooksDone   ------------------>
 //!               <------------------  Ready      parked, unprivileged
 //!   Created     ------------------>        state is on disk: outlive the parent
+//!               <------------------  HooksDone  (over the start socket, after startContainer hooks)
 //!               <------------------  Failed     at any time, instead of the next word
 //! ```
 

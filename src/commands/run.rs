@@ -9,7 +9,7 @@ use crate::container::{Dir, Lock};
 use crate::error::OrHint as _;
 use crate::fds;
 use crate::launch::Child;
-use crate::sync::Gone;
+use crate::sync::{Gone, Message};
 use crate::sys;
 use crate::wait::{self, Signals};
 use anyhow::{Context as _, Result, anyhow};
@@ -26,7 +26,7 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<ExitCode> {
     let signals = if args.detach { None } else { Some(Signals::block()?) };
     let (dir, child) = create::make(host, &args.container, &new, console, Then::Start)?;
     let state = dir.state()?;
-    let master = started(&child).and_then(|()| {
+    let master = started(&child, &new).and_then(|()| {
         poststart(host, &dir, &state, &new.plan.hooks)?;
         our_end.as_ref().map(receive_master).transpose()
     });
@@ -55,7 +55,10 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-fn started(child: &Child) -> Result<()> {
+fn started(child: &Child, new: &Planned) -> Result<()> {
+    if !new.plan.hooks.start_container.is_empty() {
+        child.channel.expect(&Message::HooksDone)?;
+    }
     child.channel.expect_exec().map_err(|err| if err.is::<Gone>() { anyhow!("init died") } else { err })
 }
 

@@ -6,7 +6,7 @@ use crate::container::state::{State, Status};
 use crate::container::{Dir, Lock};
 use crate::hooks;
 use crate::plan::Hooks;
-use crate::sync::{Channel, Gone};
+use crate::sync::{Channel, Gone, Message};
 use anyhow::{Context as _, Result, anyhow, bail};
 
 pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
@@ -18,7 +18,13 @@ pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
     }
     let hooks = saved_hooks(&dir)?;
     let socket = dir.connect_start()?.context("the container's init is no longer waiting")?;
-    match Channel::new(socket).expect_exec() {
+    let init = Channel::new(socket);
+    if !hooks.start_container.is_empty()
+        && let Err(err) = init.expect(&Message::HooksDone)
+    {
+        return Err(stop(host, &dir, &state, err));
+    }
+    match init.expect_exec() {
         Ok(()) => {}
         Err(err) if err.is::<Gone>() => return Err(anyhow!("the container's init died")),
         Err(err) => return Err(err),
@@ -38,9 +44,14 @@ pub(crate) fn poststart(host: &Host, dir: &Dir, state: &State, hooks: &Hooks) ->
         return Ok(());
     }
     let Err(err) = hooks::run(&hooks.poststart, &state.for_hooks(Status::Running)?) else { return Ok(()) };
-    let ended = kill_all(dir, state).and_then(|()| destroy(host, dir, state));
-    match ended {
-        Ok(()) => Err(err),
-        Err(other) => Err(err.context(format!("stop the container: {other:#}"))),
+    Err(stop(host, dir, state, err))
+}
+
+/// runtime.md, "Lifecycle", steps 7, 9 and 12: after a failing startContainer or poststart hook the
+/// container is stopped and destroyed.
+fn stop(host: &Host, dir: &Dir, state: &State, err: anyhow::Error) -> anyhow::Error {
+    match kill_all(dir, state).and_then(|()| destroy(host, dir, state)) {
+        Ok(()) => err,
+        Err(other) => err.context(format!("stop the container: {other:#}")),
     }
 }

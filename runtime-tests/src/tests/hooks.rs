@@ -287,8 +287,12 @@ fn failing_start_container_hook_fails_start() {
     let c = b.args(&["/probe", "true"]).create();
     differs!(Runc, "1.1 start does not wait for it");
     differs!(Crun, "start does not wait for it");
+    assert_destroyed_by_failing_start(&c);
+}
+
+/// runtime.md, "Lifecycle", steps 7, 9 and 12: the container is stopped and destroyed.
+fn assert_destroyed_by_failing_start(c: &Container) {
     c.call("start").output().assert_fails();
-    // runtime.md, "Lifecycle", steps 9 and 12: the container is stopped and destroyed.
     let state = c.call("state").output();
     state.assert_fails();
     assert!(state.stderr().contains("does not exist"), "{}", state.stderr());
@@ -310,8 +314,7 @@ fn failing_poststart_stops_the_container() {
     differs!(Crun, "ignores the failure before 1.27");
     let b = with_hook(Bundle::new(), "poststart", &shell("cat >/dev/null; exit 3"));
     let c = b.args(&["/probe", "sleep", "60"]).create();
-    c.call("start").output().assert_fails();
-    c.wait_status("stopped").delete();
+    assert_destroyed_by_failing_start(&c);
 }
 
 /// config.md, "Poststop": a failure is a warning, the others run, delete succeeds.

@@ -2,6 +2,8 @@
 //!
 //! Runs in: parent. The only file beside `plan` which names oci-spec's types.
 
+mod field;
+
 use anyhow::{Context as _, Result};
 use oci_spec::runtime::{LinuxResources, Process, Spec};
 use serde::de::DeserializeOwned;
@@ -70,10 +72,16 @@ pub(crate) fn load_resources(path: &Path) -> Result<LinuxResources> {
     parse(&bytes).with_context(|| path.display().to_string())
 }
 
-/// serde_json's errors end with "at line 3 column 5".
+/// serde_json's errors end with "at line 3 column 5"; the field is put before.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let text = std::str::from_utf8(bytes).context("not UTF-8 text")?;
-    Ok(serde_json::from_str(text)?)
+    serde_json::from_str(text).map_err(|err| {
+        let field = if err.is_data() { field::at(text, err.line(), err.column()) } else { None };
+        match field {
+            Some(field) => anyhow::Error::from(err).context(field),
+            None => err.into(),
+        }
+    })
 }
 
 /// An I/O error in the words that every other error uses.
