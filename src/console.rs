@@ -48,11 +48,15 @@ pub(crate) fn send_master(socket: &OwnedFd, master: &OwnedFd) -> Result<()> {
     Ok(())
 }
 
-/// Makes the slave the controlling terminal and the standard streams. After setsid(2).
-pub(crate) fn adopt(slave: OwnedFd) -> Result<()> {
-    tty::set_controlling(slave.as_fd())?;
+/// Makes the slave the standard streams.
+pub(crate) fn adopt(slave: &OwnedFd) -> Result<()> {
     for stream in 0..=2 {
         sys::fd::dup_onto(slave.as_fd(), stream)?;
     }
     Ok(())
+}
+
+/// Makes the adopted terminal the controlling one. After setsid(2).
+pub(crate) fn control() -> Result<()> {
+    Ok(tty::set_controlling(sys::fd::standard_stream(0))?)
 }

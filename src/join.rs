@@ -1,6 +1,6 @@
 //! Enters a running container, for `exec`.
 //!
-//! Runs in: parent (`Fds`, `prepare`) and init (`enter`). Everything is named by the pidfd of the
+//! Runs in: parent (`Fds`) and doorkeeper (`enter`). Everything is named by the pidfd of the
 //! container's init, so a reused pid cannot be entered. See setns(2), pidfd_open(2).
 
 use crate::fds::Procfs;
@@ -28,7 +28,8 @@ pub(crate) struct Fds {
     pub(crate) init: OwnedFd,
     /// Its root directory, where setns(2) does not lead there.
     pub(crate) root: Option<OwnedFd>,
-    pub(crate) proc: Procfs,
+    /// For the labels; only with labels, since it is a directory of the host.
+    pub(crate) proc: Option<Procfs>,
     pub(crate) console: Option<OwnedFd>,
 }
 
@@ -40,46 +41,28 @@ impl Fds {
         } else {
             None
         };
-        Ok(Self { init, root, proc: Procfs::open()?, console })
+        let labelled = plan.process.selinux_label.is_some() || plan.process.apparmor_profile.is_some();
+        let proc = labelled.then(Procfs::open).transpose()?;
+        Ok(Self { init, root, proc, console })
     }
 }
 
-/// Puts the *children* of this process into the container's pid namespace. A rootless parent gets
-/// the privilege for it only inside the container's user namespace.
-pub(crate) fn prepare(plan: &Plan, fds: &Fds) -> Result<()> {
-    if !plan.namespaces.contains(&Kind::Pid) {
-        return Ok(());
-    }
-    let pid = clone_flag(Kind::Pid);
-    match clone::setns(fds.init.as_fd(), pid) {
-        Err(err) if err.errno == Errno::EPERM && plan.user_namespace => {
-            Ok(clone::setns(fds.init.as_fd(), pid | clone_flag(Kind::User))?)
-        }
-        other => other.context("enter the container's pid namespace"),
-    }
-}
-
-/// Init enters all other namespaces at once: a partial entry would be a half-open door.
+/// Enters all namespaces at once: a partial entry would be a half-open door. The pid namespace is
+/// that of the children only.
 pub(crate) fn enter(plan: &Plan, fds: &Fds) -> Result<()> {
-    let mut flags = CloneFlags::empty();
-    for kind in &plan.namespaces {
-        // The pid namespace is that of our birth. A user namespace cannot be entered twice.
-        if *kind != Kind::Pid && !(*kind == Kind::User && in_user_namespace_of(fds)) {
-            flags |= clone_flag(*kind);
-        }
+    let kinds = plan.namespaces.iter().map(|kind| clone_flag(*kind));
+    let flags = kinds.fold(CloneFlags::empty(), |all, flag| all | flag);
+    let user = clone_flag(Kind::User);
+    let setns = |flags: CloneFlags| if flags.is_empty() { Ok(()) } else { clone::setns(fds.init.as_fd(), flags) };
+    match setns(flags) {
+        // A user namespace cannot be entered twice, for example that of the caller.
+        Err(err) if err.errno == Errno::EINVAL && flags.contains(user) => setns(flags - user),
+        other => other,
     }
-    if !flags.is_empty() {
-        clone::setns(fds.init.as_fd(), flags).context("enter the container's namespaces")?;
-    }
+    .context("enter the container's namespaces")?;
     if let Some(root) = &fds.root {
         nix::unistd::fchdir(root).call(|| "fchdir(the container's root)".into())?;
         nix::unistd::chroot(c".").call(|| "chroot(\".\")".into())?;
     }
     Ok(())
-}
-
-/// Did the parent have to enter it, in `prepare`?
-fn in_user_namespace_of(fds: &Fds) -> bool {
-    // EINVAL is setns(2)'s word for "already there".
-    matches!(clone::setns(fds.init.as_fd(), clone_flag(Kind::User)), Err(err) if err.errno == Errno::EINVAL)
 }

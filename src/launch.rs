@@ -65,23 +65,52 @@ pub(crate) fn create(
 }
 
 /// Starts another process in a container.
+///
+/// A process is visible in a pid namespace from its birth, to payloads that may trace it as well
+/// (CVE-2016-9962). So a doorkeeper, which stays in our pid namespace, enters everything else,
+/// closes what is the host's and gives up its rights; its sibling is born as harmless as the
+/// payload.
 pub(crate) fn exec(plan: &join::Plan, fds: join::Fds, cgroup: Option<&Cgroup>, preserve_fds: u32) -> Result<Child> {
     let proc = Procfs::open()?;
-    join::prepare(plan, &fds)?;
     let (channel, init_end) = Channel::pair()?;
     let Cloned::Parent { child: pid, pidfd } = spawn(CloneFlags::empty(), cgroup)? else {
         drop(channel);
         init::run_exec(init_end, plan, fds, preserve_fds)
     };
     drop((init_end, fds));
-    let child = Child { pid, pidfd, channel };
+    let doorkeeper = Child { pid, pidfd, channel };
+    let enter = || {
+        // What is set here is inherited.
+        limits(&plan.process, plan.user_namespace, &doorkeeper, &proc, process::set_rlimits_of_doorkeeper)?;
+        doorkeeper.channel.send(&Message::Go).context("tell init to go")?;
+        doorkeeper.channel.expect_born()
+    };
+    let pid = match enter() {
+        Ok(pid) => Pid::from_raw(pid),
+        Err(err) => return finish(doorkeeper, Err(err), cgroup),
+    };
+    // It is our child and nobody has waited for it, so the pid is its own.
+    let child = Child { pid, pidfd: clone::pidfd_open(pid.as_raw())?, channel: doorkeeper.channel };
+    wait(doorkeeper.pidfd.as_fd()).ok(); // it has ended, or is about to
     let walk = || {
-        limits(&plan.process, plan.user_namespace, &child, &proc)?;
         child.channel.send(&Message::Go).context("tell init to go")?;
         child.channel.expect(&Message::Ready)
     };
     let walked = walk();
     finish(child, walked, cgroup)
+}
+
+/// The doorkeeper's last act: the new process becomes a child of our parent, in the pid namespace
+/// that was entered. True in the new process.
+pub(crate) fn bear(parent: &Channel) -> Result<bool> {
+    // SAFETY: the doorkeeper came from clone3 itself, and such a process has one thread.
+    match unsafe { clone::clone3(CloneFlags::CLONE_PARENT, None) }.map_err(explain_clone)? {
+        Cloned::Child => Ok(true),
+        Cloned::Parent { child, pidfd: _ } => {
+            parent.send(&Message::Born(child.as_raw()))?;
+            Ok(false)
+        }
+    }
 }
 
 /// Without a new user namespace everything is made at once. With one, init makes the others after
@@ -188,7 +217,7 @@ fn walk_to_ready(plan: &Plan, child: &Child, proc: &Procfs) -> Result<()> {
     if spaces.creates(Kind::User) {
         userns::write_maps(proc, child.pid, &spaces.uid_maps, &spaces.gid_maps)?;
     }
-    limits(&plan.process, spaces.has(Kind::User), child, proc)?;
+    limits(&plan.process, spaces.has(Kind::User), child, proc, process::set_rlimits)?;
     child.channel.send(&Message::Go).context("tell init to go")?;
     if plan.hooks.for_parent() {
         child.channel.expect(&Message::Mounted)?;
@@ -201,14 +230,20 @@ fn walk_to_ready(plan: &Plan, child: &Child, proc: &Procfs) -> Result<()> {
 }
 
 /// What only the host's privilege can set.
-fn limits(process: &Process, user_namespace: bool, child: &Child, proc: &Procfs) -> Result<()> {
+fn limits(
+    process: &Process,
+    user_namespace: bool,
+    child: &Child,
+    proc: &Procfs,
+    set_rlimits: fn(&Process, i32) -> Result<()>,
+) -> Result<()> {
     if let Some(score) = process.oom_score_adj {
         proc.write(&format!("{}/oom_score_adj", child.pid), score.to_string().as_bytes())
             .with_context(|| format!("{}.oomScoreAdj", process.field))
             .hint("lowering the score needs CAP_SYS_RESOURCE on the host; choose a higher one")?;
     }
     if user_namespace {
-        process::set_rlimits(process, child.pid.as_raw())?;
+        set_rlimits(process, child.pid.as_raw())?;
     }
     Ok(())
 }

@@ -3,13 +3,14 @@
 //! Runs in: init, in the container's root. Every step gives something up.
 
 use crate::error::OrHint as _;
-use crate::plan::process::{CapabilitySets, Process};
+use crate::plan::process::{CapabilitySets, Process, Rlimit};
 use crate::rootfs::path::Root;
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, anyhow, bail};
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{AccessFlags, Gid, Uid, faccessat, fchdir, fchown};
 use std::ffi::{CStr, CString};
@@ -20,6 +21,8 @@ use std::io::Read as _;
 pub(crate) enum Rlimits {
     /// Init itself.
     Mine,
+    /// Init itself, which has yet to start the process that becomes the payload.
+    Doorkeepers,
     /// The parent has, as raising a hard limit needs a capability outside the user namespace.
     Parents,
 }
@@ -27,8 +30,10 @@ pub(crate) enum Rlimits {
 /// Sets limits, groups and ids, and all capability sets but for `keep`, a mask of capabilities
 /// that the last steps before execve(2) still need.
 pub(crate) fn restrict(plan: &Process, rlimits: Rlimits, keep: u64) -> Result<()> {
-    if rlimits == Rlimits::Mine {
-        set_rlimits(plan, 0)?;
+    match rlimits {
+        Rlimits::Mine => set_rlimits(plan, 0)?,
+        Rlimits::Doorkeepers => set_rlimits_of_doorkeeper(plan, 0)?,
+        Rlimits::Parents => {}
     }
     own_stdio(plan.uid)?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(plan.umask));
@@ -117,7 +122,25 @@ fn set_capabilities(sets: CapabilitySets, available: u64, keep: u64) -> Result<(
 }
 
 pub(crate) fn set_rlimits(plan: &Process, pid: i32) -> Result<()> {
-    for limit in &plan.rlimits {
+    set_each(plan.rlimits.iter(), pid)
+}
+
+/// All but a lower limit of processes, which would count the doorkeeper of an exec, too.
+pub(crate) fn set_rlimits_of_doorkeeper(plan: &Process, pid: i32) -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NPROC).call(|| "getrlimit(RLIMIT_NPROC)".into())?;
+    set_each(plan.rlimits.iter().filter(|limit| limit.resource != NPROC || limit.hard > hard), pid)
+}
+
+/// What `set_rlimits_of_doorkeeper` has left out. Lowering a limit needs no privilege.
+pub(crate) fn set_rlimit_of_processes(plan: &Process) -> Result<()> {
+    set_each(plan.rlimits.iter().filter(|limit| limit.resource == NPROC), 0)
+}
+
+/// asm-generic/resource.h, `RLIMIT_NPROC`.
+const NPROC: u32 = 6;
+
+fn set_each<'a>(limits: impl Iterator<Item = &'a Rlimit>, pid: i32) -> Result<()> {
+    for limit in limits {
         sys::prlimit(pid, limit.resource, limit.soft, limit.hard)
             .with_context(|| format!("{} ({})", limit.field, limit.name))
             .or_else(|err| {

@@ -49,12 +49,17 @@ pub(crate) fn openat2(dir: BorrowedFd<'_>, path: &CStr, flags: OFlag, mode: u32,
 
 /// Closes everything but 0 up to `first` - 1 and `keep`. Really closed, not only on exec: execve(2)
 /// itself resolves its path, and must find no directory of the host (CVE-2024-21626).
-pub(crate) fn close_others(first: RawFd, keep: BorrowedFd<'_>) -> Result<()> {
-    let keep = keep.as_raw_fd();
-    if keep > first {
-        close_range(first.cast_unsigned(), (keep - 1).cast_unsigned(), 0)?;
+pub(crate) fn close_others(first: RawFd, keep: &[BorrowedFd<'_>]) -> Result<()> {
+    let mut keep: Vec<RawFd> = keep.iter().map(|fd| fd.as_raw_fd()).collect();
+    keep.sort_unstable();
+    let mut from = first;
+    for fd in keep.into_iter().filter(|fd| *fd >= first) {
+        if fd > from {
+            close_range(from.cast_unsigned(), (fd - 1).cast_unsigned(), 0)?;
+        }
+        from = fd + 1;
     }
-    close_range((keep + 1).max(first).cast_unsigned(), u32::MAX, 0)
+    close_range(from.cast_unsigned(), u32::MAX, 0)
 }
 
 /// Marks every descriptor from `first` on close-on-exec (close_range(2), since Linux 5.11).
