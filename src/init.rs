@@ -122,6 +122,13 @@ fn exec(parent: &Reporter, plan: &join::Plan, mut fds: join::Fds, preserve_fds: 
     // What is born below inherits this: payloads without CAP_SYS_PTRACE cannot look into it.
     sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
     join::enter(plan, &fds)?;
+    if plan.user_namespace {
+        // As init was: what is made or looked up here belongs to root of that namespace.
+        become_root()?;
+    }
+    if let Some(id) = &plan.session_keyring {
+        session_keyring(id)?;
+    }
     if plan.process.terminal {
         let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
         terminal(&root, &plan.process, fds.console.take(), Bind::No)?;
@@ -208,9 +215,10 @@ fn time_namespace(plan: &Plan, proc: &Procfs) -> Result<()> {
 }
 
 /// The caller's keyring would give the container the host's keys.
+/// An exec finds the one that init has made by its name.
 fn session_keyring(id: &str) -> Result<()> {
     let name = CString::new(format!("_ses.{id}"))?;
-    match sys::keyring::join_session_keyring(&name) {
+    match sys::keyring::join_session_keyring(&name).and_then(sys::keyring::let_owner_search) {
         Ok(()) => Ok(()),
         // A kernel without keys, or a profile around us that forbids them.
         Err(err) if matches!(err.errno, nix::errno::Errno::ENOSYS | nix::errno::Errno::EPERM) => Ok(()),

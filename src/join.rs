@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) user_namespace: bool,
     /// The container's root was set by chroot(2).
     pub(crate) chroot: bool,
+    /// The id of the container whose session keyring to enter.
+    pub(crate) session_keyring: Option<String>,
 }
 
 pub(crate) struct Fds {

@@ -178,6 +178,7 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
         cgroup: None,
         chroot: plan.rootfs.pivot != Pivot::PivotRoot,
         own_pid_namespace: plan.namespaces.creates(Kind::Pid),
+        session_keyring: plan.session_keyring,
         namespaces: launch::names(plan),
     })
 }

@@ -84,6 +84,7 @@ fn plan(spec: &Spec, state: &State, args: &Exec) -> Result<join::Plan> {
         user_namespace: namespaces.contains(&Kind::User),
         namespaces,
         chroot: state.chroot,
+        session_keyring: state.session_keyring.then(|| state.id.clone()),
     })
 }
 
