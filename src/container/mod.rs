@@ -167,7 +167,12 @@ impl Dir {
     /// Opens the socket that init listens on for `rt start`.
     pub(crate) fn listen(&self) -> Result<OwnedFd> {
         let socket = seqpacket()?;
-        bind(socket.as_raw_fd(), &self.socket_address(START)?).call(|| format!("bind({}/start.sock)", self.path.display()))?;
+        let address = self.socket_address(START)?;
+        // Whoever may write to the socket may start the container, and engines run with any umask.
+        let umask = nix::sys::stat::umask(Mode::from_bits_truncate(0o077));
+        let bound = bind(socket.as_raw_fd(), &address);
+        nix::sys::stat::umask(umask);
+        bound.call(|| format!("bind({}/start.sock)", self.path.display()))?;
         listen(&socket, Backlog::new(1).unwrap_or(Backlog::MAXCONN)).call(|| "listen(start.sock)".into())?;
         Ok(socket)
     }
