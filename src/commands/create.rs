@@ -244,9 +244,15 @@ pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
     hidden.push(name);
     let temporary = path.with_file_name(hidden);
     let write = || -> std::io::Result<()> {
+        // What is there is from a run that was killed, or a link that somebody has put into a
+        // directory for all.
+        match std::fs::remove_file(&temporary) {
+            Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err),
+            _ => {}
+        }
         let mut options = std::fs::OpenOptions::new();
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
-        let mut file = options.write(true).create(true).truncate(true).open(&temporary)?;
+        let mut file = options.write(true).create_new(true).open(&temporary)?;
         write!(file, "{pid}")?;
         std::fs::rename(&temporary, path)
     };
