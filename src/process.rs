@@ -9,12 +9,13 @@ use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, anyhow, bail};
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag};
+use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::stat::{SFlag, fstat};
+use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{AccessFlags, Gid, Uid, faccessat, fchdir, fchown};
 use std::ffi::{CStr, CString};
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
+use std::os::fd::BorrowedFd;
 
 /// Who sets the resource limits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -151,13 +152,12 @@ fn set_each<'a>(limits: impl Iterator<Item = &'a Rlimit>, pid: i32) -> Result<()
 }
 
 /// A payload that is not root opens /dev/stdout anew, which needs ownership of the pipe behind it.
-/// Docker images rely on that, so runc does the same. Never the node of /dev/null.
+/// Docker images rely on that, so runc does the same.
 fn own_stdio(uid: u32) -> Result<()> {
     for fd in 0..=2 {
         let fd = sys::fd::standard_stream(fd);
         let status = fstat(fd).call(|| format!("fstat({})", sys::show(fd)))?;
-        let character = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR;
-        if status.st_uid == uid || (character && status.st_rdev == libc::makedev(1, 3)) {
+        if status.st_uid == uid || !is_for_the_payload(fd, &status)? {
             continue;
         }
         match fchown(fd, Some(Uid::from_raw(uid)), None::<Gid>) {
@@ -167,6 +167,20 @@ fn own_stdio(uid: u32) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Nodes such as /dev/null and files that were given for reading stay the host's: as their owner the
+/// payload could open them anew for writing, through /proc/self/fd.
+fn is_for_the_payload(fd: BorrowedFd<'_>, status: &FileStat) -> sys::Result<bool> {
+    Ok(match SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) {
+        SFlag::S_IFIFO | SFlag::S_IFSOCK => true,
+        SFlag::S_IFCHR => fd.is_terminal(),
+        SFlag::S_IFREG => {
+            let flags = fcntl(fd, FcntlArg::F_GETFL).call(|| format!("fcntl({}, F_GETFL)", sys::show(fd)))?;
+            flags & libc::O_ACCMODE != libc::O_RDONLY
+        }
+        _ => false,
+    })
 }
 
 /// Enters the working directory and makes sure that it is inside the container: a directory
