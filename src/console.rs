@@ -28,7 +28,8 @@ pub(crate) fn open(root: &Root, plan: &Process) -> Result<(OwnedFd, OwnedFd)> {
     let slave = tty::peer(master.as_fd()).with_context(field)?;
     if let Some((rows, columns)) = plan.console_size {
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tty::set_size(master.as_fd(), &size).with_context(|| format!("{}.consoleSize", plan.field))?;
+        tty::set_size(master.as_fd(), &size)
+            .with_context(|| format!("{}.consoleSize", plan.field))?;
     }
     Ok((master, slave))
 }
@@ -48,11 +49,15 @@ pub(crate) fn send_master(socket: &OwnedFd, master: &OwnedFd) -> Result<()> {
     Ok(())
 }
 
-/// Makes the slave the controlling terminal and the standard streams. After setsid(2).
-pub(crate) fn adopt(slave: OwnedFd) -> Result<()> {
-    tty::set_controlling(slave.as_fd())?;
+/// Makes the slave the standard streams.
+pub(crate) fn adopt(slave: &OwnedFd) -> Result<()> {
     for stream in 0..=2 {
         sys::fd::dup_onto(slave.as_fd(), stream)?;
     }
     Ok(())
+}
+
+/// Makes the adopted terminal the controlling one. After setsid(2).
+pub(crate) fn control() -> Result<()> {
+    Ok(tty::set_controlling(sys::fd::standard_stream(0))?)
 }

@@ -33,7 +33,11 @@ pub(crate) struct Fds {
 }
 
 impl Fds {
-    pub(crate) fn open(plan: &Plan, console: Option<OwnedFd>, start: Option<OwnedFd>) -> Result<Self> {
+    pub(crate) fn open(
+        plan: &Plan,
+        console: Option<OwnedFd>,
+        start: Option<OwnedFd>,
+    ) -> Result<Self> {
         let mut fds = Self {
             rootfs: None,
             trees: plan.rootfs.steps.iter().map(|_| None).collect(),
@@ -54,9 +58,13 @@ impl Fds {
 
     fn open_namespaces(&mut self, plan: &Plan) -> Result<()> {
         for join in &plan.namespaces.join {
-            let fd = nix::fcntl::open(&join.path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
-                .call(|| format!("open({:?})", join.path))
-                .with_context(|| join.field.clone())?;
+            let fd = nix::fcntl::open(
+                &join.path,
+                OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+                nix::sys::stat::Mode::empty(),
+            )
+            .call(|| format!("open({:?})", join.path))
+            .with_context(|| join.field.clone())?;
             ensure!(
                 namespace_kind(&fd) == Some(join.kind),
                 "{}: {} is not a {} namespace",
@@ -111,7 +119,8 @@ fn open_bind(bind: &Bind) -> Result<OwnedFd> {
         sys::mount::idmap(tree.as_fd(), mount::recursive(idmap.recursion), userns.as_fd())
             .map_err(|err| match err.errno {
                 nix::errno::Errno::EINVAL => anyhow::Error::from(err).context(crate::error::Hint(
-                    "the source's file system does not support idmapped mounts; remove \"idmap\"".into(),
+                    "the source's file system does not support idmapped mounts; remove \"idmap\""
+                        .into(),
                 )),
                 _ => err.into(),
             })?;
@@ -149,7 +158,8 @@ impl Procfs {
 
     /// Our pid as the host sees it, from inside any pid namespace.
     pub(crate) fn own_pid(&self) -> Result<i32> {
-        let pid = nix::fcntl::readlinkat(&self.0, c"self").call(|| "readlinkat(/proc/self)".into())?;
+        let pid =
+            nix::fcntl::readlinkat(&self.0, c"self").call(|| "readlinkat(/proc/self)".into())?;
         pid.to_string_lossy().parse().context("/proc/self")
     }
 

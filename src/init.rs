@@ -10,7 +10,7 @@ use crate::fds::{Fds, Procfs};
 use crate::hooks;
 use crate::join;
 use crate::labels;
-use crate::launch::clone_flag;
+use crate::launch::{self, clone_flag};
 use crate::plan::namespaces::IdMap;
 use crate::plan::{Kind, Pivot, Plan, Process, seccomp};
 use crate::process::{self, Rlimits};
@@ -45,7 +45,7 @@ pub(crate) fn run_exec(parent: Channel, plan: &join::Plan, fds: join::Fds, prese
     run(parent, |parent| exec(parent, plan, fds, preserve_fds))
 }
 
-fn run(parent: Channel, become_payload: impl FnOnce(&Reporter) -> Result<Infallible>) -> ! {
+fn run(parent: Channel, life: impl FnOnce(&Reporter) -> Result<Infallible>) -> ! {
     let reporter: Reporter = Arc::new(std::sync::Mutex::new(Some(parent)));
     let for_hook = Arc::clone(&reporter);
     // A panic would end in abort(3). In static musl abort() and raise() use a cached thread id
@@ -55,7 +55,7 @@ fn run(parent: Channel, become_payload: impl FnOnce(&Reporter) -> Result<Infalli
         report(&for_hook, &Message::Failed { text, hint: None });
         sys::exit_now(BUG);
     }));
-    let Err(err) = become_payload(&reporter);
+    let Err(err) = life(&reporter);
     report(&reporter, &Message::failed(&err));
     sys::exit_now(FAILED)
 }
@@ -107,49 +107,63 @@ fn create(parent: &Reporter, plan: &Plan, mut fds: Fds, preserve_fds: u32) -> Re
     pivot::pivot(&root, &plan.rootfs)?;
     // === no host path exists from here, only descriptors ===
     inside(plan, &root, &mut fds)?;
-    let payload = Payload {
-        process: &plan.process,
-        seccomp: plan.seccomp.as_ref(),
-        rlimits: if plan.namespaces.has(Kind::User) { Rlimits::Parents } else { Rlimits::Mine },
-        start: fds.start.take(),
-        proc: fds.proc,
-        preserve_fds,
-        personality: plan.personality,
-    };
-    let state = hook_state(plan, &payload.proc, "created")?;
-    tail(parent, payload, &root, |_| {
+    let state = hook_state(plan, &fds.proc, "created")?;
+    labels::set(&fds.proc, &plan.process)?;
+    personality(plan.personality)?;
+    let rlimits = if plan.namespaces.has(Kind::User) { Rlimits::Parents } else { Rlimits::Mine };
+    let payload = give_up(&plan.process, plan.seccomp.as_ref(), rlimits, preserve_fds)?;
+    let start = fds.start.take();
+    // Nothing of the host is left open while init is parked (CVE-2016-9962): an exec may come in.
+    drop(fds);
+    become_payload(parent, &payload, &root, start, || {
         hooks::run(&plan.hooks.start_container, &state)?;
         Ok(if plan.hooks.start_container.is_empty() { Ran::None } else { Ran::Some })
     })
 }
 
-fn exec(parent: &Reporter, plan: &join::Plan, mut fds: join::Fds, preserve_fds: u32) -> Result<Infallible> {
+/// The doorkeeper: invisible in the container, since it stays in the host's pid namespace.
+fn exec(
+    parent: &Reporter,
+    plan: &join::Plan,
+    mut fds: join::Fds,
+    preserve_fds: u32,
+) -> Result<Infallible> {
     with_parent(parent, |parent| parent.expect(&Message::Go))?;
-    // Before setns: afterwards the container's processes could look into ours (CVE-2016-9962).
+    // What is born below inherits this: payloads without CAP_SYS_PTRACE cannot look into it.
     sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
-    nix::unistd::setsid().call(|| "setsid()".into())?;
     join::enter(plan, &fds)?;
     if plan.user_namespace {
-        // EINVAL: a namespace without root.
-        sys::setresgid(0).and_then(|()| sys::setresuid(0)).ok();
+        // As init was: what is made or looked up here belongs to root of that namespace.
+        become_owner(&plan.uid_maps, &plan.gid_maps)?;
     }
-    if let Some(id) = &plan.keyring {
+    if let Some(id) = &plan.session_keyring {
         session_keyring(id)?;
     }
-    let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
     if plan.process.terminal {
+        let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
         terminal(&root, &plan.process, fds.console.take(), Bind::No)?;
     }
-    let payload = Payload {
-        process: &plan.process,
-        seccomp: plan.seccomp.as_ref(),
-        rlimits: if plan.user_namespace { Rlimits::Parents } else { Rlimits::Mine },
-        start: None,
-        proc: fds.proc,
-        preserve_fds,
-        personality: plan.personality,
-    };
-    tail(parent, payload, &root, |_| Ok(Ran::None))
+    if let Some(proc) = &fds.proc {
+        labels::set(proc, &plan.process)?; // kept by the child until its execve(2)
+    }
+    personality(plan.personality)?;
+    drop(fds);
+    let rlimits = if plan.user_namespace { Rlimits::Parents } else { Rlimits::Doorkeepers };
+    let payload = give_up(&plan.process, plan.seccomp.as_ref(), rlimits, preserve_fds)?;
+    with_parent(parent, |parent| payload.close_others(&[parent.as_fd()]))?;
+    if !with_parent(parent, launch::bear)? {
+        sys::exit_now(0);
+    }
+    // === from here on the container's processes see us ===
+    nix::unistd::setsid().call(|| "setsid()".into())?;
+    if plan.process.terminal {
+        console::control().with_context(|| format!("{}.terminal", plan.process.field))?;
+    }
+    // End-of-file instead: the parent has gone, or does not want us.
+    with_parent(parent, |parent| parent.expect(&Message::Go))?;
+    process::set_rlimit_of_processes(&plan.process)?;
+    let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
+    become_payload(parent, &payload, &root, None, || Ok(Ran::None))
 }
 
 /// Joins the namespaces that exist and makes those that clone3 did not.
@@ -173,7 +187,8 @@ fn enter_namespaces(plan: &Plan, fds: &mut Fds) -> Result<()> {
 }
 
 fn unshare<'a>(kinds: impl Iterator<Item = &'a Kind>) -> Result<()> {
-    let flags = kinds.map(|kind| clone_flag(*kind)).fold(CloneFlags::empty(), |all, flag| all | flag);
+    let flags =
+        kinds.map(|kind| clone_flag(*kind)).fold(CloneFlags::empty(), |all, flag| all | flag);
     // The time namespace has its own order, below.
     let flags = flags - clone_flag(Kind::Time);
     sys::clone::unshare(flags)
@@ -206,26 +221,33 @@ fn time_namespace(plan: &Plan, proc: &Procfs) -> Result<()> {
     }
     // A magic link, which Procfs::open_file refuses; the host's /proc is still in place here.
     let path = "/proc/self/ns/time_for_children";
-    let fd = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
-        .call(|| format!("open({path})"))?;
+    let fd =
+        nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
+            .call(|| format!("open({path})"))?;
     Ok(sys::clone::setns(fd.as_fd(), clone_flag(Kind::Time))?)
 }
 
 /// The caller's keyring would give the container the host's keys.
+/// An exec finds the one that init has made by its name.
 fn session_keyring(id: &str) -> Result<()> {
     let name = CString::new(format!("_ses.{id}"))?;
-    match sys::keyring::join_session_keyring(&name) {
+    match sys::keyring::join_session_keyring(&name).and_then(sys::keyring::let_owner_search) {
         Ok(()) => Ok(()),
         // A kernel without keys, or a profile around us that forbids them.
-        Err(err) if matches!(err.errno, nix::errno::Errno::ENOSYS | nix::errno::Errno::EPERM) => Ok(()),
-        Err(err) => Err(err).hint("raise kernel.keys.maxkeys and kernel.keys.maxbytes, or use --no-new-keyring"),
+        Err(err) if matches!(err.errno, nix::errno::Errno::ENOSYS | nix::errno::Errno::EPERM) => {
+            Ok(())
+        }
+        Err(err) => Err(err)
+            .hint("raise kernel.keys.maxkeys and kernel.keys.maxbytes, or use --no-new-keyring"),
     }
 }
 
 /// What is set up in the new root. The read-only things come after the last file is made.
 fn inside(plan: &Plan, root: &Root, fds: &mut Fds) -> Result<()> {
     if let Some(name) = &plan.hostname {
-        nix::unistd::sethostname(name).call(|| format!("sethostname({name:?})")).context("hostname")?;
+        nix::unistd::sethostname(name)
+            .call(|| format!("sethostname({name:?})"))
+            .context("hostname")?;
     }
     if let Some(name) = &plan.domainname {
         sys::setdomainname(name).context("domainname")?;
@@ -254,9 +276,21 @@ fn make_cwd(root: &Root, plan: &Process) -> Result<()> {
     match root.make_dirs(&plan.cwd) {
         Ok(_) => Ok(()),
         // Anything else is told by the chdir(2) as the final user.
-        Err(err) if err.downcast_ref::<sys::Error>().is_some_and(|err| err.errno != nix::errno::Errno::EROFS) => Ok(()),
-        Err(err) => Err(err).with_context(|| format!("process.cwd ({})", plan.cwd.to_string_lossy())),
+        Err(err)
+            if err
+                .downcast_ref::<sys::Error>()
+                .is_some_and(|err| err.errno != nix::errno::Errno::EROFS) =>
+        {
+            Ok(())
+        }
+        Err(err) => {
+            Err(err).with_context(|| format!("process.cwd ({})", plan.cwd.to_string_lossy()))
+        }
     }
+}
+
+fn personality(domain: Option<u32>) -> Result<()> {
+    domain.map_or(Ok(()), |domain| Ok(sys::personality(domain).context("linux.personality")?))
 }
 
 #[derive(PartialEq, Eq)]
@@ -274,19 +308,31 @@ fn terminal(root: &Root, plan: &Process, socket: Option<OwnedFd>, bind: Bind) ->
         console::send_master(&socket, &master)?;
     }
     drop(master);
-    console::adopt(slave).with_context(|| format!("{}.terminal", plan.field))
+    console::adopt(&slave).with_context(|| format!("{}.terminal", plan.field))?;
+    match bind {
+        Bind::Console => console::control().with_context(|| format!("{}.terminal", plan.field)),
+        // The doorkeeper of an exec must not have a controlling terminal, which would hang up at
+        // its end.
+        Bind::No => Ok(()),
+    }
 }
 
 /// What is left to do is the same for create and exec.
 struct Payload<'a> {
     process: &'a Process,
     seccomp: Option<&'a seccomp::Filter>,
-    rlimits: Rlimits,
-    /// Where `rt start` connects; without it the payload follows at once.
-    start: Option<OwnedFd>,
-    proc: Procfs,
-    preserve_fds: u32,
-    personality: Option<u32>,
+    /// Kept for the filter only.
+    filter_is_privileged: bool,
+    /// The capabilities before anything was given up.
+    available: u64,
+    /// The first descriptor that is not for the payload.
+    first: i32,
+}
+
+impl Payload<'_> {
+    fn close_others(&self, keep: &[BorrowedFd<'_>]) -> Result<()> {
+        Ok(sys::fd::close_others(self.first, keep)?)
+    }
 }
 
 /// Were there startContainer hooks? Whoever starts the container waits for their end then.
@@ -298,27 +344,37 @@ enum Ran {
 
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 
-/// Gives up every right, parks, and becomes the payload.
-fn tail(
-    parent: &Reporter,
-    payload: Payload<'_>,
-    root: &Root,
-    start_hooks: impl FnOnce(&Procfs) -> Result<Ran>,
-) -> Result<Infallible> {
-    let process = payload.process;
-    labels::set(&payload.proc, process)?;
-    if let Some(domain) = payload.personality {
-        sys::personality(domain).context("linux.personality")?;
-    }
+/// Gives up every right that the payload does not have.
+fn give_up<'a>(
+    process: &'a Process,
+    seccomp: Option<&'a seccomp::Filter>,
+    rlimits: Rlimits,
+    preserve_fds: u32,
+) -> Result<Payload<'a>> {
     // Loading a filter without no_new_privs needs CAP_SYS_ADMIN (seccomp(2)). It is kept so that
     // the filter can come last in both cases and has to allow nothing but capset and execve.
-    let filter_is_privileged = payload.seccomp.is_some() && !process.no_new_privs;
+    let filter_is_privileged = seccomp.is_some() && !process.no_new_privs;
     let keep = if filter_is_privileged { CAP_SYS_ADMIN } else { 0 };
     let available = process::available()?;
-    process::restrict(process, payload.rlimits, keep)?;
+    process::restrict(process, rlimits, keep)?;
     if process.no_new_privs {
         sys::prctl("PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
     }
+    // A change of ids sets it to fs.suid_dumpable, which may be anything.
+    sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
+    let first = i32::try_from(preserve_fds).unwrap_or(0) + 3;
+    Ok(Payload { process, seccomp, filter_is_privileged, available, first })
+}
+
+/// Parks, and becomes the payload.
+fn become_payload(
+    parent: &Reporter,
+    payload: &Payload<'_>,
+    root: &Root,
+    start: Option<OwnedFd>,
+    start_hooks: impl FnOnce() -> Result<Ran>,
+) -> Result<Infallible> {
+    let process = payload.process;
     // As the payload's user: a directory which it cannot enter is an error of the config.
     process::enter_cwd(root, process)?;
     let env = process::environment(root, process)?;
@@ -328,28 +384,26 @@ fn tail(
     let envp: Vec<&CStr> = env.iter().map(CString::as_c_str).collect();
 
     with_parent(parent, |parent| {
+        let mut keep = vec![parent.as_fd(), root.as_fd()];
+        keep.extend(start.as_ref().map(|start| start.as_fd()));
+        payload.close_others(&keep)?;
         parent.send(&Message::Ready).context("tell the parent: ready")?;
         // End-of-file instead: the parent died before the state was on disk.
         parent.expect(&Message::Created)
     })?;
-    if let Some(socket) = &payload.start {
+    if let Some(socket) = &start {
         wait_for_start(parent, socket)?;
     }
-    if start_hooks(&payload.proc)? == Ran::Some {
+    if start_hooks()? == Ran::Some {
         with_parent(parent, |starter| Ok(starter.send(&Message::HooksDone)?))?;
     }
 
     sys::reset_signals()?;
-    let first = i32::try_from(payload.preserve_fds).unwrap_or(0) + 3;
-    let reporter = with_parent(parent, |channel| Ok(channel.as_fd().as_raw_fd()))?;
-    // SAFETY: the channel stays open until execve: `parent` owns it.
-    #[expect(unsafe_code, reason = "a name for the channel which the reporter owns")]
-    let reporter = unsafe { BorrowedFd::borrow_raw(reporter) };
-    sys::fd::close_others(first, reporter)?;
+    with_parent(parent, |parent| payload.close_others(&[parent.as_fd()]))?;
     if let Some(filter) = payload.seccomp {
         sys::seccomp::load(&filter.program, filter.flags).context("linux.seccomp")?;
-        if filter_is_privileged {
-            process::give_up_kept(process.capabilities, available)?;
+        if payload.filter_is_privileged {
+            process::give_up_kept(process.capabilities, payload.available)?;
         }
     }
     let errno = sys::execve(&program, &argv, &envp);

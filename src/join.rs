@@ -1,10 +1,11 @@
 //! Enters a running container, for `exec`.
 //!
-//! Runs in: parent (`Fds`, `prepare`) and init (`enter`). Everything is named by the pidfd of the
+//! Runs in: parent (`Fds`) and doorkeeper (`enter`). Everything is named by the pidfd of the
 //! container's init, so a reused pid cannot be entered. See setns(2), pidfd_open(2).
 
 use crate::fds::Procfs;
 use crate::launch::clone_flag;
+use crate::plan::namespaces::IdMap;
 use crate::plan::{Kind, Process, seccomp};
 use crate::sys::{self, Call as _, clone};
 use anyhow::{Context as _, Result};
@@ -19,10 +20,13 @@ pub(crate) struct Plan {
     /// Namespaces in which the container differs from the host.
     pub(crate) namespaces: Vec<Kind>,
     pub(crate) user_namespace: bool,
+    /// Of the container's user namespace; empty when it was joined.
+    pub(crate) uid_maps: Vec<IdMap>,
+    pub(crate) gid_maps: Vec<IdMap>,
     /// The container's root was set by chroot(2).
     pub(crate) chroot: bool,
-    /// Name of the container's session keyring.
-    pub(crate) keyring: Option<String>,
+    /// The id of the container whose session keyring to enter.
+    pub(crate) session_keyring: Option<String>,
     pub(crate) personality: Option<u32>,
 }
 
@@ -31,58 +35,46 @@ pub(crate) struct Fds {
     pub(crate) init: OwnedFd,
     /// Its root directory, where setns(2) does not lead there.
     pub(crate) root: Option<OwnedFd>,
-    pub(crate) proc: Procfs,
+    /// For the labels; only with labels, since it is a directory of the host.
+    pub(crate) proc: Option<Procfs>,
     pub(crate) console: Option<OwnedFd>,
-    /// The parent had to enter it first, in `prepare`.
-    in_user_namespace: bool,
 }
 
 impl Fds {
-    pub(crate) fn open(plan: &Plan, init: OwnedFd, pid: i32, console: Option<OwnedFd>) -> Result<Self> {
+    pub(crate) fn open(
+        plan: &Plan,
+        init: OwnedFd,
+        pid: i32,
+        console: Option<OwnedFd>,
+    ) -> Result<Self> {
         let root = if plan.chroot {
             let path = std::ffi::CString::new(format!("/proc/{pid}/root"))?;
             Some(sys::mount::open_path(sys::mount::AT_FDCWD, &path)?)
         } else {
             None
         };
-        Ok(Self { init, root, proc: Procfs::open()?, console, in_user_namespace: false })
+        let labelled =
+            plan.process.selinux_label.is_some() || plan.process.apparmor_profile.is_some();
+        let proc = labelled.then(Procfs::open).transpose()?;
+        Ok(Self { init, root, proc, console })
     }
 }
 
-/// Puts the *children* of this process into the container's pid namespace. A rootless parent gets
-/// the privilege for it only inside the container's user namespace.
-pub(crate) fn prepare(plan: &Plan, fds: &mut Fds) -> Result<()> {
-    if !plan.namespaces.contains(&Kind::Pid) {
-        return Ok(());
-    }
-    let pid = clone_flag(Kind::Pid);
-    match clone::setns(fds.init.as_fd(), pid) {
-        Err(err) if err.errno == Errno::EPERM && plan.user_namespace => {
-            clone::setns(fds.init.as_fd(), pid | clone_flag(Kind::User))?;
-            fds.in_user_namespace = true;
-            Ok(())
-        }
-        other => other.context("enter the container's pid namespace"),
-    }
-}
-
-/// Init enters all other namespaces at once: a partial entry would be a half-open door.
+/// Enters all namespaces at once: a partial entry would be a half-open door. The pid namespace is
+/// that of the children only.
 pub(crate) fn enter(plan: &Plan, fds: &Fds) -> Result<()> {
-    let mut flags = CloneFlags::empty();
-    for kind in &plan.namespaces {
-        // The pid namespace is that of our birth, and no user namespace can be entered twice.
-        let inside = match kind {
-            Kind::Pid => true,
-            Kind::User => fds.in_user_namespace,
-            Kind::Ipc | Kind::Uts | Kind::Network | Kind::Cgroup | Kind::Time | Kind::Mount => false,
-        };
-        if !inside {
-            flags |= clone_flag(*kind);
-        }
+    let kinds = plan.namespaces.iter().map(|kind| clone_flag(*kind));
+    let flags = kinds.fold(CloneFlags::empty(), |all, flag| all | flag);
+    let user = clone_flag(Kind::User);
+    let setns = |flags: CloneFlags| {
+        if flags.is_empty() { Ok(()) } else { clone::setns(fds.init.as_fd(), flags) }
+    };
+    match setns(flags) {
+        // A user namespace cannot be entered twice, for example that of the caller.
+        Err(err) if err.errno == Errno::EINVAL && flags.contains(user) => setns(flags - user),
+        other => other,
     }
-    if !flags.is_empty() {
-        clone::setns(fds.init.as_fd(), flags).context("enter the container's namespaces")?;
-    }
+    .context("enter the container's namespaces")?;
     if let Some(root) = &fds.root {
         nix::unistd::fchdir(root).call(|| "fchdir(the container's root)".into())?;
         nix::unistd::chroot(c".").call(|| "chroot(\".\")".into())?;

@@ -65,23 +65,63 @@ pub(crate) fn create(
 }
 
 /// Starts another process in a container.
-pub(crate) fn exec(plan: &join::Plan, mut fds: join::Fds, cgroup: Option<&Cgroup>, preserve_fds: u32) -> Result<Child> {
+///
+/// A process is visible in a pid namespace from its birth, to payloads that may trace it as well
+/// (CVE-2016-9962). So a doorkeeper, which stays in our pid namespace, enters everything else,
+/// closes what is the host's and gives up its rights; its sibling is born as harmless as the
+/// payload.
+pub(crate) fn exec(
+    plan: &join::Plan,
+    fds: join::Fds,
+    cgroup: Option<&Cgroup>,
+    preserve_fds: u32,
+) -> Result<Child> {
     let proc = Procfs::open()?;
-    join::prepare(plan, &mut fds)?;
     let (channel, init_end) = Channel::pair()?;
     let Cloned::Parent { child: pid, pidfd } = spawn(CloneFlags::empty(), cgroup)? else {
         drop(channel);
         init::run_exec(init_end, plan, fds, preserve_fds)
     };
     drop((init_end, fds));
-    let child = Child { pid, pidfd, channel };
+    let doorkeeper = Child { pid, pidfd, channel };
+    let enter = || {
+        // What is set here is inherited.
+        limits(
+            &plan.process,
+            plan.user_namespace,
+            &doorkeeper,
+            &proc,
+            process::set_rlimits_of_doorkeeper,
+        )?;
+        doorkeeper.channel.send(&Message::Go).context("tell init to go")?;
+        doorkeeper.channel.expect_born()
+    };
+    let pid = match enter() {
+        Ok(pid) => Pid::from_raw(pid),
+        Err(err) => return finish(doorkeeper, Err(err), cgroup),
+    };
+    // It is our child and nobody has waited for it, so the pid is its own.
+    let child = Child { pid, pidfd: clone::pidfd_open(pid.as_raw())?, channel: doorkeeper.channel };
+    wait(doorkeeper.pidfd.as_fd()).ok(); // it has ended, or is about to
     let walk = || {
-        limits(&plan.process, plan.user_namespace, &child, &proc)?;
         child.channel.send(&Message::Go).context("tell init to go")?;
         child.channel.expect(&Message::Ready)
     };
     let walked = walk();
     finish(child, walked, cgroup)
+}
+
+/// The doorkeeper's last act: the new process becomes a child of our parent, in the pid namespace
+/// that was entered. True in the new process.
+pub(crate) fn bear(parent: &Channel) -> Result<bool> {
+    // SAFETY: the doorkeeper came from clone3 itself, and such a process has one thread.
+    match unsafe { clone::clone3(CloneFlags::CLONE_PARENT, None) }.map_err(explain_clone)? {
+        Cloned::Child => Ok(true),
+        Cloned::Parent { child, pidfd: _ } => {
+            parent.send(&Message::Born(child.as_raw()))?;
+            Ok(false)
+        }
+    }
 }
 
 /// Without a new user namespace everything is made at once. With one, init makes the others after
@@ -134,7 +174,11 @@ fn join_first(plan: &Plan, fds: &mut Fds) -> Result<Vec<(Kind, OwnedFd)>> {
 
 fn open_own(kind: Kind) -> Result<OwnedFd> {
     let path = format!("/proc/self/ns/{}", kind.proc_name());
-    let opened = nix::fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty());
+    let opened = nix::fcntl::open(
+        path.as_str(),
+        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+        nix::sys::stat::Mode::empty(),
+    );
     crate::sys::Call::call(opened, || format!("open({path})")).map_err(Into::into)
 }
 
@@ -152,7 +196,13 @@ fn spawn(flags: CloneFlags, cgroup: Option<&Cgroup>) -> Result<Cloned> {
     // SAFETY: the line above: no other thread can hold a lock that the child would wait for.
     match unsafe { clone::clone3(flags, cgroup.map(Cgroup::dir)) } {
         Ok(cloned) => Ok(cloned),
-        Err(err) if cgroup.is_some() && matches!(err.errno, Errno::EACCES | Errno::EBUSY | Errno::EOPNOTSUPP | Errno::EINVAL) => {
+        Err(err)
+            if cgroup.is_some()
+                && matches!(
+                    err.errno,
+                    Errno::EACCES | Errno::EBUSY | Errno::EOPNOTSUPP | Errno::EINVAL
+                ) =>
+        {
             // SAFETY: as above.
             let cloned = unsafe { clone::clone3(flags, None) }.map_err(explain_clone)?;
             if let (Cloned::Parent { child, pidfd }, Some(cgroup)) = (&cloned, cgroup)
@@ -176,10 +226,14 @@ fn explain_clone(err: crate::sys::Error) -> anyhow::Error {
              kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns"
         }
         Errno::ENOSPC | Errno::EUSERS => "raise the limits in /proc/sys/user/max_*_namespaces",
-        Errno::EAGAIN => "raise the limit of processes: ulimit -u, pids.max of the cgroup, kernel.pid_max",
+        Errno::EAGAIN => {
+            "raise the limit of processes: ulimit -u, pids.max of the cgroup, kernel.pid_max"
+        }
         _ => return err.into(),
     };
-    let Err(err) = Err::<(), _>(err).context("linux.namespaces").hint(hint) else { return anyhow!("linux.namespaces") };
+    let Err(err) = Err::<(), _>(err).context("linux.namespaces").hint(hint) else {
+        return anyhow!("linux.namespaces");
+    };
     err
 }
 
@@ -188,7 +242,7 @@ fn walk_to_ready(plan: &Plan, child: &Child, proc: &Procfs) -> Result<()> {
     if spaces.creates(Kind::User) {
         userns::write_maps(proc, child.pid, &spaces.uid_maps, &spaces.gid_maps)?;
     }
-    limits(&plan.process, spaces.has(Kind::User), child, proc)?;
+    limits(&plan.process, spaces.has(Kind::User), child, proc, process::set_rlimits)?;
     child.channel.send(&Message::Go).context("tell init to go")?;
     if plan.hooks.for_parent() {
         child.channel.expect(&Message::Mounted)?;
@@ -201,14 +255,20 @@ fn walk_to_ready(plan: &Plan, child: &Child, proc: &Procfs) -> Result<()> {
 }
 
 /// What only the host's privilege can set.
-fn limits(process: &Process, user_namespace: bool, child: &Child, proc: &Procfs) -> Result<()> {
+fn limits(
+    process: &Process,
+    user_namespace: bool,
+    child: &Child,
+    proc: &Procfs,
+    set_rlimits: fn(&Process, i32) -> Result<()>,
+) -> Result<()> {
     if let Some(score) = process.oom_score_adj {
         proc.write(&format!("{}/oom_score_adj", child.pid), score.to_string().as_bytes())
             .with_context(|| format!("{}.oomScoreAdj", process.field))
             .hint("lowering the score needs CAP_SYS_RESOURCE on the host; choose a higher one")?;
     }
     if user_namespace {
-        process::set_rlimits(process, child.pid.as_raw())?;
+        set_rlimits(process, child.pid.as_raw())?;
     }
     Ok(())
 }
@@ -223,12 +283,18 @@ fn finish(child: Child, walked: Result<()>, cgroup: Option<&Cgroup>) -> Result<C
         return Err(err);
     }
     if cgroup.is_some_and(|cgroup| cgroup.oom_kills().unwrap_or(0) > 0) {
-        return Err(anyhow!("container init was killed by the OOM killer: the memory limit is too low"))
-            .hint("raise linux.resources.memory.limit");
+        return Err(anyhow!(
+            "container init was killed by the OOM killer: the memory limit is too low"
+        ))
+        .hint("raise linux.resources.memory.limit");
     }
     match ended {
-        Ok(WaitStatus::Exited(_, code)) => Err(err.context(format!("container init exited with status {code}"))),
-        Ok(WaitStatus::Signaled(_, signal, _)) => Err(err.context(format!("container init was killed by {signal}"))),
+        Ok(WaitStatus::Exited(_, code)) => {
+            Err(err.context(format!("container init exited with status {code}")))
+        }
+        Ok(WaitStatus::Signaled(_, signal, _)) => {
+            Err(err.context(format!("container init was killed by {signal}")))
+        }
         Ok(_) | Err(_) => Err(err),
     }
 }

@@ -3,23 +3,27 @@
 //! Runs in: init, in the container's root. Every step gives something up.
 
 use crate::error::OrHint as _;
-use crate::plan::process::{CapabilitySets, Process};
+use crate::plan::process::{CapabilitySets, Process, Rlimit};
 use crate::rootfs::path::Root;
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, anyhow, bail};
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{SFlag, fstat};
+use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl};
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{AccessFlags, Gid, Uid, faccessat, fchdir, fchown};
 use std::ffi::{CStr, CString};
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
+use std::os::fd::BorrowedFd;
 
 /// Who sets the resource limits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rlimits {
     /// Init itself.
     Mine,
+    /// Init itself, which has yet to start the process that becomes the payload.
+    Doorkeepers,
     /// The parent has, as raising a hard limit needs a capability outside the user namespace.
     Parents,
 }
@@ -27,8 +31,10 @@ pub(crate) enum Rlimits {
 /// Sets limits, groups and ids, and all capability sets but for `keep`, a mask of capabilities
 /// that the last steps before execve(2) still need.
 pub(crate) fn restrict(plan: &Process, rlimits: Rlimits, keep: u64) -> Result<()> {
-    if rlimits == Rlimits::Mine {
-        set_rlimits(plan, 0)?;
+    match rlimits {
+        Rlimits::Mine => set_rlimits(plan, 0)?,
+        Rlimits::Doorkeepers => set_rlimits_of_doorkeeper(plan, 0)?,
+        Rlimits::Parents => {}
     }
     own_stdio(plan.uid)?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(plan.umask));
@@ -42,7 +48,11 @@ pub(crate) fn restrict(plan: &Process, rlimits: Rlimits, keep: u64) -> Result<()
 
 /// The sets without anything kept. One system call, no allocation: it may run under the filter.
 pub(crate) fn give_up_kept(sets: CapabilitySets, available: u64) -> sys::Result<()> {
-    sys::capset(sets.effective & available, sets.permitted & available, sets.inheritable & available)
+    sys::capset(
+        sets.effective & available,
+        sets.permitted & available,
+        sets.inheritable & available,
+    )
 }
 
 /// The capabilities that this process has. "All capabilities" in a config means those.
@@ -64,7 +74,8 @@ fn drop_bounding(keep: u64) -> Result<()> {
                 Errno::EINVAL => break,
                 errno => {
                     let call = format!("prctl(PR_CAPBSET_DROP, {capability})");
-                    return Err(sys::Error::new(call, errno)).context("process.capabilities.bounding");
+                    return Err(sys::Error::new(call, errno))
+                        .context("process.capabilities.bounding");
                 }
             }
         }
@@ -79,18 +90,18 @@ fn set_ids(plan: &Process) -> Result<()> {
         // there are no groups to drop.
         Err(err) if err.errno == Errno::EPERM && plan.groups.is_empty() => {}
         Err(err) => {
-            return Err(err).context(format!("{}.user.additionalGids", plan.field)).hint(
-                "a rootless container without a range in /etc/subgid cannot set groups",
-            );
+            return Err(err)
+                .context(format!("{}.user.additionalGids", plan.field))
+                .hint("a rootless container without a range in /etc/subgid cannot set groups");
         }
     }
     let unmapped = |what: &str, id: u32| format!("map {what} {id} in linux.{what}Mappings");
-    sys::setresgid(plan.gid)
-        .context(format!("{}.user.gid", plan.field))
-        .or_else(|err| if is_einval(&err) { Err(err).hint(unmapped("gid", plan.gid)) } else { Err(err) })?;
-    sys::setresuid(plan.uid)
-        .context(format!("{}.user.uid", plan.field))
-        .or_else(|err| if is_einval(&err) { Err(err).hint(unmapped("uid", plan.uid)) } else { Err(err) })
+    sys::setresgid(plan.gid).context(format!("{}.user.gid", plan.field)).or_else(|err| {
+        if is_einval(&err) { Err(err).hint(unmapped("gid", plan.gid)) } else { Err(err) }
+    })?;
+    sys::setresuid(plan.uid).context(format!("{}.user.uid", plan.field)).or_else(|err| {
+        if is_einval(&err) { Err(err).hint(unmapped("uid", plan.uid)) } else { Err(err) }
+    })
 }
 
 fn is_einval(err: &anyhow::Error) -> bool {
@@ -117,7 +128,25 @@ fn set_capabilities(sets: CapabilitySets, available: u64, keep: u64) -> Result<(
 }
 
 pub(crate) fn set_rlimits(plan: &Process, pid: i32) -> Result<()> {
-    for limit in &plan.rlimits {
+    set_each(plan.rlimits.iter(), pid)
+}
+
+/// All but a lower limit of processes, which would count the doorkeeper of an exec, too.
+pub(crate) fn set_rlimits_of_doorkeeper(plan: &Process, pid: i32) -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NPROC).call(|| "getrlimit(RLIMIT_NPROC)".into())?;
+    set_each(plan.rlimits.iter().filter(|limit| limit.resource != NPROC || limit.hard > hard), pid)
+}
+
+/// What `set_rlimits_of_doorkeeper` has left out. Lowering a limit needs no privilege.
+pub(crate) fn set_rlimit_of_processes(plan: &Process) -> Result<()> {
+    set_each(plan.rlimits.iter().filter(|limit| limit.resource == NPROC), 0)
+}
+
+/// asm-generic/resource.h, `RLIMIT_NPROC`.
+const NPROC: u32 = 6;
+
+fn set_each<'a>(limits: impl Iterator<Item = &'a Rlimit>, pid: i32) -> Result<()> {
+    for limit in limits {
         sys::prlimit(pid, limit.resource, limit.soft, limit.hard)
             .with_context(|| format!("{} ({})", limit.field, limit.name))
             .or_else(|err| {
@@ -128,22 +157,40 @@ pub(crate) fn set_rlimits(plan: &Process, pid: i32) -> Result<()> {
 }
 
 /// A payload that is not root opens /dev/stdout anew, which needs ownership of the pipe behind it.
-/// Docker images rely on that, so runc does the same. Never the node of /dev/null.
+/// Docker images rely on that, so runc does the same.
 fn own_stdio(uid: u32) -> Result<()> {
     for fd in 0..=2 {
         let fd = sys::fd::standard_stream(fd);
         let status = fstat(fd).call(|| format!("fstat({})", sys::show(fd)))?;
-        let character = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR;
-        if status.st_uid == uid || (character && status.st_rdev == libc::makedev(1, 3)) {
+        if status.st_uid == uid || !is_for_the_payload(fd, &status)? {
             continue;
         }
         match fchown(fd, Some(Uid::from_raw(uid)), None::<Gid>) {
             // The file is not ours to give away: another user namespace, a read-only file system.
             Ok(()) | Err(Errno::EPERM | Errno::EINVAL | Errno::EROFS | Errno::EACCES) => {}
-            Err(errno) => return Err(sys::Error::new(format!("fchown({}, {uid})", sys::show(fd)), errno).into()),
+            Err(errno) => {
+                return Err(
+                    sys::Error::new(format!("fchown({}, {uid})", sys::show(fd)), errno).into()
+                );
+            }
         }
     }
     Ok(())
+}
+
+/// Nodes such as /dev/null and files that were given for reading stay the host's: as their owner the
+/// payload could open them anew for writing, through /proc/self/fd.
+fn is_for_the_payload(fd: BorrowedFd<'_>, status: &FileStat) -> sys::Result<bool> {
+    Ok(match SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) {
+        SFlag::S_IFIFO | SFlag::S_IFSOCK => true,
+        SFlag::S_IFCHR => fd.is_terminal(),
+        SFlag::S_IFREG => {
+            let flags = fcntl(fd, FcntlArg::F_GETFL)
+                .call(|| format!("fcntl({}, F_GETFL)", sys::show(fd)))?;
+            flags & libc::O_ACCMODE != libc::O_RDONLY
+        }
+        _ => false,
+    })
 }
 
 /// Enters the working directory and makes sure that it is inside the container: a directory
@@ -222,7 +269,9 @@ pub(crate) fn find_program(plan: &Process, env: &[CString]) -> Result<CString> {
     }
     match denied {
         Some(err) => Err(err).with_context(|| format!("exec: {program:?}")).context(field),
-        None => Err(anyhow!("exec: {program:?}: executable file not found in $PATH")).context(field),
+        None => {
+            Err(anyhow!("exec: {program:?}: executable file not found in $PATH")).context(field)
+        }
     }
 }
 
@@ -233,7 +282,8 @@ fn executable(path: &CStr) -> sys::Result<()> {
     if SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFDIR {
         return Err(sys::Error::new(call(), Errno::EISDIR));
     }
-    faccessat(at, path, AccessFlags::X_OK, AtFlags::AT_EACCESS).call(|| format!("access {}", path.to_string_lossy()))
+    faccessat(at, path, AccessFlags::X_OK, AtFlags::AT_EACCESS)
+        .call(|| format!("access {}", path.to_string_lossy()))
 }
 
 #[cfg(test)]

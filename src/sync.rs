@@ -15,6 +15,17 @@
 //!               <------------------  HooksDone  (over the start socket, after startContainer hooks)
 //!               <------------------  Failed     at any time, instead of the next word
 //! ```
+//!
+//! For exec there is a doorkeeper in between, which enters the container and stays invisible there:
+//!
+//! ```text
+//! parent                          doorkeeper            init
+//!   Go          ------------------>        enter the container, give up all rights
+//!               <------------------  Born              and end
+//!   Go          ---------------------------------------->
+//!               <----------------------------------------  Ready
+//!   Created     ---------------------------------------->
+//! ```
 
 use crate::error::{self, Hint};
 use crate::sys::{self, Call as _};
@@ -30,7 +41,12 @@ pub(crate) enum Message {
     HooksDone,
     Ready,
     Created,
-    Failed { text: String, hint: Option<String> },
+    /// The pid of the container's new process, as the parent sees it.
+    Born(i32),
+    Failed {
+        text: String,
+        hint: Option<String>,
+    },
 }
 
 /// Longest message in bytes; a longer error text is cut, never split.
@@ -48,6 +64,7 @@ impl Message {
             Self::HooksDone => vec![b'H'],
             Self::Ready => vec![b'R'],
             Self::Created => vec![b'C'],
+            Self::Born(pid) => [&b"B"[..], &pid.to_ne_bytes()].concat(),
             Self::Failed { text, hint } => {
                 let mut bytes = vec![b'F'];
                 bytes.extend_from_slice(cut(text, MAX / 2).as_bytes());
@@ -67,6 +84,7 @@ impl Message {
             [b'H'] => Self::HooksDone,
             [b'R'] => Self::Ready,
             [b'C'] => Self::Created,
+            [b'B', a, b, c, d] => Self::Born(i32::from_ne_bytes([*a, *b, *c, *d])),
             [b'F', rest @ ..] => {
                 let text = String::from_utf8_lossy(rest);
                 let (text, hint) = match text.split_once('\0') {
@@ -133,6 +151,16 @@ impl Channel {
         }
     }
 
+    /// Waits for the pid of the process that goes on with the conversation.
+    pub(crate) fn expect_born(&self) -> Result<i32> {
+        match self.recv().context("wait for the process in the container")? {
+            Some(Message::Born(pid)) => Ok(pid),
+            Some(Message::Failed { text, hint }) => Err(failure(text, hint)),
+            Some(other) => bail!("internal error, please report: {other:?} instead of Born"),
+            None => Err(Gone.into()),
+        }
+    }
+
     /// Waits until the peer exec'ed.
     pub(crate) fn expect_exec(&self) -> Result<()> {
         match self.recv()? {
@@ -175,7 +203,9 @@ mod tests {
     #[test]
     fn messages_survive_the_trip() {
         let failed = Message::Failed { text: "mounts[3]: no".into(), hint: Some("do this".into()) };
-        for message in [Message::Go, Message::Mounted, Message::HooksDone, Message::Ready, failed] {
+        for message in
+            [Message::Go, Message::Mounted, Message::HooksDone, Message::Born(4_194_303), failed]
+        {
             assert_eq!(Message::decode(&message.encode()).unwrap(), message);
         }
         assert!(Message::decode(b"").is_err());

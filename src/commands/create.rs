@@ -92,8 +92,10 @@ fn console_socket(plan: &Plan, path: Option<&Path>) -> Result<Option<OwnedFd>> {
         (false, None) => Ok(None),
         (true, None) => Err(anyhow!("process.terminal: true, but nobody would get the terminal"))
             .hint("give a --console-socket, or use: rt run"),
-        (false, Some(_)) => Err(anyhow!("--console-socket: process.terminal is not true in the config"))
-            .hint("leave out the option, or set process.terminal"),
+        (false, Some(_)) => {
+            Err(anyhow!("--console-socket: process.terminal is not true in the config"))
+                .hint("leave out the option, or set process.terminal")
+        }
     }
 }
 
@@ -108,7 +110,8 @@ pub(crate) fn make(
     let plan = &new.plan;
     let driver = host.cgroup_driver()?;
     let place = place_cgroup(plan, driver)?;
-    let pidfd_socket = args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
+    let pidfd_socket =
+        args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
     // === the first side effect; everything below is undone when it fails ===
     let dir = Dir::create(&host.root, &args.id)?;
     let mut cgroup = None;
@@ -126,7 +129,8 @@ pub(crate) fn make(
         if let Some(cgroup) = cgroup.as_ref().filter(|_| binds_cgroup(plan)) {
             fds.open_cgroup_tree(cgroup.dir())?;
         }
-        let child = launch::create(plan, fds, cgroup.as_ref(), &dir, args.preserve_fds + listen_fds())?;
+        let child =
+            launch::create(plan, fds, cgroup.as_ref(), &dir, args.preserve_fds + listen_fds())?;
         let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), pidfd_socket.as_ref());
         told.map_err(|err| {
             end(&child);
@@ -171,7 +175,10 @@ fn end(child: &Child) {
 /// Removes what was made. The first error is the one to tell; others join it.
 fn undo(dir: &Dir, cgroup: Option<Cgroup>, err: anyhow::Error) -> anyhow::Error {
     let undone = [cgroup.map_or(Ok(()), Cgroup::undo), dir.remove()];
-    undone.into_iter().filter_map(Result::err).fold(err, |err, other| err.context(format!("clean up: {other:#}")))
+    undone
+        .into_iter()
+        .filter_map(Result::err)
+        .fold(err, |err, other| err.context(format!("clean up: {other:#}")))
 }
 
 fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
@@ -198,7 +205,8 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
 fn owner() -> String {
     let uid = nix::unistd::getuid().as_raw();
     let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    crate::process::passwd(&text, uid).map_or_else(|| uid.to_string(), |entry| entry.name.to_string())
+    crate::process::passwd(&text, uid)
+        .map_or_else(|| uid.to_string(), |entry| entry.name.to_string())
 }
 
 /// Without a cgroup namespace the container's own directory is bound.
@@ -235,8 +243,14 @@ fn make_cgroup(
         Ok((cgroup, _)) => Ok(Some(cgroup)),
         // An ordinary user without a delegated cgroup runs without one, unless the config asks for
         // something that only a cgroup gives.
-        Err(err) if cgroup::is_denied(&err) && host.is_rootless() && !limited && !plan.cgroup.explicit => {
-            host.log.warning(&format!("no cgroup for the container: {}", crate::error::chain(&err)));
+        Err(err)
+            if cgroup::is_denied(&err)
+                && host.is_rootless()
+                && !limited
+                && !plan.cgroup.explicit =>
+        {
+            host.log
+                .warning(&format!("no cgroup for the container: {}", crate::error::chain(&err)));
             Ok(None)
         }
         Err(err) if cgroup::is_denied(&err) && host.is_rootless() => Err(err).hint(
@@ -256,9 +270,15 @@ pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
     hidden.push(name);
     let temporary = path.with_file_name(hidden);
     let write = || -> std::io::Result<()> {
+        // What is there is from a run that was killed, or a link that somebody has put into a
+        // directory for all.
+        match std::fs::remove_file(&temporary) {
+            Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err),
+            _ => {}
+        }
         let mut options = std::fs::OpenOptions::new();
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
-        let mut file = options.write(true).create(true).truncate(true).open(&temporary)?;
+        let mut file = options.write(true).create_new(true).open(&temporary)?;
         write!(file, "{pid}")?;
         std::fs::rename(&temporary, path)
     };
@@ -268,7 +288,13 @@ pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
 pub(crate) fn send_pidfd(socket: &OwnedFd, pidfd: &OwnedFd) -> Result<()> {
     let fds = [pidfd.as_raw_fd()];
     let message = [ControlMessage::ScmRights(&fds)];
-    sendmsg::<UnixAddr>(socket.as_raw_fd(), &[IoSlice::new(b"pidfd")], &message, MsgFlags::MSG_NOSIGNAL, None)
-        .call(|| "sendmsg(SCM_RIGHTS)".into())?;
+    sendmsg::<UnixAddr>(
+        socket.as_raw_fd(),
+        &[IoSlice::new(b"pidfd")],
+        &message,
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    )
+    .call(|| "sendmsg(SCM_RIGHTS)".into())?;
     Ok(())
 }

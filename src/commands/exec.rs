@@ -12,6 +12,7 @@ use crate::error::OrHint as _;
 use crate::fds;
 use crate::join;
 use crate::launch;
+use crate::plan::namespaces::id_maps;
 use crate::plan::{self, Kind};
 use crate::proc;
 use crate::sync::{Gone, Message};
@@ -33,7 +34,8 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<ExitCode> {
     let spec = config::parse_saved(&dir.saved_config()?)?;
     let plan = plan(&spec, &state, args)?;
     let (console, our_end) = console(&plan, args)?;
-    let pidfd_socket = args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
+    let pidfd_socket =
+        args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
     let cgroup = cgroup(&dir, &state, init.pid, &args.cgroup)?;
 
     let signals = if args.detach { None } else { Some(Signals::block()?) };
@@ -46,7 +48,10 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<ExitCode> {
         send_pidfd(socket, &child.pidfd).context("--pidfd-socket")?;
     }
     child.channel.send(&Message::Created)?;
-    child.channel.expect_exec().map_err(|err| if err.is::<Gone>() { anyhow!("the process died") } else { err })?;
+    child
+        .channel
+        .expect_exec()
+        .map_err(|err| if err.is::<Gone>() { anyhow!("the process died") } else { err })?;
     let master = our_end.as_ref().map(receive_master).transpose()?;
     match signals {
         None => Ok(ExitCode::SUCCESS),
@@ -61,7 +66,10 @@ fn check_status(status: Status, args: &Exec) -> Result<()> {
         Status::Paused => Err(anyhow!("cannot exec in a paused container"))
             .hint(format!("resume it with: rt resume {}, or add --ignore-paused", args.id)),
         Status::Stopped | Status::Creating => {
-            bail!("cannot exec in a container in the {} state: container not running", status.name())
+            bail!(
+                "cannot exec in a container in the {} state: container not running",
+                status.name()
+            )
         }
     }
 }
@@ -75,27 +83,40 @@ fn plan(spec: &Spec, state: &State, args: &Exec) -> Result<join::Plan> {
         }
         None => plan::Process::new(&process(base, args)?, "process")?,
     };
-    let namespaces: Vec<Kind> =
-        Kind::ALL.into_iter().filter(|kind| state.namespaces.iter().any(|name| name == kind.name())).collect();
-    let seccomp = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
+    let namespaces: Vec<Kind> = Kind::ALL
+        .into_iter()
+        .filter(|kind| state.namespaces.iter().any(|name| name == kind.name()))
+        .collect();
+    let linux = spec.linux().as_ref();
+    let seccomp = linux.and_then(|linux| linux.seccomp().as_ref());
     Ok(join::Plan {
         process,
         seccomp: plan::filter(seccomp, &mut Vec::new())?,
+        uid_maps: id_maps(
+            "linux.uidMappings",
+            linux.and_then(|linux| linux.uid_mappings().as_deref()),
+        )?,
+        gid_maps: id_maps(
+            "linux.gidMappings",
+            linux.and_then(|linux| linux.gid_mappings().as_deref()),
+        )?,
         user_namespace: namespaces.contains(&Kind::User),
         namespaces,
         chroot: state.chroot,
-        keyring: state.session_keyring.then(|| state.id.clone()),
-        personality: plan::personality(spec.linux().as_ref().and_then(|linux| linux.personality().as_ref()))?,
+        session_keyring: state.session_keyring.then(|| state.id.clone()),
+        personality: plan::personality(linux.and_then(|linux| linux.personality().as_ref()))?,
     })
 }
 
 /// The container's own process with what the flags change.
 fn process(base: &Process, args: &Exec) -> Result<Process> {
     let mut process = base.clone();
-    let text = |arg: &OsString| arg.clone().into_string().map_err(|arg| anyhow!("{arg:?} is not UTF-8"));
+    let text =
+        |arg: &OsString| arg.clone().into_string().map_err(|arg| anyhow!("{arg:?} is not UTF-8"));
     let command: Vec<String> = args.command.iter().map(text).collect::<Result<_>>()?;
     if command.is_empty() {
-        return Err(anyhow!("no command given")).hint("name the program after the id, or use --process");
+        return Err(anyhow!("no command given"))
+            .hint("name the program after the id, or use --process");
     }
     process.set_args(Some(command));
     process.set_terminal(Some(args.tty));
@@ -194,10 +215,11 @@ fn parse_user(text: &str) -> Result<(u32, Option<u32>)> {
 fn console(plan: &join::Plan, args: &Exec) -> Result<(Option<OwnedFd>, Option<OwnedFd>)> {
     match (&args.console_socket, args.detach, plan.process.terminal) {
         (Some(path), _, true) => Ok((Some(fds::connect(path).context("--console-socket")?), None)),
-        (Some(_), _, false) => Err(anyhow!("--console-socket: the process has no terminal")).hint("add --tty"),
-        (None, true, true) => {
-            Err(anyhow!("a terminal without anybody to use it")).hint("give a --console-socket with --detach")
+        (Some(_), _, false) => {
+            Err(anyhow!("--console-socket: the process has no terminal")).hint("add --tty")
         }
+        (None, true, true) => Err(anyhow!("a terminal without anybody to use it"))
+            .hint("give a --console-socket with --detach"),
         (None, false, true) => pair().map(|(theirs, ours)| (Some(theirs), Some(ours))),
         (None, _, false) => Ok((None, None)),
     }
@@ -220,7 +242,8 @@ fn cgroup(dir: &Dir, state: &State, init: i32, wanted: &[String]) -> Result<Opti
         }
         [one] => {
             let path = one.split_once(':').map_or(one.as_str(), |(_controllers, path)| path);
-            let path: PathBuf = Path::new(path).strip_prefix("/").unwrap_or(Path::new(path)).components().collect();
+            let path: PathBuf =
+                Path::new(path).strip_prefix("/").unwrap_or(Path::new(path)).components().collect();
             if path.as_os_str().is_empty() {
                 return Ok(Some(cgroup));
             }
@@ -236,7 +259,8 @@ fn init_cgroup(container: &Path, init: i32) -> Option<PathBuf> {
     let text = std::fs::read(format!("/proc/{init}/cgroup")).ok()?;
     let now = proc::unified_cgroup(&text)?;
     let own = now.ancestors().find(|path| {
-        path.strip_prefix("/").is_ok_and(|path| !path.as_os_str().is_empty() && container.ends_with(path))
+        path.strip_prefix("/")
+            .is_ok_and(|path| !path.as_os_str().is_empty() && container.ends_with(path))
     })?;
     Some(container.join(now.strip_prefix(own).ok()?)).map(|path| path.components().collect())
 }

@@ -43,7 +43,9 @@ pub(crate) fn poststart(host: &Host, dir: &Dir, state: &State, hooks: &Hooks) ->
     if hooks.poststart.is_empty() {
         return Ok(());
     }
-    let Err(err) = hooks::run(&hooks.poststart, &state.for_hooks(Status::Running)?) else { return Ok(()) };
+    let Err(err) = hooks::run(&hooks.poststart, &state.for_hooks(Status::Running)?) else {
+        return Ok(());
+    };
     Err(stop(host, dir, state, err))
 }
 

@@ -25,7 +25,8 @@ pub(crate) fn run(host: &Host, args: &Update) -> Result<()> {
         .ok_or_else(|| anyhow!("the container has no cgroup of its own"))
         .hint("create it with a cgroup manager and a user who may make cgroups")?;
     let mut spec = config::parse_saved(&dir.saved_config()?)?;
-    let mut linux = spec.linux().clone().context("the container's saved config has no linux section")?;
+    let mut linux =
+        spec.linux().clone().context("the container's saved config has no linux section")?;
     let mut resources = linux.resources().clone().unwrap_or_default();
     limits::merge(&mut resources, &change)?;
     let mut plan = limits::limits(&resources, zero_pids(spec.version()))?;
@@ -64,9 +65,15 @@ fn flags(args: &Update) -> Result<Value> {
             section.insert(key.into(), value);
         }
     };
-    let bytes = |name: &str, text: &Option<String>| text.as_deref().map(|text| parse_bytes(name, text)).transpose();
+    let bytes = |name: &str, text: &Option<String>| {
+        text.as_deref().map(|text| parse_bytes(name, text)).transpose()
+    };
     set("memory", "limit", bytes("--memory", &args.memory)?.map(Value::from));
-    set("memory", "reservation", bytes("--memory-reservation", &args.memory_reservation)?.map(Value::from));
+    set(
+        "memory",
+        "reservation",
+        bytes("--memory-reservation", &args.memory_reservation)?.map(Value::from),
+    );
     set("memory", "swap", bytes("--memory-swap", &args.memory_swap)?.map(Value::from));
     set("cpu", "shares", args.cpu_share.map(Value::from));
     set("cpu", "quota", args.cpu_quota.map(Value::from));
@@ -99,11 +106,17 @@ fn parse_bytes(name: &str, text: &str) -> Result<i64> {
         return bytes.ok_or_else(wrong);
     }
     let (whole, fraction) = number.split_once('.').ok_or_else(wrong)?;
-    let digits = u32::try_from(fraction.len()).ok().filter(|digits| (1..=6).contains(digits)).ok_or_else(wrong)?;
+    let digits = u32::try_from(fraction.len())
+        .ok()
+        .filter(|digits| (1..=6).contains(digits))
+        .ok_or_else(wrong)?;
     let whole: u32 = whole.parse().map_err(|_not_a_number| wrong())?;
     let fraction: u32 = fraction.parse().map_err(|_not_a_number| wrong())?;
     let part = (i64::from(fraction) << shift) / 10_i64.pow(digits);
-    i64::from(whole).checked_mul(1 << shift).and_then(|bytes| bytes.checked_add(part)).ok_or_else(wrong)
+    i64::from(whole)
+        .checked_mul(1 << shift)
+        .and_then(|bytes| bytes.checked_add(part))
+        .ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -113,8 +126,15 @@ mod tests {
     #[test]
     fn sizes_have_units_of_1024() {
         let table = [
-            ("-1", -1), ("0", 0), ("4096", 4096), ("1k", 1024), ("512M", 512 << 20), ("2GiB", 2 << 30),
-            ("1.5g", 3 << 29), ("7b", 7), ("1t", 1 << 40),
+            ("-1", -1),
+            ("0", 0),
+            ("4096", 4096),
+            ("1k", 1024),
+            ("512M", 512 << 20),
+            ("2GiB", 2 << 30),
+            ("1.5g", 3 << 29),
+            ("7b", 7),
+            ("1t", 1 << 40),
         ];
         for (text, bytes) in table {
             assert_eq!(parse_bytes("--memory", text).unwrap(), bytes, "{text}");

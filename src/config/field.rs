@@ -106,7 +106,10 @@ mod tests {
     #[test]
     fn invalid_values_are_found() {
         let table = [
-            (r#"{"linux":{"namespaces":[{"type":"pid"},{"type":"nosuch"}]}}"#, "linux.namespaces[1].type"),
+            (
+                r#"{"linux":{"namespaces":[{"type":"pid"},{"type":"nosuch"}]}}"#,
+                "linux.namespaces[1].type",
+            ),
             ("{\n \"process\": {\n  \"user\": {},\n  \"cwd\": 7\n}}", "process.cwd"),
             (r#"{"mounts":[{"destination":"/a","options":["x\"]",5]}]}"#, "mounts[0].options[1]"),
             (r#"{"root":{"path":"r","readonly":"yes"}}"#, "root.readonly"),

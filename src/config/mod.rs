@@ -27,7 +27,8 @@ pub(crate) fn bundle(path: Option<&Path>) -> Result<PathBuf> {
 /// `config` is relative to the bundle (`--config`).
 pub(crate) fn load(bundle: &Path, config: Option<&Path>) -> Result<Config> {
     let path = bundle.join(config.unwrap_or(Path::new("config.json")));
-    let bytes = std::fs::read(&path).map_err(|err| io(&err)).with_context(|| path.display().to_string())?;
+    let bytes =
+        std::fs::read(&path).map_err(|err| io(&err)).with_context(|| path.display().to_string())?;
     let bytes = with_user(bytes, "/process/user");
     let spec = parse(&bytes).with_context(|| path.display().to_string())?;
     Ok(Config { spec, bytes })
@@ -39,7 +40,8 @@ pub(crate) fn parse_saved(bytes: &[u8]) -> Result<Spec> {
 }
 
 pub(crate) fn load_process(path: &Path) -> Result<Process> {
-    let bytes = std::fs::read(path).map_err(|err| io(&err)).with_context(|| path.display().to_string())?;
+    let bytes =
+        std::fs::read(path).map_err(|err| io(&err)).with_context(|| path.display().to_string())?;
     parse(&with_user(bytes, "/user")).with_context(|| path.display().to_string())
 }
 
@@ -68,7 +70,8 @@ pub(crate) fn load_resources(path: &Path) -> Result<LinuxResources> {
         std::io::stdin().read_to_end(&mut bytes).context("standard input")?;
         return parse(&bytes).context("standard input");
     }
-    let bytes = std::fs::read(path).map_err(|err| io(&err)).with_context(|| path.display().to_string())?;
+    let bytes =
+        std::fs::read(path).map_err(|err| io(&err)).with_context(|| path.display().to_string())?;
     parse(&bytes).with_context(|| path.display().to_string())
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct State {
     pub(crate) chroot: bool,
     /// Else the death of init ends nobody but itself.
     pub(crate) own_pid_namespace: bool,
-    /// A session keyring was made, which exec joins.
+    /// Not `--no-new-keyring`.
     pub(crate) session_keyring: bool,
     /// Joined or created namespaces, by their names in the config.
     pub(crate) namespaces: Vec<String>,

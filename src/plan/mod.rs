@@ -120,10 +120,16 @@ fn not_yet(spec: &Spec, linux: &oci_spec::runtime::Linux) -> Result<()> {
     let fields = [
         ("process.scheduler", process.is_some_and(|process| process.scheduler().is_some())),
         ("process.ioPriority", process.is_some_and(|process| process.io_priority().is_some())),
-        ("process.execCPUAffinity", process.is_some_and(|process| process.exec_cpu_affinity().is_some())),
+        (
+            "process.execCPUAffinity",
+            process.is_some_and(|process| process.exec_cpu_affinity().is_some()),
+        ),
         ("linux.intelRdt", linux.intel_rdt().is_some()),
         ("linux.memoryPolicy", linux.memory_policy().is_some()),
-        ("linux.netDevices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
+        (
+            "linux.netDevices",
+            linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()),
+        ),
         ("vm", spec.vm().is_some()),
     ];
     match fields.iter().find(|(_, is_set)| *is_set) {
@@ -133,7 +139,9 @@ fn not_yet(spec: &Spec, linux: &oci_spec::runtime::Linux) -> Result<()> {
 }
 
 /// linux/personality.h.
-pub(crate) fn personality(spec: Option<&oci_spec::runtime::LinuxPersonality>) -> Result<Option<u32>> {
+pub(crate) fn personality(
+    spec: Option<&oci_spec::runtime::LinuxPersonality>,
+) -> Result<Option<u32>> {
     use oci_spec::runtime::LinuxPersonalityDomain as Domain;
     let Some(spec) = spec else { return Ok(None) };
     ensure!(
@@ -161,7 +169,11 @@ impl Cgroup {
 /// runtime-spec 1.3 made `pids.limit` 0 a limit; before it meant "not set".
 pub(crate) fn zero_pids(version: &str) -> cgroup::ZeroPids {
     let minor = version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
-    if minor.is_some_and(|minor| minor >= 3) { cgroup::ZeroPids::Limit } else { cgroup::ZeroPids::Unset }
+    if minor.is_some_and(|minor| minor >= 3) {
+        cgroup::ZeroPids::Limit
+    } else {
+        cgroup::ZeroPids::Unset
+    }
 }
 
 pub(crate) fn filter(
@@ -211,10 +223,14 @@ fn version(version: &str, warnings: &mut Vec<String>) -> Result<()> {
     match (number(), number(), number()) {
         (Some(1), Some(0..=3), Some(_)) => Ok(()),
         (Some(1), Some(_), Some(_)) => {
-            warnings.push(format!("ociVersion: {version} is newer than 1.3; unknown fields are ignored"));
+            warnings.push(format!(
+                "ociVersion: {version} is newer than 1.3; unknown fields are ignored"
+            ));
             Ok(())
         }
-        (Some(_), Some(_), Some(_)) => bail!("ociVersion: {version} is not supported, 1.0 to 1.3 are"),
+        (Some(_), Some(_), Some(_)) => {
+            bail!("ociVersion: {version} is not supported, 1.0 to 1.3 are")
+        }
         _ => bail!("ociVersion: {version:?} is not a version such as 1.2.0"),
     }
 }
@@ -241,7 +257,11 @@ pub(crate) fn no_nul(field: &str, bytes: &[u8]) -> Result<()> {
 /// A string for the kernel, limited to `max` bytes.
 pub(crate) fn c_string(field: &str, text: &[u8], max: usize) -> Result<CString> {
     no_nul(field, text)?;
-    ensure!(text.len() <= max, "{field}: {} bytes long, the kernel takes at most {max}", text.len());
+    ensure!(
+        text.len() <= max,
+        "{field}: {} bytes long, the kernel takes at most {max}",
+        text.len()
+    );
     Ok(CString::new(text)?)
 }
 
@@ -279,7 +299,10 @@ mod tests {
         for good in ["1.0.0", "1.0.2-dev", "1.2.1+dev", "1.3.0", "1.4.0"] {
             assert!(plan(&format!(r#"{{"ociVersion":"{good}",{REST}}}"#)).is_ok(), "{good}");
         }
-        assert_eq!(error(&format!("{{{REST}}}")), "ociVersion: missing; write for example \"1.2.0\"");
+        assert_eq!(
+            error(&format!("{{{REST}}}")),
+            "ociVersion: missing; write for example \"1.2.0\""
+        );
         let text = error(&format!(r#"{{"ociVersion":"2.0.0",{REST}}}"#));
         assert_eq!(text, "ociVersion: 2.0.0 is not supported, 1.0 to 1.3 are");
     }

@@ -184,12 +184,13 @@ const SUPERBLOCK: [(&str, Option<&str>); 13] = [
 
 /// Every option word that `rt features` reports, sorted.
 pub(crate) fn known_words() -> Vec<String> {
-    let mut words: Vec<String> = ["bind", "rbind", "remount", "idmap", "ridmap", "tmpcopyup", "symfollow"]
-        .into_iter()
-        .chain(["copy-symlink", "src-nofollow", "dest-nofollow"])
-        .chain(SUPERBLOCK.iter().map(|(word, _)| *word))
-        .map(String::from)
-        .collect();
+    let mut words: Vec<String> =
+        ["bind", "rbind", "remount", "idmap", "ridmap", "tmpcopyup", "symfollow"]
+            .into_iter()
+            .chain(["copy-symlink", "src-nofollow", "dest-nofollow"])
+            .chain(SUPERBLOCK.iter().map(|(word, _)| *word))
+            .map(String::from)
+            .collect();
     for (word, ..) in ATTRIBUTES {
         words.push(word.into());
         words.push(format!("r{word}"));
@@ -345,7 +346,10 @@ mod tests {
             text(&["tmpcopyup"], "proc"),
             "mounts[3].options: \"tmpcopyup\" is only for a mount of type tmpfs"
         );
-        assert_eq!(text(&["idmap"], "tmpfs"), "mounts[3].options: \"idmap\" is only for bind mounts");
+        assert_eq!(
+            text(&["idmap"], "tmpfs"),
+            "mounts[3].options: \"idmap\" is only for bind mounts"
+        );
         assert_eq!(text(&["a\0b"], "tmpfs"), "mounts[3].options[0]: NUL byte at position 1");
     }
 }

@@ -29,7 +29,10 @@ const IPC: [&str; 8] = [
 ];
 
 #[expect(clippy::disallowed_types, reason = "oci-spec's type; sorted below")]
-pub(crate) fn plan(values: Option<&SpecMap<String, String>>, namespaces: &Namespaces) -> Result<Vec<Sysctl>> {
+pub(crate) fn plan(
+    values: Option<&SpecMap<String, String>>,
+    namespaces: &Namespaces,
+) -> Result<Vec<Sysctl>> {
     let mut plan = Vec::new();
     for (key, value) in values.into_iter().flatten() {
         let field = format!("linux.sysctl.{key}");
@@ -115,6 +118,9 @@ mod tests {
             text("vm.swappiness", &[]),
             "linux.sysctl.vm.swappiness: not a parameter of a namespace, it would change the host"
         );
-        assert_eq!(text("net/../vm", &[Kind::Network]), "linux.sysctl.net/../vm: not a parameter name");
+        assert_eq!(
+            text("net/../vm", &[Kind::Network]),
+            "linux.sysctl.net/../vm: not a parameter name"
+        );
     }
 }

@@ -50,7 +50,8 @@ pub(crate) fn make(root: &Root, device: &Device) -> Result<()> {
 
 /// An image may ship its nodes. Anything else of that name is not what the config asks for.
 fn existing(dir: &OwnedFd, name: &CStr, kind: SFlag, number: u64) -> Result<()> {
-    let status = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).call(|| format!("fstatat({name:?})"))?;
+    let status =
+        fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).call(|| format!("fstatat({name:?})"))?;
     let same_kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) == kind;
     if same_kind && (kind == SFlag::S_IFIFO || status.st_rdev == number) {
         return Ok(());
@@ -62,7 +63,9 @@ fn existing(dir: &OwnedFd, name: &CStr, kind: SFlag, number: u64) -> Result<()> 
 fn bind(dir: &OwnedFd, name: &CStr, device: &Device) -> Result<()> {
     let source = api::open_tree(api::AT_FDCWD, &device.target.path, Recursive::No, 0)
         .context("mknod(2) is not allowed here, and the host's node cannot be bound")?;
-    if device.kind == DeviceKind::Character && !is_character_device(&source, device.major, device.minor)? {
+    if device.kind == DeviceKind::Character
+        && !is_character_device(&source, device.major, device.minor)?
+    {
         bail!(
             "mknod(2) is not allowed here, and the host's {:?} is not {}:{}",
             device.target.path,
@@ -87,7 +90,9 @@ pub(crate) fn link(root: &Root, link: &Symlink) -> Result<()> {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         // An image on a read-only file system either has the links or does without.
         Err(Errno::EROFS) => Ok(()),
-        Err(errno) => Err(sys::Error::new(format!("symlinkat({:?}, {name:?})", link.to), errno).into()),
+        Err(errno) => {
+            Err(sys::Error::new(format!("symlinkat({:?}, {name:?})", link.to), errno).into())
+        }
     }
 }
 

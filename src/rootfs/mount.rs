@@ -79,12 +79,14 @@ fn create(plan: &FileSystem, label: Option<&CStr>) -> Result<OwnedFd, sys::Error
 /// A tmpfs without `mode` looks like the directory that it covers, as in runc: Docker's `--tmpfs`
 /// relies on it. Over a directory that had to be made it stays 1777, tmpfs's default.
 fn inherit_mode(plan: &FileSystem, target: &OwnedFd, mount: &OwnedFd) -> Result<()> {
-    let is_mode = |option: &FsOption| matches!(option, FsOption::Value(key, _) if key.as_bytes() == b"mode");
+    let is_mode =
+        |option: &FsOption| matches!(option, FsOption::Value(key, _) if key.as_bytes() == b"mode");
     if plan.options.iter().any(is_mode) {
         return Ok(());
     }
     let mode = Mode::from_bits_truncate(status(target)?.st_mode & 0o7777);
-    let root = openat2(mount.as_fd(), c".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, 0, resolve::BENEATH)?;
+    let root =
+        openat2(mount.as_fd(), c".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, 0, resolve::BENEATH)?;
     Ok(fchmod(&root, mode).call(|| format!("fchmod(tmpfs, {:o})", mode.bits()))?)
 }
 
@@ -120,7 +122,9 @@ fn explain(plan: &FileSystem, err: sys::Error) -> anyhow::Error {
             "a user namespace may mount proc only where the host's /proc is not covered by other \
              mounts; create a pid namespace and uncover the host's /proc"
         }
-        (Errno::EPERM, _) => "only the owner of the matching namespace may mount this; create that namespace too",
+        (Errno::EPERM, _) => {
+            "only the owner of the matching namespace may mount this; create that namespace too"
+        }
         (Errno::ENODEV, _) => "the kernel has no such file system; see /proc/filesystems",
         (Errno::ENOSPC, _) => "raise fs.mount-max, the number of mounts in a mount namespace",
         _ => return err.into(),
@@ -151,7 +155,9 @@ fn classic(plan: &FileSystem, target: &OwnedFd, label: Option<&CStr>) -> Result<
         data.push(b'"');
     }
     let data = CString::new(data)?;
-    let number = |fd: &OwnedFd| CString::new(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(fd)));
+    let number = |fd: &OwnedFd| {
+        CString::new(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(fd)))
+    };
     api::mount(&plan.source, &number(target)?, &plan.fstype, 0, &data)?;
     // The descriptor still names the directory below the new mount; ".." and back finds the top.
     let path = std::fs::read_link(number(target)?.to_string_lossy().as_ref())?;
@@ -178,9 +184,11 @@ pub(crate) fn bind(root: &Root, plan: &Bind, tree: Option<OwnedFd>) -> Result<()
         SFlag::S_IFDIR => Shape::Directory,
         _ => Shape::File,
     };
-    let target = root.mount_point(&plan.target.path, shape, last_link(plan.links.destination_nofollow))?;
+    let target =
+        root.mount_point(&plan.target.path, shape, last_link(plan.links.destination_nofollow))?;
     change(tree.as_fd(), plan.recursive, Recursive::Yes)?;
-    change(tree.as_fd(), plan.attributes, Recursive::No).or_else(|err| keep_locked(&tree, plan, err))?;
+    change(tree.as_fd(), plan.attributes, Recursive::No)
+        .or_else(|err| keep_locked(&tree, plan, err))?;
     propagate(tree.as_fd(), plan.propagation)?;
     Ok(attach(tree.as_fd(), target.as_fd())?)
 }
@@ -198,12 +206,14 @@ fn keep_locked(tree: &OwnedFd, plan: &Bind, err: sys::Error) -> sys::Result<()> 
 pub(crate) fn open_source(plan: &Bind) -> Result<OwnedFd> {
     let nofollow = if plan.links.source_nofollow { libc::AT_SYMLINK_NOFOLLOW } else { 0 };
     let recursive = recursive(plan.recursion);
-    api::open_tree(api::AT_FDCWD, &plan.source, recursive, nofollow).map_err(|err| match err.errno {
-        Errno::ENOENT => anyhow::Error::from(err).context(crate::error::Hint(format!(
-            "make the bind source {} on the host first",
-            plan.source.to_string_lossy()
-        ))),
-        _ => err.into(),
+    api::open_tree(api::AT_FDCWD, &plan.source, recursive, nofollow).map_err(|err| {
+        match err.errno {
+            Errno::ENOENT => anyhow::Error::from(err).context(crate::error::Hint(format!(
+                "make the bind source {} on the host first",
+                plan.source.to_string_lossy()
+            ))),
+            _ => err.into(),
+        }
     })
 }
 
@@ -302,5 +312,7 @@ pub(crate) fn bind_fd(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> sys::Re
 
 /// The type of file system that holds a descriptor, `*_MAGIC` of linux/magic.h.
 pub(crate) fn filesystem_magic(fd: &OwnedFd) -> sys::Result<nix::sys::statfs::FsType> {
-    nix::sys::statfs::fstatfs(fd).map(|fs| fs.filesystem_type()).call(|| format!("fstatfs({})", sys::show(fd.as_fd())))
+    nix::sys::statfs::fstatfs(fd)
+        .map(|fs| fs.filesystem_type())
+        .call(|| format!("fstatfs({})", sys::show(fd.as_fd())))
 }

@@ -73,7 +73,9 @@ impl Root {
         let bytes = path.to_bytes();
         let slash = bytes.iter().rposition(|byte| *byte == b'/');
         let (dir, name) = match slash {
-            Some(at) => (bytes.get(..at).unwrap_or_default(), bytes.get(at + 1..).unwrap_or_default()),
+            Some(at) => {
+                (bytes.get(..at).unwrap_or_default(), bytes.get(at + 1..).unwrap_or_default())
+            }
             None => (&b""[..], bytes),
         };
         if matches!(name, b"" | b"." | b"..") {

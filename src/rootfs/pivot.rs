@@ -28,7 +28,8 @@ pub(crate) fn attach(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
     let host = api::open_path(api::AT_FDCWD, c"/")?;
     let private = plan.propagation.is_some_and(|p| p.kind == PropagationKind::Private);
     let kind = if private { PropagationKind::Private } else { PropagationKind::Slave };
-    propagate(host.as_fd(), Propagation { kind, recursive: true }).context("detach from the host's mounts")?;
+    propagate(host.as_fd(), Propagation { kind, recursive: true })
+        .context("detach from the host's mounts")?;
     let tree = match fds.rootfs.take() {
         Some(tree) => tree,
         None => open_root(plan)?,
@@ -87,7 +88,9 @@ pub(crate) fn pivot(root: &Root, plan: &Rootfs) -> Result<()> {
 /// linux.rootfsPropagation, at last for the root mount itself.
 pub(crate) fn final_propagation(root: &Root, plan: &Rootfs) -> sys::Result<()> {
     match plan.propagation {
-        Some(propagation) => propagate(root.as_fd(), Propagation { recursive: false, ..propagation }),
+        Some(propagation) => {
+            propagate(root.as_fd(), Propagation { recursive: false, ..propagation })
+        }
         None => Ok(()),
     }
 }

@@ -21,7 +21,13 @@ pub(crate) mod resolve {
 /// # Errors
 /// `ELOOP`: a link that `resolve` forbids. `EXDEV`: the path leaves what `resolve` allows.
 /// `EAGAIN`: a rename raced with the lookup; callers try again.
-pub(crate) fn openat2(dir: BorrowedFd<'_>, path: &CStr, flags: OFlag, mode: u32, resolve: u64) -> Result<OwnedFd> {
+pub(crate) fn openat2(
+    dir: BorrowedFd<'_>,
+    path: &CStr,
+    flags: OFlag,
+    mode: u32,
+    resolve: u64,
+) -> Result<OwnedFd> {
     // SAFETY: open_how is nothing but integers, and all zero is its documented default.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     how.flags = u64::from((flags | OFlag::O_CLOEXEC).bits().cast_unsigned());
@@ -38,7 +44,12 @@ pub(crate) fn openat2(dir: BorrowedFd<'_>, path: &CStr, flags: OFlag, mode: u32,
                 size_of::<libc::open_how>(),
             )
         };
-        if ret < 0 && matches!(nix::errno::Errno::last(), nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) {
+        if ret < 0
+            && matches!(
+                nix::errno::Errno::last(),
+                nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR
+            )
+        {
             continue;
         }
         return check_fd(ret, || {
@@ -49,12 +60,17 @@ pub(crate) fn openat2(dir: BorrowedFd<'_>, path: &CStr, flags: OFlag, mode: u32,
 
 /// Closes everything but 0 up to `first` - 1 and `keep`. Really closed, not only on exec: execve(2)
 /// itself resolves its path, and must find no directory of the host (CVE-2024-21626).
-pub(crate) fn close_others(first: RawFd, keep: BorrowedFd<'_>) -> Result<()> {
-    let keep = keep.as_raw_fd();
-    if keep > first {
-        close_range(first.cast_unsigned(), (keep - 1).cast_unsigned(), 0)?;
+pub(crate) fn close_others(first: RawFd, keep: &[BorrowedFd<'_>]) -> Result<()> {
+    let mut keep: Vec<RawFd> = keep.iter().map(|fd| fd.as_raw_fd()).collect();
+    keep.sort_unstable();
+    let mut from = first;
+    for fd in keep.into_iter().filter(|fd| *fd >= first) {
+        if fd > from {
+            close_range(from.cast_unsigned(), (fd - 1).cast_unsigned(), 0)?;
+        }
+        from = fd + 1;
     }
-    close_range((keep + 1).max(first).cast_unsigned(), u32::MAX, 0)
+    close_range(from.cast_unsigned(), u32::MAX, 0)
 }
 
 /// Marks every descriptor from `first` on close-on-exec (close_range(2), since Linux 5.11).
@@ -79,8 +95,8 @@ pub(crate) fn dup_onto(fd: BorrowedFd<'_>, target: RawFd) -> Result<()> {
 
 /// Receives one descriptor (`SCM_RIGHTS`, unix(7)). `None`: the peer sent none.
 pub(crate) fn receive(socket: &OwnedFd) -> Result<Option<OwnedFd>> {
-    use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
     use super::Call as _;
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
     let mut data = [0; 4096];
     let mut data = [std::io::IoSliceMut::new(&mut data)];
     let mut space = nix::cmsg_space!(RawFd);

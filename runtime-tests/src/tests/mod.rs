@@ -26,13 +26,14 @@ macro_rules! areas {
 
 areas![
     cli, lifecycle, process, exec, terminal, mounts, masks, devices, namespaces, cgroups, hooks,
-    seccomp, errors, robustness, rootless,
+    seccomp, errors, robustness, rootless, escapes,
 ];
 
 mod cgroups;
 mod cli;
 mod devices;
 mod errors;
+mod escapes;
 mod exec;
 mod hooks;
 mod lifecycle;
