@@ -76,10 +76,10 @@ terminal() {
 		expect [#$] 
 		send tty; stty size\n
 		expect ^/dev/(pts/0|console)
-		expect ^24 80\r$
+		expect ^24 80\r
 		resize 35x99
 		send until [ "$(stty size)" = "35 99" ]; do sleep 0.1; done; stty size\n
-		expect ^35 99\r$
+		expect ^35 99\r
 		send exit 6\n
 		exit 6' crun-box --rm -t $box tty1 sh
 }

@@ -77,7 +77,9 @@ inside() {
 	hostname rt-engines
 	# Whatever a script or an engine gets wrong, the host's files stay as they are: an absolute
 	# link in an image, followed from outside, has overwritten one before.
-	mount --bind "$SCRATCH" "$SCRATCH" && mount -o remount,bind,ro / || exit 1
+	# /tmp stays writable: runc makes directories there, and removes them.
+	mount --bind /tmp /tmp && mount --bind "$SCRATCH" "$SCRATCH" &&
+		mount -o remount,bind,ro / || exit 1
 	cd "$SCRATCH" || exit 1
 	mkdir bin home tmp
 	export HOME=$SCRATCH/home TMPDIR=$SCRATCH/tmp
