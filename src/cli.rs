@@ -387,9 +387,9 @@ pub(crate) enum PlanFormat {
 
 /// Go's flag package takes a long flag with one dash, and go-runc sends `-no-subreaper`: such a
 /// word becomes the same with two dashes. Only before the payload's own words begin.
-pub(crate) fn arguments(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+pub(crate) fn arguments(args: &[OsString]) -> Vec<OsString> {
     use clap::CommandFactory as _;
-    let mut args: Vec<OsString> = args.collect();
+    let mut args = args.to_vec();
     // The common case costs nothing: no word with a single dash and more than two characters.
     let candidate = |arg: &OsString| {
         arg.to_str()
@@ -440,8 +440,8 @@ mod tests {
     use clap::CommandFactory as _;
 
     fn fixed(words: &[&str]) -> Vec<String> {
-        let words = words.iter().map(OsString::from);
-        arguments(words).into_iter().map(|word| word.into_string().unwrap()).collect()
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        arguments(&words).into_iter().map(|word| word.into_string().unwrap()).collect()
     }
 
     #[test]

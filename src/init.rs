@@ -300,7 +300,10 @@ fn inside(plan: &Plan, root: &Root, fds: &mut Fds) -> Result<()> {
 /// runc makes a missing working directory, and images rely on it.
 fn make_cwd(root: &Root, plan: &Process) -> Result<()> {
     match root.make_dirs(&plan.cwd) {
-        Ok(_) => Ok(()),
+        Ok(dir) => {
+            sys::fd::leave([dir]);
+            Ok(())
+        }
         // Anything else is told by the chdir(2) as the final user.
         Err(err)
             if err

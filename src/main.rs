@@ -2,6 +2,8 @@
 //!
 //! Runs in: parent. The only place that prints an error and chooses an exit code.
 
+#![cfg_attr(not(test), no_main)]
+
 mod cgroup;
 mod cli;
 mod commands;
@@ -34,25 +36,25 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use cli::{Cli, Command};
-use std::process::ExitCode;
+use std::ffi::OsString;
 
 /// runc and crun: any failure of our own, but for exec.
-const FAILED: u8 = 1;
+const FAILED: i32 = 1;
 /// What exec returns when it fails itself, so that it is not taken for the payload's code.
-const EXEC_FAILED: u8 = 255;
+const EXEC_FAILED: i32 = 255;
 
-fn main() -> ExitCode {
-    let args = cli::arguments(std::env::args_os());
-    let cli = match Cli::try_parse_from(args) {
+/// Called by `sys::start` with the command line. Returns the exit code.
+pub(crate) fn main(args: Vec<OsString>) -> i32 {
+    let cli = match Cli::try_parse_from(cli::arguments(&args)) {
         Ok(cli) => cli,
         Err(err) => return usage(&err),
     };
     if cli.global.version {
-        return print_version();
+        return print_version(&args);
     }
     let failed = match &cli.command {
-        Some(Command::Exec(_)) => ExitCode::from(EXEC_FAILED),
-        _ => ExitCode::from(FAILED),
+        Some(Command::Exec(_)) => EXEC_FAILED,
+        _ => FAILED,
     };
     let host = match commands::Host::new(&cli.global) {
         Ok(host) => host,
@@ -64,8 +66,8 @@ fn main() -> ExitCode {
             return failed;
         }
     };
-    match commands::run(&cli, &host) {
-        Ok(code) => code,
+    match commands::run(&cli, &host, &args) {
+        Ok(code) => code.into(),
         Err(err) => {
             let text = error::chain(&err);
             let text = match &cli.command {
@@ -79,29 +81,27 @@ fn main() -> ExitCode {
 }
 
 /// clap's message, on one line and in our words: engines show the first line only.
-fn usage(err: &clap::Error) -> ExitCode {
+fn usage(err: &clap::Error) -> i32 {
     if matches!(
         err.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     ) {
         let shown = log::stdout(&err.render().to_string());
-        return if shown.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
+        return if shown.is_ok() { 0 } else { FAILED };
     }
     let text = err.render().to_string();
     let text = text.trim_start_matches("error: ").trim_end();
     log::stderr(&format!("rt: {text}"));
-    ExitCode::from(FAILED)
+    FAILED
 }
 
 /// go-runc wants the first line to begin with "runc version " where it is installed by that name;
 /// moby looks for "version" and "commit:", everybody shows it to people.
-fn print_version() -> ExitCode {
-    let name = std::env::args_os().next().unwrap_or_default();
-    let name =
-        std::path::Path::new(&name).file_name().and_then(|name| name.to_str()).unwrap_or("rt");
-    let name = if name == "runc" { "runc" } else { "rt" };
+fn print_version(args: &[OsString]) -> i32 {
+    let name = args.first().map(std::path::Path::new).and_then(std::path::Path::file_name);
+    let name = if name.is_some_and(|name| name == "runc") { "runc" } else { "rt" };
     let commit = option_env!("RT_COMMIT").unwrap_or("unknown");
     let text =
         format!("{name} version {}\ncommit: {commit}\nspec: 1.3.0\n", env!("CARGO_PKG_VERSION"));
-    if log::stdout(&text).is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+    if log::stdout(&text).is_ok() { 0 } else { FAILED }
 }

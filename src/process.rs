@@ -201,7 +201,9 @@ pub(crate) fn enter_cwd(root: &Root, plan: &Process) -> Result<()> {
     let dir = root.open_dir(&plan.cwd).map_err(|err| {
         hinted(err, &[(Errno::ELOOP, "the working directory must not lead through /proc/*/fd")])
     });
-    fchdir(dir.with_context(field)?).call(|| "fchdir()".into()).with_context(field)?;
+    let dir = dir.with_context(field)?;
+    fchdir(&dir).call(|| "fchdir()".into()).with_context(field)?;
+    sys::fd::leave([dir]);
     match nix::unistd::getcwd() {
         Ok(path) if path.is_absolute() => Ok(()),
         Ok(_) | Err(Errno::ENOENT) => bail!("{}: is outside of the container", field()),

@@ -12,15 +12,15 @@ use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result};
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
 use nix::sys::statfs::statfs;
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
 const EXE: &str = "/proc/self/exe";
 
 /// Returns at once when we are protected already; else executes ourselves anew.
-pub(crate) fn run_sealed() -> Result<()> {
+pub(crate) fn run_sealed(args: &[OsString]) -> Result<()> {
     // A file system that cannot be written to, or our own read-only mount.
     let read_only =
         statfs(EXE).is_ok_and(|fs| fs.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY));
@@ -40,7 +40,7 @@ pub(crate) fn run_sealed() -> Result<()> {
         Err(_) => memfd(&exe)?,
     };
     let argv: Vec<CString> =
-        std::env::args_os().map(|arg| CString::new(arg.into_vec())).collect::<Result<_, _>>()?;
+        args.iter().map(|arg| CString::new(arg.as_bytes())).collect::<Result<_, _>>()?;
     let env: Vec<CString> = std::env::vars_os()
         .map(|(key, value)| {
             let mut entry = key.into_vec();

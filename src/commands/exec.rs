@@ -22,9 +22,8 @@ use crate::wait::{self, Signals};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-pub(crate) fn run(host: &Host, args: &Exec) -> Result<ExitCode> {
+pub(crate) fn run(host: &Host, args: &Exec) -> Result<u8> {
     // No lock: a process that runs for days must not keep others from `delete`.
     let dir = Dir::existing(&host.root, &args.id, Lock::None)?;
     let state = dir.state()?;
@@ -53,8 +52,8 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<ExitCode> {
         .map_err(|err| if err.is::<Gone>() { anyhow!("the process died") } else { err })?;
     let master = our_end.as_ref().map(receive_master).transpose()?;
     match signals {
-        None => Ok(ExitCode::SUCCESS),
-        Some(signals) => Ok(ExitCode::from(wait::foreground(&signals, &child.pidfd, master)?)),
+        None => Ok(0),
+        Some(signals) => wait::foreground(&signals, &child.pidfd, master),
     }
 }
 

@@ -24,8 +24,8 @@ use crate::log::Log;
 use crate::plan::cgroup::Driver;
 use crate::seal;
 use anyhow::{Context as _, Result, anyhow};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// What the global options say.
 pub(crate) struct Host {
@@ -129,7 +129,7 @@ fn needs_seal(command: &Command) -> Option<u32> {
 }
 
 /// Carries out the command line. The exit code is that of the payload for run and exec.
-pub(crate) fn run(cli: &Cli, host: &Host) -> Result<ExitCode> {
+pub(crate) fn run(cli: &Cli, host: &Host, args: &[OsString]) -> Result<u8> {
     let Some(command) = &cli.command else {
         return Err(anyhow!("no command given")).hint("see: rt --help");
     };
@@ -137,9 +137,9 @@ pub(crate) fn run(cli: &Cli, host: &Host) -> Result<ExitCode> {
         create::check_preserved(preserve_fds)?;
         // What the caller forgot to close is not for the container (CVE-2024-21626).
         crate::sys::fd::cloexec_from(3 + i32::try_from(preserve_fds).unwrap_or(i32::MAX - 3))?;
-        seal::run_sealed()?;
+        seal::run_sealed(args)?;
     }
-    let done = |()| ExitCode::SUCCESS;
+    let done = |()| 0;
     match command {
         Command::Create(args) => create::run(host, args).map(done),
         Command::Start(args) => start::run(host, &args.id).map(done),

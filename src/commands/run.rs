@@ -15,9 +15,8 @@ use crate::wait::{self, Signals};
 use anyhow::{Context as _, Result, anyhow};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::os::fd::OwnedFd;
-use std::process::ExitCode;
 
-pub(crate) fn run(host: &Host, args: &Run) -> Result<ExitCode> {
+pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
     let new = create::plan(host, &args.container)?;
     let (console, our_end) = console(&new, args)?;
     if !args.detach && !args.no_subreaper {
@@ -41,7 +40,7 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<ExitCode> {
             });
         }
     };
-    let Some(signals) = signals else { return Ok(ExitCode::SUCCESS) };
+    let Some(signals) = signals else { return Ok(0) };
     // Other commands need the lock while we wait.
     dir.unlock()?;
     let code = wait::foreground(&signals, &child.pidfd, master)?;
@@ -53,7 +52,7 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<ExitCode> {
         let poststop = &new.plan.hooks.poststop;
         destroy_with(host, Remains { dir: &dir, state: &state, cgroup: Ok(cgroup), poststop })?;
     }
-    Ok(ExitCode::from(code))
+    Ok(code)
 }
 
 fn started(child: &Child, new: &Planned) -> Result<()> {

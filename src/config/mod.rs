@@ -19,10 +19,10 @@ pub(crate) struct Config {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The bundle's directory, absolute and existing.
+/// The bundle's directory, absolute. Links are left in it: engines compare the path with theirs.
 pub(crate) fn bundle(path: Option<&Path>) -> Result<PathBuf> {
     let path = path.unwrap_or(Path::new("."));
-    path.canonicalize()
+    std::path::absolute(path)
         .map_err(|err| io(&err))
         .with_context(|| format!("bundle {}", path.display()))
 }

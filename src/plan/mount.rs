@@ -173,7 +173,9 @@ const SUPERBLOCK: [(&str, Option<&str>); 13] = [
     ("nomand", None),
     ("lazytime", Some("lazytime")),
     ("nolazytime", None),
-    ("iversion", Some("iversion")),
+    // Every file system that counts versions does so by default since Linux 5.18 or so, and
+    // fsconfig(2) has no common word for it.
+    ("iversion", None),
     ("noiversion", None),
     // MS_SILENT only keeps the kernel log quiet, and fsconfig(2) has no word for it.
     ("silent", None),

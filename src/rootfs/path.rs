@@ -3,7 +3,7 @@
 //! Runs in: init, before and after `pivot_root`. A symbolic link of the image can lead anywhere
 //! inside the root and nowhere else (CVE-2019-18837, CVE-2021-30465, CVE-2024-45310).
 
-use crate::sys::fd::{openat2, openat2_failed, resolve, try_openat2};
+use crate::sys::fd::{leave, openat2, openat2_failed, resolve, try_openat2};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
@@ -124,7 +124,9 @@ impl Root {
             && let Ok(dir) = self.lookup(&parent, DIRECTORY)
             && mkdirat(&dir, name.as_c_str(), Mode::from_bits_truncate(0o755)).is_ok()
         {
-            return Ok(open_new_dir(&dir, &name)?);
+            let made = open_new_dir(&dir, &name)?;
+            leave([dir]);
+            return Ok(made);
         }
         let mut left = components(path.to_bytes());
         let mut made = Vec::new();

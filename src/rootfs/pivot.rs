@@ -9,6 +9,7 @@ use crate::fds::Fds;
 use crate::plan::Pivot;
 use crate::plan::mount::{Propagation, PropagationKind};
 use crate::plan::rootfs::Rootfs;
+use crate::sys::fd::leave;
 use crate::sys::mount::{self as api, Recursive};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result};
@@ -39,9 +40,13 @@ pub(crate) fn attach(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
         // A directory above the bundle that the container's user may not search. Stacked on "/"
         // the mount can be found by pivot_root(2) as well.
         Err(err) if err.errno == Errno::EACCES => host,
-        other => other.context("root.path")?,
+        other => {
+            leave([host]);
+            other.context("root.path")?
+        }
     };
     api::move_mount(tree.as_fd(), place.as_fd()).context("root.path")?;
+    leave([place]);
     Ok(Root::new(tree))
 }
 
@@ -64,6 +69,7 @@ pub(crate) fn pivot(root: &Root, plan: &Rootfs) -> Result<()> {
             // The old root is stacked on the new one: step onto it and let it go.
             fchdir(&old).call(|| "fchdir(old root)".into())?;
             api::detach_current_dir()?;
+            leave([old]);
         }
         Pivot::MoveRoot | Pivot::Chroot => {
             fchdir(root).call(|| "fchdir(rootfs)".into())?;

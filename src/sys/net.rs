@@ -21,5 +21,7 @@ pub(crate) fn loopback_up() -> Result<()> {
     const SIOCSIFFLAGS: libc::Ioctl = 0x8914;
     // SAFETY: the request is a terminated name and flags, as SIOCSIFFLAGS reads them.
     let ret = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCSIFFLAGS, &raw const request) };
-    check(ret.into(), || "ioctl(lo, SIOCSIFFLAGS, IFF_UP)".into()).map(drop)
+    check(ret.into(), || "ioctl(lo, SIOCSIFFLAGS, IFF_UP)".into())?;
+    super::fd::leave([socket]);
+    Ok(())
 }
