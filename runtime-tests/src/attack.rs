@@ -34,6 +34,7 @@ pub(crate) fn run(args: &[&str]) -> Answer {
         ["fchmod", path] => change_mode(path),
         ["truncate", path] => nix::unistd::truncate(*path, 0).map(|()| "ok".to_owned()),
         ["keys", description] => find_key(description),
+        ["with-key", description, program @ ..] => with_key(description, program),
         ["abstract"] => abstract_sockets(),
         _ => Err(Errno::EINVAL),
     }
@@ -313,6 +314,21 @@ fn find_key(description: &str) -> Answer {
         )
     };
     Errno::result(id).map(|_| "FOUND".to_owned())
+}
+
+/// Runs a program with a session keyring in which there is this key.
+fn with_key(description: &str, program: &[&str]) -> Answer {
+    let description = CString::new(description).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: 1 is KEYCTL_JOIN_SESSION_KEYRING, without a name.
+    Errno::result(unsafe { libc::syscall(libc::SYS_keyctl, 1, std::ptr::null::<libc::c_char>()) })?;
+    // SAFETY: strings and payload outlive the call; -3 is KEY_SPEC_SESSION_KEYRING.
+    let id = unsafe { libc::syscall(libc::SYS_add_key, c"user".as_ptr(), description.as_ptr(), c"secret".as_ptr(), 6, -3) };
+    Errno::result(id)?;
+    // SAFETY: 5 is KEYCTL_SETPERM: everybody may do everything, so that only the search decides.
+    Errno::result(unsafe { libc::syscall(libc::SYS_keyctl, 5, id, 0x3f3f_3f3f) })?;
+    let program: Vec<CString> = program.iter().filter_map(|word| CString::new(*word).ok()).collect();
+    let Some(first) = program.first() else { return Err(Errno::EINVAL) };
+    nix::unistd::execv(first, &program).map(|never| match never {})
 }
 
 fn abstract_sockets() -> Answer {
