@@ -26,7 +26,7 @@ macro_rules! areas {
 
 areas![
     cli, lifecycle, process, exec, terminal, mounts, masks, devices, namespaces, cgroups, hooks,
-    seccomp, errors, escapes, escapes_mounts,
+    seccomp, errors, escapes, escapes_mounts, escapes_config,
 ];
 
 mod cgroups;
@@ -34,6 +34,7 @@ mod cli;
 mod devices;
 mod errors;
 mod escapes;
+mod escapes_config;
 mod escapes_mounts;
 mod exec;
 mod hooks;
