@@ -14,6 +14,8 @@ tests![
     cve_2016_9962_exec_shows_no_directory_of_the_host,
     cve_2016_9962_exec_has_no_more_capabilities_than_the_container,
     cve_2016_9962_exec_cannot_be_traced,
+    cve_2016_9962_create_in_a_shared_pid_namespace,
+    cve_2016_9962_rootless_exec_shows_no_directory_of_the_host,
     cve_2016_9962_parked_init_holds_no_directory_of_the_host,
     cve_2019_5736_executable_cannot_be_overwritten,
     cve_2019_5736_executable_cannot_be_overwritten_with_all_capabilities,
@@ -70,6 +72,8 @@ fn exec_often(c: &Container) {
 /// runc GHSA-gp4j-w3vj-7299: a process that enters a container is visible there before it is the
 /// payload, and its descriptors, root and working directory with it. The attacker has
 /// `CAP_SYS_PTRACE`, so that a non-dumpable process alone is no defence.
+///
+/// Seen to fail on rt that entered the pid namespace first, and on crun 1.8.1.
 fn cve_2016_9962_exec_shows_no_directory_of_the_host() {
     requires!(root);
     differs!(Crun, "1.8.1 shows its own when the payload may trace");
@@ -77,6 +81,8 @@ fn cve_2016_9962_exec_shows_no_directory_of_the_host() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// Whoever may trace such a process has its capabilities. Seen to fail on rt that dropped them
+/// inside, and on runc 1.1.5 and crun 1.8.1.
 fn cve_2016_9962_exec_has_no_more_capabilities_than_the_container() {
     requires!(root);
     differs!(Runc, "drops its capabilities in the container");
@@ -92,7 +98,63 @@ fn cve_2016_9962_exec_cannot_be_traced() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// Containers of a pod share a pid namespace, and one of them sees the others being made.
+///
+/// A mount of procfs must be made in the pid namespace that it shows, so the process that makes the
+/// mounts is visible there; it needs `CAP_SYS_PTRACE` to look into it. Seen to fail on all three.
+fn cve_2016_9962_create_in_a_shared_pid_namespace() {
+    requires!(root);
+    let why = "the process that makes the mounts is in the pid namespace of the others";
+    differs!(Rt, "{why}");
+    differs!(Runc, "{why}");
+    differs!(Crun, "{why}");
+    let found = under_attack(tracer(), &["watch", "20"], |c| {
+        let pid = format!("/proc/{}/ns/pid", c.pid());
+        for _ in 0..40 {
+            let b = Bundle::new().namespace("pid", Some(&pid)).args(&["/probe", "true"]);
+            b.run_call().arg(b.id()).output().assert_exit(0);
+        }
+    });
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// Without root the process that enters may be looked into as long as it is dumpable, since it has
+/// the payload's user id and user namespace.
+///
+/// Seen to fail on rt that entered the pid namespace first.
+fn cve_2016_9962_rootless_exec_shows_no_directory_of_the_host() {
+    requires!(root, program("/usr/bin/setpriv"));
+    let user = ["/usr/bin/setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
+    let b = tracer().args(&["/probe", "attack", "watch", "20", "--", "echo", "end of the attack"]).with(|c| {
+        let map = json!([{ "containerID": 0, "hostID": 1000, "size": 1 }]);
+        c["linux"]["uidMappings"] = map.clone();
+        c["linux"]["gidMappings"] = map;
+        c["linux"].as_object_mut().unwrap().remove("cgroupsPath");
+        c["linux"]["namespaces"] = runtime_tests::config::namespaces(&["user", "pid", "ipc", "uts", "mount"]);
+        c["mounts"].as_array_mut().unwrap().retain(|m| m["type"] != "devpts");
+    });
+    b.write();
+    let root = scratch().join("root");
+    fs::create_dir(&root).unwrap();
+    let give = |path: &Path| std::os::unix::fs::chown(path, Some(1000), Some(1000)).unwrap();
+    give(&root);
+    give(b.dir());
+    give(&b.rootfs());
+    for entry in fs::read_dir(b.rootfs()).unwrap().flatten().filter(|e| e.file_type().unwrap().is_dir()) {
+        give(&entry.path());
+    }
+    let running = b.run_call().arg(b.id()).through(user).spawn();
+    until("the attacker", || running.stdout().contains("ready").then_some(()));
+    for _ in 0..100 {
+        rt(["exec", b.id(), "/probe", "true"]).through(user).output().assert_exit(0);
+    }
+    fs::write(b.inside("/tmp/stop"), "").unwrap();
+    running.wait().assert_stdout("ready\nend\nend of the attack");
+}
+
 /// A created container waits for `start` for as long as the engine likes, and exec is allowed there.
+///
+/// Seen to fail on rt that closed its descriptors at the start only: /proc and the cgroup.
 fn cve_2016_9962_parked_init_holds_no_directory_of_the_host() {
     requires!(root);
     let c = tracer().create();
@@ -155,6 +217,7 @@ fn overwrite_the_executable(bundle: Bundle) {
     assert!(before == sum(runtime_tests::runtime::path()), "the runtime has changed");
 }
 
+/// Seen to fail on rt without `seal::run_sealed`.
 fn cve_2019_5736_executable_cannot_be_overwritten() {
     requires!(root);
     overwrite_the_executable(Bundle::new());
@@ -162,6 +225,8 @@ fn cve_2019_5736_executable_cannot_be_overwritten() {
 
 /// With every capability, the mount that the executable is on may be changed as well: by
 /// `mount_setattr(2)`, a remount, or on a copy of it.
+///
+/// Seen to fail on rt without `seal::run_sealed`; passes with the memfd as with the mount.
 fn cve_2019_5736_executable_cannot_be_overwritten_with_all_capabilities() {
     requires!(root);
     overwrite_the_executable(privileged(Bundle::new()));
@@ -181,6 +246,9 @@ fn canary() -> PathBuf {
 
 /// runc GHSA-xr7r-f8xq-vfvv: a working directory that is a descriptor of the runtime, or one that
 /// its caller had open, is a directory of the host.
+///
+/// Seen to fail on crun 1.8.1 (Debian has mended its runc 1.1.5), and on rt that followed magic
+/// links.
 fn cve_2024_21626_cwd_is_no_descriptor_of_the_host() {
     differs!(Crun, "1.8.1 has the hole; 1.14.1 does not");
     let dir = canary();
@@ -194,6 +262,8 @@ fn cve_2024_21626_cwd_is_no_descriptor_of_the_host() {
 }
 
 /// The same by way of a link in the image, and for exec.
+///
+/// Seen to fail on crun 1.8.1.
 fn cve_2024_21626_cwd_of_exec_is_no_descriptor_of_the_host() {
     differs!(Crun, "1.8.1 has the hole; 1.14.1 does not");
     let dir = canary();
@@ -212,6 +282,8 @@ fn cve_2024_21626_cwd_of_exec_is_no_descriptor_of_the_host() {
 }
 
 /// The program may be reached through a descriptor, too: it is looked up when nothing is open.
+///
+/// Seen to fail on crun 1.8.1, and on rt without `close_others`.
 fn cve_2024_21626_program_is_not_found_through_a_descriptor() {
     differs!(Crun, "1.8.1 has the hole; 1.14.1 does not");
     let dir = canary();
@@ -224,6 +296,7 @@ fn cve_2024_21626_program_is_not_found_through_a_descriptor() {
     }
 }
 
+/// Seen to fail on rt without `cloexec_from` and `close_others`.
 fn cve_2024_21626_descriptors_of_the_caller_do_not_arrive() {
     let dir = canary();
     let only_three = |output: &Output| {
@@ -240,6 +313,8 @@ fn cve_2024_21626_descriptors_of_the_caller_do_not_arrive() {
 }
 
 /// runc GHSA-f3fp-gc8g-vw66, crun GHSA-wr4f-w546-m398: --cap filled the inheritable set.
+///
+/// Seen to fail on rt that added it.
 fn cve_2022_29162_cap_of_exec_is_not_inheritable() {
     requires!(root);
     let b = Bundle::new().with(|c| c["process"]["capabilities"] = capabilities(&["CAP_CHOWN"]));
@@ -250,6 +325,8 @@ fn cve_2022_29162_cap_of_exec_is_not_inheritable() {
 }
 
 /// crun: what is no number became user 0.
+///
+/// Seen to fail on runc 1.1.5 and crun 1.8.1.
 fn cve_2026_30892_user_of_exec_is_never_root_by_accident() {
     requires!(root);
     differs!(Crun, "1.8.1 makes root of what is no number");
@@ -268,6 +345,8 @@ fn cve_2026_30892_user_of_exec_is_never_root_by_accident() {
 
 /// keyrings(7): the session keyring is inherited over everything but an explicit change, so keys of
 /// the host's session would be found by a search in the container.
+///
+/// Seen to fail on rt whose exec joined no keyring, and on crun 1.8.1.
 fn keys_of_the_host_are_not_found() {
     requires!(root);
     differs!(Crun, "1.8.1 leaves exec the keyring of the caller");
@@ -284,6 +363,8 @@ fn keys_of_the_host_are_not_found() {
 }
 
 /// Whoever may write to the start socket may start the container. Engines run with any umask.
+///
+/// Seen to fail on rt whose socket had the mode of the umask.
 fn state_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     differs!(Runc, "exec.fifo is open to all");
@@ -327,6 +408,8 @@ fn no_new_privileges_stops_setuid_programs() {
 
 /// chown(2) of the standard streams is for pipes and terminals: a file of the host that the payload
 /// was given for reading would become its own, and /proc/self/fd/0 opens it for writing.
+///
+/// Seen to fail on rt, runc 1.1.5 and crun 1.8.1.
 fn file_on_stdin_is_not_given_away() {
     requires!(root);
     differs!(Runc, "gives away whatever is there");
@@ -344,6 +427,8 @@ fn file_on_stdin_is_not_given_away() {
 
 /// The pid file is written under a name of its own first. In a directory for all, such as /tmp, that
 /// name may be there already and lead elsewhere.
+///
+/// Seen to fail on rt that opened it without `O_EXCL`, and on crun 1.8.1.
 fn pid_file_is_not_written_through_a_link() {
     differs!(Crun, "1.8.1 writes through the link");
     let dir = scratch().join("for-all");

@@ -78,6 +78,8 @@ fn cve_2021_43784_long_strings_give_one_clean_error() {
 }
 
 /// What follows a NUL is lost on the way to the kernel, after it was checked.
+///
+/// Seen to fail on runc 1.1.5 and crun 1.8.1.
 fn cve_2021_43784_nul_in_a_string_is_refused() {
     requires!(root);
     differs!(Runc, "1.1.5 writes the NUL of a host name to the kernel");

@@ -21,6 +21,7 @@ tests![
     cve_2023_28642_proc_and_sys_are_no_links,
     cve_2025_31133_mask_is_not_the_null_of_the_image,
     masked_file_does_not_lead_to_the_null_of_the_host,
+    bound_node_does_not_lead_to_the_node_of_the_host,
     cve_2025_52565_console_is_a_terminal_or_nothing,
     cve_2026_88264_console_is_not_made_through_a_link,
     cve_2026_88265_null_is_not_a_link,
@@ -93,6 +94,8 @@ fn ways(canary: &Canary) -> Vec<String> {
 
 /// crun: the last part of a mount's destination was followed out of the root file system; runc 2016
 /// to 2024 had several of the kind.
+///
+/// Seen to fail on rt without `RESOLVE_IN_ROOT`.
 fn cve_2019_18837_mount_point_is_made_inside() {
     let canary = Canary::new();
     let source = scratch().join("source");
@@ -134,6 +137,8 @@ fn race(attack: &[&str], volume: &Path, victim: impl Fn(u32)) {
 }
 
 /// runc GHSA-jfvp-7x6p-h2pv: parents of a mount point were made through a link that came in between.
+///
+/// Seen to fail on runc 1.1.5, and on rt without `RESOLVE_IN_ROOT`.
 fn cve_2024_45310_directories_are_made_inside() {
     requires!(root);
     differs!(Runc, "1.1.5 has the hole; 1.1.14 does not");
@@ -152,6 +157,8 @@ fn cve_2024_45310_directories_are_made_inside() {
 
 /// runc GHSA-c3xm-pvg7-gh7r: between look-up and mount a directory was exchanged for a link, and the
 /// mount went to the host's file system, or showed it.
+///
+/// Seen to fail on rt without `RESOLVE_IN_ROOT`.
 fn cve_2021_30465_mount_is_not_exchanged_for_a_link() {
     requires!(root);
     let canary = Canary::new();
@@ -173,6 +180,9 @@ fn cve_2021_30465_mount_is_not_exchanged_for_a_link() {
             let inside = at.strip_prefix(canary.path()).is_some_and(|rest| rest.starts_with("/below"));
             assert!(own || inside, "a mount where none should be: {line}");
         }
+        // What was mounted outside is not to be seen, and the host's directory is as before.
+        let is_mounted = output.lines().iter().any(|l| l.split(' ').nth(4).is_some_and(|at| at.ends_with("/below")));
+        assert!(output.code != 0 || is_mounted, "the mount went elsewhere: {}", output.stdout());
         fs::remove_dir_all(b.dir()).unwrap();
     });
     canary.assert_untouched();
@@ -180,6 +190,8 @@ fn cve_2021_30465_mount_is_not_exchanged_for_a_link() {
 
 /// runc GHSA-cgrx-mc8f-2prm, GHSA-fgv8-vj5c-2ppq: what is mounted over /proc caught the runtime's own
 /// writes. Either the mount is refused, or the write reaches the kernel and nothing else.
+///
+/// Seen to fail on rt that wrote to /proc/sys by its path.
 fn cve_2025_52881_sysctl_is_not_written_to_a_mount_over_proc() {
     requires!(root);
     for at in ["/proc/sys", "/proc/sys/net/ipv4", "/proc"] {
@@ -205,6 +217,8 @@ fn cve_2025_52881_sysctl_is_not_written_to_a_mount_over_proc() {
 
 /// runc GHSA-fh74-hm69-rqjw, GHSA-g2j6-57v7-gm8c, GHSA-m8cg-xc2p-r3fc: a link in place of /proc or /sys
 /// made masks and labels meaningless.
+///
+/// Seen to fail on rt without `forbid_fake_proc`.
 fn cve_2023_28642_proc_and_sys_are_no_links() {
     let canary = Canary::new();
     for name in ["proc", "sys"] {
@@ -221,6 +235,8 @@ fn cve_2023_28642_proc_and_sys_are_no_links() {
 }
 
 /// runc GHSA-9493-h29p-rfm2: the image's /dev/null was the cover of masked files, and may be a link.
+///
+/// Seen to fail on runc 1.1.5 and crun 1.8.1.
 fn cve_2025_31133_mask_is_not_the_null_of_the_image() {
     requires!(root);
     differs!(Runc, "1.1.5 has the hole; 1.2.8 does not");
@@ -240,6 +256,8 @@ fn cve_2025_31133_mask_is_not_the_null_of_the_image() {
 }
 
 /// The cover is the host's own node: what root of the container does to it must not arrive there.
+///
+/// Seen to fail on rt whose cover was writable.
 fn masked_file_does_not_lead_to_the_null_of_the_host() {
     requires!(root);
     let state = || {
@@ -255,6 +273,29 @@ fn masked_file_does_not_lead_to_the_null_of_the_host() {
     ]);
     assert_eq!(state(), before, "{}", output.stdout());
     assert!(!output.stdout().contains("secret"), "{}", output.stdout());
+}
+
+/// The same for a node that is bound, here over an empty file of the image.
+///
+/// Seen to fail on rt that bound it writable.
+fn bound_node_does_not_lead_to_the_node_of_the_host() {
+    requires!(root);
+    differs!(Runc, "leaves the empty file as it is");
+    differs!(Crun, "leaves the empty file as it is");
+    let state = || {
+        let m = fs::metadata("/dev/null").unwrap();
+        (m.mode(), m.uid(), m.gid(), m.ctime(), m.ctime_nsec())
+    };
+    let before = state();
+    let b = privileged(Bundle::new()).file("/dev/null", "").with(|c| {
+        let all = c["mounts"].as_array_mut().unwrap();
+        all.retain(|m| !m["destination"].as_str().unwrap().starts_with("/dev"));
+    });
+    let output = b.run(&[
+        "/probe", "attack", "fchmod", "/dev/null", "--", "chown", "/dev/null", "0", "0", "--", "open", "/dev/null", "rw",
+    ]);
+    assert_eq!(state(), before, "{}", output.stdout());
+    output.assert_says("EROFS\nEROFS\nok");
 }
 
 /// A shared volume as /dev, with a terminal: /dev/console, /dev/ptmx and /dev/pts/N are what the
@@ -276,6 +317,8 @@ fn run_on_a_terminal(b: &Bundle) -> (Output, String) {
 }
 
 /// runc GHSA-qw9x-cqr3-wc7r: /dev/pts/N was a link by the time it was bound to /dev/console.
+///
+/// Seen to fail on rt that bound /dev/pts/N by its path.
 fn cve_2025_52565_console_is_a_terminal_or_nothing() {
     requires!(root);
     let canary = Canary::new();
@@ -299,10 +342,13 @@ fn cve_2025_52565_console_is_a_terminal_or_nothing() {
 }
 
 /// crun 1.30 (CVE-2026-88264): a link in place of /dev/console made a file on the host.
+///
+/// Seen to fail on runc 1.1.5, and on rt that followed the link.
 fn cve_2026_88264_console_is_not_made_through_a_link() {
     requires!(root);
+    differs!(Runc, "1.1.5 makes the file that the link names, inside the root");
     let canary = Canary::new();
-    for to in ways(&canary) {
+    for to in ways(&canary).into_iter().chain(["/shown".to_owned(), "/made".to_owned()]) {
         let volume = scratch().join("volume");
         fs::create_dir_all(volume.join("pts")).unwrap();
         symlink("pts/ptmx", volume.join("ptmx")).unwrap();
@@ -310,6 +356,7 @@ fn cve_2026_88264_console_is_not_made_through_a_link() {
         let b = with_dev(&volume).args(&["/probe", "lstat", "/dev/console", "--", "cat", "/shown"]);
         let (output, text) = run_on_a_terminal(&b);
         assert!(output.code != 0 || text.contains("covered"), "{text}");
+        assert!(!b.inside("/made").exists());
         canary.assert_untouched();
         fs::remove_dir_all(volume).unwrap();
     }
@@ -317,6 +364,8 @@ fn cve_2026_88264_console_is_not_made_through_a_link() {
 
 /// crun 1.30 (CVE-2026-88265): a link in place of /dev/null was opened for the standard streams and
 /// given to the payload's user.
+///
+/// Seen to fail on crun 1.8.1.
 fn cve_2026_88265_null_is_not_a_link() {
     requires!(root);
     differs!(Crun, "1.8.1 has the hole; 1.30 does not");
@@ -352,6 +401,8 @@ fn cve_2026_88265_null_is_not_a_link() {
 
 /// runc and crun, CVE-2026-41579 and CVE-2026-47766: a link in place of /dev led the making of nodes and
 /// of /dev/ptmx to the host. The host's own ptmx would be lost.
+///
+/// Seen to fail on runc 1.1.5 and crun 1.8.1.
 fn cve_2026_41579_dev_of_the_image_is_a_link() {
     requires!(root);
     differs!(Runc, "1.1.5 has the hole");
@@ -375,6 +426,8 @@ fn cve_2026_41579_dev_of_the_image_is_a_link() {
 }
 
 /// crun 1.31: what is made read-only at the end was looked up in the /proc/self/fd of the image.
+///
+/// Seen to fail on rt that left out the last remount.
 fn cve_2026_115521_read_only_survives_a_proc_of_the_image() {
     let mut b = Bundle::new().file("/data/x", "x").mount("/t", "tmpfs", "tmpfs", &["ro"]);
     for fd in 0..32 {
@@ -406,6 +459,8 @@ fn cve_2023_25809_cgroups_of_the_host_are_not_writable() {
 }
 
 /// The old root is gone: no link of procfs and no chroot(2) leads above the new one.
+///
+/// Seen to fail on rt that only called chroot(2).
 fn root_cannot_be_left() {
     requires!(root);
     let links = ["/probe", "readlink", "/proc/1/root", "--", "readlink", "/proc/1/cwd", "--", "readlink", "/proc/self/root"];
@@ -420,6 +475,8 @@ fn root_cannot_be_left() {
 }
 
 /// fsconfig(2) takes no long options, so they go another way. The flags must not get lost on it.
+///
+/// Seen to fail on rt that set them by the name of the mount.
 fn long_options_keep_the_flags() {
     requires!(root, filesystem("overlay"));
     let lower: Vec<String> = (0..8)
