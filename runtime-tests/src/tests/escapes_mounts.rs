@@ -19,13 +19,6 @@ tests![
     cve_2021_30465_mount_is_not_exchanged_for_a_link,
     cve_2025_52881_sysctl_is_not_written_to_a_mount_over_proc,
     cve_2023_28642_proc_and_sys_are_no_links,
-    cve_2025_31133_mask_is_not_the_null_of_the_image,
-    masked_file_does_not_lead_to_the_null_of_the_host,
-    bound_node_does_not_lead_to_the_node_of_the_host,
-    cve_2025_52565_console_is_a_terminal_or_nothing,
-    cve_2026_88264_console_is_not_made_through_a_link,
-    cve_2026_88265_null_is_not_a_link,
-    cve_2026_41579_dev_of_the_image_is_a_link,
     cve_2026_115521_read_only_survives_a_proc_of_the_image,
     cve_2023_25809_cgroups_of_the_host_are_not_writable,
     root_cannot_be_left,
@@ -33,13 +26,13 @@ tests![
 ];
 
 /// A directory of the host with one file in it.
-struct Canary {
+pub(super) struct Canary {
     dir: PathBuf,
     before: Vec<String>,
 }
 
 impl Canary {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = scratch().join("canary");
         fs::create_dir_all(dir.join("below")).unwrap();
         fs::write(dir.join("text"), "of the host").unwrap();
@@ -49,7 +42,7 @@ impl Canary {
         Self { dir, before }
     }
 
-    fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         self.dir.to_str().unwrap()
     }
 
@@ -59,8 +52,13 @@ impl Canary {
         for entry in fs::read_dir(dir).unwrap().flatten() {
             let m = entry.metadata().unwrap();
             // Nodes and links are told by their type: reading /dev/zero has no end.
-            let text = if m.is_file() { fs::read_to_string(entry.path()).unwrap_or_default() } else { String::new() };
-            let line = format!("{} {:o} {} {} {text}", entry.path().display(), m.mode(), m.uid(), m.gid());
+            let text = if m.is_file() {
+                fs::read_to_string(entry.path()).unwrap_or_default()
+            } else {
+                String::new()
+            };
+            let line =
+                format!("{} {:o} {} {} {text}", entry.path().display(), m.mode(), m.uid(), m.gid());
             all.push(line);
             if m.is_dir() {
                 all.extend(Self::look(&entry.path()));
@@ -71,13 +69,13 @@ impl Canary {
     }
 
     #[track_caller]
-    fn assert_untouched(&self) {
+    pub(super) fn assert_untouched(&self) {
         assert_eq!(Self::look(&self.dir), self.before, "the host's directory has changed");
     }
 }
 
 /// Ways from the image to the canary.
-fn ways(canary: &Canary) -> Vec<String> {
+pub(super) fn ways(canary: &Canary) -> Vec<String> {
     let up = "../".repeat(16);
     let path = canary.path();
     vec![
@@ -110,7 +108,11 @@ fn cve_2019_18837_mount_point_is_made_inside() {
                 symlink(&way, b.inside("/links/out")).unwrap();
                 let at = format!("/links/out{below}");
                 let options: &[&str] = if kind == "bind" { &["bind"] } else { &[] };
-                let output = b.mount(&at, kind, source, options).run(&["/probe", "cat", &format!("{at}/text")]);
+                let output = b.mount(&at, kind, source, options).run(&[
+                    "/probe",
+                    "cat",
+                    &format!("{at}/text"),
+                ]);
                 assert!(!output.stdout().contains("of the host"), "{way}: {}", output.stdout());
                 canary.assert_untouched();
             }
@@ -119,7 +121,7 @@ fn cve_2019_18837_mount_point_is_made_inside() {
 }
 
 /// Runs victims one after the other while a container exchanges or swaps names on a shared volume.
-fn race(attack: &[&str], volume: &Path, victim: impl Fn(u32)) {
+pub(super) fn race(attack: &[&str], volume: &Path, victim: impl Fn(u32)) {
     let volume = volume.to_str().unwrap();
     let b = Bundle::new().mount("/vol", "bind", volume, &["rbind"]);
     let stop = b.inside("/tmp/stop");
@@ -147,7 +149,12 @@ fn cve_2024_45310_directories_are_made_inside() {
     fs::create_dir(&volume).unwrap();
     race(&["swap-link", "25", "/vol/a", canary.path()], &volume, |_| {
         let b = Bundle::new().mount("/vol", "bind", volume.to_str().unwrap(), &["rbind"]);
-        let b = b.mount("/vol/a/b/c", "tmpfs", "tmpfs", &[]).mount("/vol/a/d", "bind", "/proc/version", &["bind"]);
+        let b = b.mount("/vol/a/b/c", "tmpfs", "tmpfs", &[]).mount(
+            "/vol/a/d",
+            "bind",
+            "/proc/version",
+            &["bind"],
+        );
         b.write();
         b.run_call().arg(b.id()).output();
         fs::remove_dir_all(b.dir()).unwrap();
@@ -177,11 +184,15 @@ fn cve_2021_30465_mount_is_not_exchanged_for_a_link() {
             // The names of mount points follow the exchange.
             let own = known.contains(at) || at.starts_with("/vol/a/") || at.starts_with("/vol/b/");
             // What the canary stands for would show up as a mount of its path.
-            let inside = at.strip_prefix(canary.path()).is_some_and(|rest| rest.starts_with("/below"));
+            let inside =
+                at.strip_prefix(canary.path()).is_some_and(|rest| rest.starts_with("/below"));
             assert!(own || inside, "a mount where none should be: {line}");
         }
         // What was mounted outside is not to be seen, and the host's directory is as before.
-        let is_mounted = output.lines().iter().any(|l| l.split(' ').nth(4).is_some_and(|at| at.ends_with("/below")));
+        let is_mounted = output
+            .lines()
+            .iter()
+            .any(|l| l.split(' ').nth(4).is_some_and(|at| at.ends_with("/below")));
         assert!(output.code != 0 || is_mounted, "the mount went elsewhere: {}", output.stdout());
         fs::remove_dir_all(b.dir()).unwrap();
     });
@@ -201,7 +212,9 @@ fn cve_2025_52881_sysctl_is_not_written_to_a_mount_over_proc() {
         let value = fake.join(below).join("ip_forward");
         fs::write(&value, "fake").unwrap();
         let b = Bundle::new().mount(at, "bind", fake.to_str().unwrap(), &["bind"]);
-        let b = b.with(|c| c["linux"]["sysctl"] = json!({ "net.ipv4.ip_forward": "1" })).args(&["/probe", "sleep", "60"]);
+        let b = b
+            .with(|c| c["linux"]["sysctl"] = json!({ "net.ipv4.ip_forward": "1" }))
+            .args(&["/probe", "sleep", "60"]);
         let output = b.try_create(&[]);
         assert_eq!(fs::read_to_string(&value).unwrap(), "fake", "{at}");
         if output.code == 0 {
@@ -234,204 +247,15 @@ fn cve_2023_28642_proc_and_sys_are_no_links() {
     }
 }
 
-/// runc GHSA-9493-h29p-rfm2: the image's /dev/null was the cover of masked files, and may be a link.
-///
-/// Seen to fail on runc 1.1.5 and crun 1.8.1.
-fn cve_2025_31133_mask_is_not_the_null_of_the_image() {
-    requires!(root);
-    differs!(Runc, "1.1.5 has the hole; 1.2.8 does not");
-    differs!(Crun, "1.8.1 takes it for the standard streams, CVE-2026-88265");
-    let dev = scratch().join("dev");
-    fs::create_dir(&dev).unwrap();
-    symlink("/shown", dev.join("null")).unwrap();
-    let b = Bundle::new().file("/shown", "through the mask").file("/masked", "secret");
-    let b = b.mount("/dev", "bind", dev.to_str().unwrap(), &["rbind"]);
-    let b = b.with(|c| {
-        c["mounts"].as_array_mut().unwrap().retain(|m| !["tmpfs", "devpts"].contains(&m["type"].as_str().unwrap()));
-        c["linux"]["maskedPaths"] = json!(["/masked", "/proc/timer_list"]);
-    });
-    let output = b.run(&["/probe", "cat", "/masked", "--", "cat", "/proc/timer_list", "--", "stat", "/masked"]);
-    output.assert_exit(0);
-    assert!(output.stdout().starts_with("char ") && output.stdout().contains(" 1:3 "), "{}", output.stdout());
-}
-
-/// The cover is the host's own node: what root of the container does to it must not arrive there.
-///
-/// Seen to fail on rt whose cover was writable.
-fn masked_file_does_not_lead_to_the_null_of_the_host() {
-    requires!(root);
-    let state = || {
-        let m = fs::metadata("/dev/null").unwrap();
-        (m.mode(), m.uid(), m.gid(), m.ctime(), m.ctime_nsec())
-    };
-    let before = state();
-    let b = privileged(Bundle::new()).file("/masked", "secret");
-    let b = b.with(|c| c["linux"]["maskedPaths"] = json!(["/masked"]));
-    let output = b.run(&[
-        "/probe", "attack", "fchmod", "/masked", "--", "chown", "/masked", "0", "0", "--", "attack", "truncate", "/masked",
-        "--", "write", "/masked", "x", "--", "cat", "/masked",
-    ]);
-    assert_eq!(state(), before, "{}", output.stdout());
-    assert!(!output.stdout().contains("secret"), "{}", output.stdout());
-}
-
-/// The same for a node that is bound, here over an empty file of the image.
-///
-/// Seen to fail on rt that bound it writable.
-fn bound_node_does_not_lead_to_the_node_of_the_host() {
-    requires!(root);
-    differs!(Runc, "leaves the empty file as it is");
-    differs!(Crun, "leaves the empty file as it is");
-    let state = || {
-        let m = fs::metadata("/dev/null").unwrap();
-        (m.mode(), m.uid(), m.gid(), m.ctime(), m.ctime_nsec())
-    };
-    let before = state();
-    let b = privileged(Bundle::new()).file("/dev/null", "").with(|c| {
-        let all = c["mounts"].as_array_mut().unwrap();
-        all.retain(|m| !m["destination"].as_str().unwrap().starts_with("/dev"));
-    });
-    let output = b.run(&[
-        "/probe", "attack", "fchmod", "/dev/null", "--", "chown", "/dev/null", "0", "0", "--", "open", "/dev/null", "rw",
-    ]);
-    assert_eq!(state(), before, "{}", output.stdout());
-    output.assert_says("EROFS\nEROFS\nok");
-}
-
-/// A shared volume as /dev, with a terminal: /dev/console, /dev/ptmx and /dev/pts/N are what the
-/// attacker makes of them.
-fn with_dev(volume: &Path) -> Bundle {
-    Bundle::new().file("/shown", "covered").mount("/dev", "bind", volume.to_str().unwrap(), &["rbind"]).with(|c| {
-        let mounts = c["mounts"].as_array_mut().unwrap();
-        mounts.retain(|m| m["type"] != "tmpfs");
-        mounts.sort_by_key(|m| m["destination"].as_str().unwrap().len());
-        c["process"]["terminal"] = json!(true);
-    })
-}
-
-fn run_on_a_terminal(b: &Bundle) -> (Output, String) {
-    let (mut master, slave) = runtime_tests::pty::open(24, 80);
-    let output = b.run_call().arg(b.id()).terminal(slave).output();
-    let text = master.read_to_end();
-    (output, text)
-}
-
-/// runc GHSA-qw9x-cqr3-wc7r: /dev/pts/N was a link by the time it was bound to /dev/console.
-///
-/// Seen to fail on rt that bound /dev/pts/N by its path.
-fn cve_2025_52565_console_is_a_terminal_or_nothing() {
-    requires!(root);
-    let canary = Canary::new();
-    let volume = scratch().join("volume");
-    for dir in ["pts", "links"] {
-        fs::create_dir_all(volume.join(dir)).unwrap();
-    }
-    symlink("pts/ptmx", volume.join("ptmx")).unwrap();
-    symlink("/dev/pts/ptmx", volume.join("links/ptmx")).unwrap();
-    for n in 0..4 {
-        symlink("/shown", volume.join("links").join(n.to_string())).unwrap();
-    }
-    race(&["exchange", "25", "/vol/pts", "/vol/links"], &volume, |_| {
-        let b = with_dev(&volume).args(&["/probe", "lstat", "/dev/console"]);
-        let (output, text) = run_on_a_terminal(&b);
-        assert!(output.code != 0 || text.starts_with("char "), "{text}");
-        fs::remove_dir_all(b.dir()).unwrap();
-        fs::remove_file(volume.join("console")).ok();
-    });
-    canary.assert_untouched();
-}
-
-/// crun 1.30 (CVE-2026-88264): a link in place of /dev/console made a file on the host.
-///
-/// Seen to fail on runc 1.1.5, and on rt that followed the link.
-fn cve_2026_88264_console_is_not_made_through_a_link() {
-    requires!(root);
-    differs!(Runc, "1.1.5 makes the file that the link names, inside the root");
-    let canary = Canary::new();
-    for to in ways(&canary).into_iter().chain(["/shown".to_owned(), "/made".to_owned()]) {
-        let volume = scratch().join("volume");
-        fs::create_dir_all(volume.join("pts")).unwrap();
-        symlink("pts/ptmx", volume.join("ptmx")).unwrap();
-        symlink(&to, volume.join("console")).unwrap();
-        let b = with_dev(&volume).args(&["/probe", "lstat", "/dev/console", "--", "cat", "/shown"]);
-        let (output, text) = run_on_a_terminal(&b);
-        assert!(output.code != 0 || text.contains("covered"), "{text}");
-        assert!(!b.inside("/made").exists());
-        canary.assert_untouched();
-        fs::remove_dir_all(volume).unwrap();
-    }
-}
-
-/// crun 1.30 (CVE-2026-88265): a link in place of /dev/null was opened for the standard streams and
-/// given to the payload's user.
-///
-/// Seen to fail on crun 1.8.1.
-fn cve_2026_88265_null_is_not_a_link() {
-    requires!(root);
-    differs!(Crun, "1.8.1 has the hole; 1.30 does not");
-    let dev = scratch().join("dev");
-    fs::create_dir(&dev).unwrap();
-    symlink("/shown", dev.join("null")).unwrap();
-    let b = Bundle::new().file("/shown", "").mount("/dev", "bind", dev.to_str().unwrap(), &["rbind"]);
-    let b = b.with(|c| {
-        c["mounts"].as_array_mut().unwrap().retain(|m| !["tmpfs", "devpts"].contains(&m["type"].as_str().unwrap()));
-    });
-    let shown = b.inside("/shown");
-    let output = b.run(&["/probe", "echo", "to the caller"]);
-    assert!(output.code != 0 || output.stdout() == "to the caller\n", "{}", output.stdout());
-    assert_eq!(fs::read_to_string(shown).unwrap(), "");
-    fs::remove_dir_all(dev).unwrap();
-    let canary = Canary::new();
-    for to in ways(&canary) {
-        let dev = scratch().join("dev");
-        fs::create_dir(&dev).unwrap();
-        symlink(format!("{to}/null"), dev.join("null")).unwrap();
-        let b = Bundle::new().mount("/dev", "bind", dev.to_str().unwrap(), &["rbind"]).args(&["/probe", "true"]);
-        let b = b.with(|c| {
-            c["mounts"].as_array_mut().unwrap().retain(|m| !["tmpfs", "devpts"].contains(&m["type"].as_str().unwrap()));
-            c["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
-        });
-        b.write();
-        let pipes = ["/bin/sh", "-c", "echo x | \"$@\" 2>&1 | cat", "sh"];
-        b.run_call().arg(b.id()).through(pipes).output();
-        canary.assert_untouched();
-        fs::remove_dir_all(dev).unwrap();
-    }
-}
-
-/// runc and crun, CVE-2026-41579 and CVE-2026-47766: a link in place of /dev led the making of nodes and
-/// of /dev/ptmx to the host. The host's own ptmx would be lost.
-///
-/// Seen to fail on runc 1.1.5 and crun 1.8.1.
-fn cve_2026_41579_dev_of_the_image_is_a_link() {
-    requires!(root);
-    differs!(Runc, "1.1.5 has the hole");
-    differs!(Crun, "1.8.1 has the hole");
-    let canary = Canary::new();
-    for to in ways(&canary) {
-        for mounted in [true, false] {
-            let b = Bundle::new();
-            fs::remove_dir(b.inside("/dev")).unwrap();
-            symlink(&to, b.inside("/dev")).unwrap();
-            let b = b.with(|c| {
-                if !mounted {
-                    let all = c["mounts"].as_array_mut().unwrap();
-                    all.retain(|m| !m["destination"].as_str().unwrap().starts_with("/dev"));
-                }
-            });
-            b.run(&["/probe", "true"]);
-            canary.assert_untouched();
-        }
-    }
-}
-
 /// crun 1.31: what is made read-only at the end was looked up in the /proc/self/fd of the image.
 ///
 /// Seen to fail on rt that left out the last remount.
 fn cve_2026_115521_read_only_survives_a_proc_of_the_image() {
     let mut b = Bundle::new().file("/data/x", "x").mount("/t", "tmpfs", "tmpfs", &["ro"]);
     for fd in 0..32 {
-        b = b.directory(&format!("/proc/self/fd/{fd}")).directory(&format!("/proc/thread-self/fd/{fd}"));
+        b = b
+            .directory(&format!("/proc/self/fd/{fd}"))
+            .directory(&format!("/proc/thread-self/fd/{fd}"));
     }
     let source = scratch().join("source");
     fs::create_dir(&source).unwrap();
@@ -441,20 +265,48 @@ fn cve_2026_115521_read_only_survives_a_proc_of_the_image() {
         c["linux"]["readonlyPaths"] = json!(["/data"]);
     });
     let output = b.run(&[
-        "/probe", "write", "/new", "x", "--", "write", "/t/new", "x", "--", "write", "/b/new", "x", "--", "write", "/data/new", "x",
+        "/probe",
+        "write",
+        "/new",
+        "x",
+        "--",
+        "write",
+        "/t/new",
+        "x",
+        "--",
+        "write",
+        "/b/new",
+        "x",
+        "--",
+        "write",
+        "/data/new",
+        "x",
     ]);
     // A runtime that cannot do without procfs refuses, which is as good.
     assert!(output.code != 0, "{}", output.stdout());
-    assert!(output.stdout().is_empty() || output.stdout() == "EROFS\n".repeat(4), "{}", output.stdout());
+    assert!(
+        output.stdout().is_empty() || output.stdout() == "EROFS\n".repeat(4),
+        "{}",
+        output.stdout()
+    );
 }
 
 /// runc GHSA-m8cg-xc2p-r3fc: without a cgroup namespace the container saw its cgroup writable, and in
 /// it that of the user.
+/// Seen to fail on rt that forgot the options of the mount.
 fn cve_2023_25809_cgroups_of_the_host_are_not_writable() {
     requires!(cgroup_v2);
     let b = Bundle::new().without_namespace("cgroup").mount("/sys", "sysfs", "sysfs", &["ro"]);
     let b = b.mount("/sys/fs/cgroup", "cgroup", "cgroup", &["ro", "nosuid", "noexec", "nodev"]);
-    let output = b.run(&["/probe", "mkdir", "/sys/fs/cgroup/new", "--", "write", "/sys/fs/cgroup/cgroup.procs", "1"]);
+    let output = b.run(&[
+        "/probe",
+        "mkdir",
+        "/sys/fs/cgroup/new",
+        "--",
+        "write",
+        "/sys/fs/cgroup/cgroup.procs",
+        "1",
+    ]);
     output.assert_says("EROFS\nEROFS");
 }
 
@@ -463,7 +315,17 @@ fn cve_2023_25809_cgroups_of_the_host_are_not_writable() {
 /// Seen to fail on rt that only called chroot(2).
 fn root_cannot_be_left() {
     requires!(root);
-    let links = ["/probe", "readlink", "/proc/1/root", "--", "readlink", "/proc/1/cwd", "--", "readlink", "/proc/self/root"];
+    let links = [
+        "/probe",
+        "readlink",
+        "/proc/1/root",
+        "--",
+        "readlink",
+        "/proc/1/cwd",
+        "--",
+        "readlink",
+        "/proc/self/root",
+    ];
     privileged(Bundle::new()).run(&links).assert_stdout("/\n/\n/");
     for flags in [&[][..], &["--no-pivot"]] {
         for b in [Bundle::new(), privileged(Bundle::new())] {
@@ -487,7 +349,12 @@ fn long_options_keep_the_flags() {
         })
         .collect();
     let option = format!("lowerdir={}", lower.join(":"));
-    let b = Bundle::new().mount("/o", "overlay", "overlay", &["ro", "nosuid", "nodev", "noexec", &option]);
+    let b = Bundle::new().mount(
+        "/o",
+        "overlay",
+        "overlay",
+        &["ro", "nosuid", "nodev", "noexec", &option],
+    );
     let output = b.run(&["/probe", "mounts", "/o", "--", "write", "/o/new", "x"]);
     let line = output.lines().first().cloned().unwrap_or_default();
     let flags = line.split(' ').nth(5).unwrap_or_default().to_owned();

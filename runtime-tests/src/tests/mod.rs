@@ -25,8 +25,24 @@ macro_rules! areas {
 }
 
 areas![
-    cli, lifecycle, process, exec, terminal, mounts, masks, devices, namespaces, cgroups, hooks,
-    seccomp, errors, escapes, escapes_mounts, escapes_config,
+    cli,
+    lifecycle,
+    process,
+    exec,
+    terminal,
+    mounts,
+    masks,
+    devices,
+    namespaces,
+    cgroups,
+    hooks,
+    seccomp,
+    errors,
+    escapes,
+    escapes_mounts,
+    escapes_devices,
+    escapes_config,
+    escapes_host,
 ];
 
 mod cgroups;
@@ -35,6 +51,8 @@ mod devices;
 mod errors;
 mod escapes;
 mod escapes_config;
+mod escapes_devices;
+mod escapes_host;
 mod escapes_mounts;
 mod exec;
 mod hooks;
