@@ -8,7 +8,12 @@ use std::path::PathBuf;
 
 /// A low-level OCI container runtime.
 #[derive(Parser, Debug)]
-#[command(name = "rt", disable_version_flag = true, disable_help_subcommand = true, infer_long_args = false)]
+#[command(
+    name = "rt",
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    infer_long_args = false
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -18,7 +23,7 @@ pub(crate) struct Cli {
 
 #[derive(Args, Debug)]
 pub(crate) struct Global {
-    /// Directory for the state of containers [default: /run/rt, rootless $XDG_RUNTIME_DIR/rt]
+    /// Directory for the state of containers [default: /run/rt, rootless $`XDG_RUNTIME_DIR/rt`]
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
     /// Append errors and warnings to this file instead of standard error
@@ -142,7 +147,7 @@ pub(crate) struct NewContainer {
     /// Write the pid of the container's process to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
-    /// Do not use pivot_root(2), for a host that runs from a ramdisk
+    /// Do not use `pivot_root(2)`, for a host that runs from a ramdisk
     #[arg(long)]
     pub(crate) no_pivot: bool,
     /// Keep the caller's session keyring
@@ -200,13 +205,13 @@ pub(crate) struct Exec {
     /// Write the pid of the process to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
-    /// SELinux label of the process
+    /// `SELinux` label of the process
     #[arg(long, value_name = "LABEL")]
     pub(crate) process_label: Option<String>,
     /// `AppArmor` profile of the process
     #[arg(long, value_name = "PROFILE")]
     pub(crate) apparmor: Option<String>,
-    /// Set the process's no_new_privs attribute
+    /// Set the process's `no_new_privs` attribute
     #[arg(long)]
     pub(crate) no_new_privs: bool,
     /// Add a capability
@@ -387,7 +392,8 @@ pub(crate) fn arguments(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.collect();
     // The common case costs nothing: no word with a single dash and more than two characters.
     let candidate = |arg: &OsString| {
-        arg.to_str().is_some_and(|arg| arg.len() > 2 && arg.starts_with('-') && !arg.starts_with("--"))
+        arg.to_str()
+            .is_some_and(|arg| arg.len() > 2 && arg.starts_with('-') && !arg.starts_with("--"))
     };
     if !args.iter().any(candidate) {
         return args;
@@ -412,8 +418,10 @@ pub(crate) fn arguments(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
         if name.is_empty() {
             break;
         }
-        let (name, has_value) = name.split_once('=').map_or((name, false), |(name, _)| (name, true));
-        let Some(option) = command.get_arguments().find(|option| option.get_long() == Some(name)) else {
+        let (name, has_value) =
+            name.split_once('=').map_or((name, false), |(name, _)| (name, true));
+        let Some(option) = command.get_arguments().find(|option| option.get_long() == Some(name))
+        else {
             continue;
         };
         if !text.starts_with("--") && name.len() > 1 {
@@ -443,10 +451,22 @@ mod tests {
 
     #[test]
     fn long_flags_with_one_dash_are_taken() {
-        assert_eq!(fixed(&["rt", "run", "-no-subreaper", "x"]), ["rt", "run", "--no-subreaper", "x"]);
-        assert_eq!(fixed(&["rt", "-root", "/r", "run", "-bundle=/b", "x"]), ["rt", "--root", "/r", "run", "--bundle=/b", "x"]);
-        assert_eq!(fixed(&["rt", "exec", "-tty", "x", "ls", "-tty"]), ["rt", "exec", "--tty", "x", "ls", "-tty"]);
+        assert_eq!(
+            fixed(&["rt", "run", "-no-subreaper", "x"]),
+            ["rt", "run", "--no-subreaper", "x"]
+        );
+        assert_eq!(
+            fixed(&["rt", "-root", "/r", "run", "-bundle=/b", "x"]),
+            ["rt", "--root", "/r", "run", "--bundle=/b", "x"]
+        );
+        assert_eq!(
+            fixed(&["rt", "exec", "-tty", "x", "ls", "-tty"]),
+            ["rt", "exec", "--tty", "x", "ls", "-tty"]
+        );
         assert_eq!(fixed(&["rt", "exec", "-td", "x"]), ["rt", "exec", "-td", "x"]);
-        assert_eq!(fixed(&["rt", "run", "--bundle", "-root", "x"]), ["rt", "run", "--bundle", "-root", "x"]);
+        assert_eq!(
+            fixed(&["rt", "run", "--bundle", "-root", "x"]),
+            ["rt", "run", "--bundle", "-root", "x"]
+        );
     }
 }

@@ -28,7 +28,8 @@ pub(crate) fn open(root: &Root, plan: &Process) -> Result<(OwnedFd, OwnedFd)> {
     let slave = tty::peer(master.as_fd()).with_context(field)?;
     if let Some((rows, columns)) = plan.console_size {
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tty::set_size(master.as_fd(), &size).with_context(|| format!("{}.consoleSize", plan.field))?;
+        tty::set_size(master.as_fd(), &size)
+            .with_context(|| format!("{}.consoleSize", plan.field))?;
     }
     Ok((master, slave))
 }

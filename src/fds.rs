@@ -3,6 +3,7 @@
 //! Runs in: parent. Everything here is close-on-exec. Init takes the descriptors out one by one;
 //! what is left is closed before it parks.
 
+use crate::error::hinted;
 use crate::plan::rootfs::{Bind, Rootfs, Step};
 use crate::plan::{Kind, Pivot, Plan};
 use crate::rootfs::{mask, mount, pivot};
@@ -10,6 +11,7 @@ use crate::sys::fd::{openat2, resolve};
 use crate::sys::{self, Call as _};
 use crate::userns;
 use anyhow::{Context as _, Result, ensure};
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -33,7 +35,11 @@ pub(crate) struct Fds {
 }
 
 impl Fds {
-    pub(crate) fn open(plan: &Plan, console: Option<OwnedFd>, start: Option<OwnedFd>) -> Result<Self> {
+    pub(crate) fn open(
+        plan: &Plan,
+        console: Option<OwnedFd>,
+        start: Option<OwnedFd>,
+    ) -> Result<Self> {
         let mut fds = Self {
             rootfs: None,
             trees: plan.rootfs.steps.iter().map(|_| None).collect(),
@@ -54,9 +60,13 @@ impl Fds {
 
     fn open_namespaces(&mut self, plan: &Plan) -> Result<()> {
         for join in &plan.namespaces.join {
-            let fd = nix::fcntl::open(&join.path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
-                .call(|| format!("open({:?})", join.path))
-                .with_context(|| join.field.clone())?;
+            let fd = nix::fcntl::open(
+                &join.path,
+                OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+                nix::sys::stat::Mode::empty(),
+            )
+            .call(|| format!("open({:?})", join.path))
+            .with_context(|| join.field.clone())?;
             ensure!(
                 namespace_kind(&fd) == Some(join.kind),
                 "{}: {} is not a {} namespace",
@@ -104,22 +114,20 @@ fn is_eperm(err: &anyhow::Error) -> bool {
     })
 }
 
+const NO_IDMAP: &str =
+    "the source's file system does not support idmapped mounts; remove \"idmap\"";
+
 fn open_bind(bind: &Bind) -> Result<OwnedFd> {
     let tree = mount::open_source(bind)?;
     if let Some(idmap) = &bind.idmap {
         let userns = userns::with_mappings(&idmap.uid_maps, &idmap.gid_maps)?;
         sys::mount::idmap(tree.as_fd(), mount::recursive(idmap.recursion), userns.as_fd())
-            .map_err(|err| match err.errno {
-                nix::errno::Errno::EINVAL => anyhow::Error::from(err).context(crate::error::Hint(
-                    "the source's file system does not support idmapped mounts; remove \"idmap\"".into(),
-                )),
-                _ => err.into(),
-            })?;
+            .map_err(|err| hinted(err, &[(Errno::EINVAL, NO_IDMAP)]))?;
     }
     Ok(tree)
 }
 
-/// ioctl_nsfs(2), `NS_GET_NSTYPE`.
+/// `ioctl_nsfs(2)`, `NS_GET_NSTYPE`.
 fn namespace_kind(fd: &OwnedFd) -> Option<Kind> {
     sys::clone::namespace_type(fd.as_fd()).ok().and_then(|flag| {
         Kind::ALL.into_iter().find(|kind| crate::launch::clone_flag(*kind).bits() == flag)
@@ -149,7 +157,8 @@ impl Procfs {
 
     /// Our pid as the host sees it, from inside any pid namespace.
     pub(crate) fn own_pid(&self) -> Result<i32> {
-        let pid = nix::fcntl::readlinkat(&self.0, c"self").call(|| "readlinkat(/proc/self)".into())?;
+        let pid =
+            nix::fcntl::readlinkat(&self.0, c"self").call(|| "readlinkat(/proc/self)".into())?;
         pid.to_string_lossy().parse().context("/proc/self")
     }
 

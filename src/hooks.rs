@@ -42,12 +42,18 @@ fn one(hook: &Hook, state: &str) -> Result<()> {
         let entry = entry.as_bytes();
         let at = entry.iter().position(|byte| *byte == b'=').unwrap_or(entry.len());
         let value = entry.get(at + 1..).unwrap_or_default();
-        command.env(OsStr::from_bytes(entry.get(..at).unwrap_or_default()), OsStr::from_bytes(value));
+        command
+            .env(OsStr::from_bytes(entry.get(..at).unwrap_or_default()), OsStr::from_bytes(value));
     }
-    let error_end = output_end.try_clone().map_err(|err| crate::config::io(&err)).with_context(named)?;
+    let error_end =
+        output_end.try_clone().map_err(|err| crate::config::io(&err)).with_context(named)?;
     command.stdin(Stdio::piped()).stdout(output_end).stderr(error_end);
     // Its own process group: a timeout ends what the hook has started, too.
-    let child = command.process_group(0).spawn().map_err(|err| crate::config::io(&err)).with_context(named)?;
+    let child = command
+        .process_group(0)
+        .spawn()
+        .map_err(|err| crate::config::io(&err))
+        .with_context(named)?;
     drop(command); // holds our copies of the pipe's write end
     finish(hook, child, output, state).with_context(named)
 }
@@ -101,7 +107,11 @@ fn wait(hook: &Hook, child: &mut Child, output: OwnedFd) -> Result<(ExitStatus, 
             && Instant::now() >= end
         {
             // ESRCH: it ended by itself meanwhile.
-            nix::sys::signal::killpg(nix::unistd::Pid::from_raw(child.id().cast_signed()), nix::sys::signal::SIGKILL).ok();
+            nix::sys::signal::killpg(
+                nix::unistd::Pid::from_raw(child.id().cast_signed()),
+                nix::sys::signal::SIGKILL,
+            )
+            .ok();
             child.wait().context("wait")?;
             bail!("killed after its timeout of {} s", limit.as_secs());
         }
@@ -111,7 +121,9 @@ fn wait(hook: &Hook, child: &mut Child, output: OwnedFd) -> Result<(ExitStatus, 
 fn timeout(left: Option<Duration>) -> PollTimeout {
     // Rounded up, or the last millisecond would be spent polling.
     let millis = left.map(|left| left.as_millis() + 1);
-    millis.map_or(PollTimeout::NONE, |millis| PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX))
+    millis.map_or(PollTimeout::NONE, |millis| {
+        PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+    })
 }
 
 /// Takes what is there. False at end-of-file.

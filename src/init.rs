@@ -5,12 +5,13 @@
 
 use crate::console;
 use crate::container;
-use crate::error::OrHint as _;
+use crate::error::{OrHint as _, hinted};
 use crate::fds::{Fds, Procfs};
 use crate::hooks;
 use crate::join;
 use crate::labels;
 use crate::launch::{self, clone_flag};
+use crate::plan::namespaces::IdMap;
 use crate::plan::{Kind, Pivot, Plan, Process, seccomp};
 use crate::process::{self, Rlimits};
 use crate::rootfs::path::Root;
@@ -108,23 +109,32 @@ fn create(parent: &Reporter, plan: &Plan, mut fds: Fds, preserve_fds: u32) -> Re
     inside(plan, &root, &mut fds)?;
     let state = hook_state(plan, &fds.proc, "created")?;
     labels::set(&fds.proc, &plan.process)?;
+    personality(plan.personality)?;
     let rlimits = if plan.namespaces.has(Kind::User) { Rlimits::Parents } else { Rlimits::Mine };
     let payload = give_up(&plan.process, plan.seccomp.as_ref(), rlimits, preserve_fds)?;
     let start = fds.start.take();
     // Nothing of the host is left open while init is parked (CVE-2016-9962): an exec may come in.
     drop(fds);
-    become_payload(parent, &payload, &root, start, || hooks::run(&plan.hooks.start_container, &state))
+    become_payload(parent, &payload, &root, start, || {
+        hooks::run(&plan.hooks.start_container, &state)?;
+        Ok(if plan.hooks.start_container.is_empty() { Ran::None } else { Ran::Some })
+    })
 }
 
 /// The doorkeeper: invisible in the container, since it stays in the host's pid namespace.
-fn exec(parent: &Reporter, plan: &join::Plan, mut fds: join::Fds, preserve_fds: u32) -> Result<Infallible> {
+fn exec(
+    parent: &Reporter,
+    plan: &join::Plan,
+    mut fds: join::Fds,
+    preserve_fds: u32,
+) -> Result<Infallible> {
     with_parent(parent, |parent| parent.expect(&Message::Go))?;
     // What is born below inherits this: payloads without CAP_SYS_PTRACE cannot look into it.
     sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
     join::enter(plan, &fds)?;
     if plan.user_namespace {
         // As init was: what is made or looked up here belongs to root of that namespace.
-        become_root()?;
+        become_owner(&plan.uid_maps, &plan.gid_maps)?;
     }
     if let Some(id) = &plan.session_keyring {
         session_keyring(id)?;
@@ -136,6 +146,7 @@ fn exec(parent: &Reporter, plan: &join::Plan, mut fds: join::Fds, preserve_fds: 
     if let Some(proc) = &fds.proc {
         labels::set(proc, &plan.process)?; // kept by the child until its execve(2)
     }
+    personality(plan.personality)?;
     drop(fds);
     let rlimits = if plan.user_namespace { Rlimits::Parents } else { Rlimits::Doorkeepers };
     let payload = give_up(&plan.process, plan.seccomp.as_ref(), rlimits, preserve_fds)?;
@@ -152,7 +163,7 @@ fn exec(parent: &Reporter, plan: &join::Plan, mut fds: join::Fds, preserve_fds: 
     with_parent(parent, |parent| parent.expect(&Message::Go))?;
     process::set_rlimit_of_processes(&plan.process)?;
     let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
-    become_payload(parent, &payload, &root, None, || Ok(()))
+    become_payload(parent, &payload, &root, None, || Ok(Ran::None))
 }
 
 /// Joins the namespaces that exist and makes those that clone3 did not.
@@ -160,14 +171,13 @@ fn enter_namespaces(plan: &Plan, fds: &mut Fds) -> Result<()> {
     let spaces = &plan.namespaces;
     for (kind, fd, field) in std::mem::take(&mut fds.join) {
         sys::clone::setns(fd.as_fd(), clone_flag(kind)).context(field)?;
-        if kind == Kind::User {
-            become_root()?;
-        }
+    }
+    if spaces.has(Kind::User) {
+        // An id of the namespace must own what is made from here on. Before unshare: with all
+        // flags in one clone3, mqueue's root directory would belong to nobody.
+        become_owner(&spaces.uid_maps, &spaces.gid_maps)?;
     }
     if spaces.creates(Kind::User) {
-        // Root of the user namespace owns what the other namespaces make. Before unshare: with
-        // all flags in one clone3, mqueue's root directory would belong to nobody.
-        become_root()?;
         unshare(spaces.create.iter().filter(|kind| !matches!(kind, Kind::User | Kind::Pid)))?;
     }
     if spaces.creates(Kind::Time) {
@@ -177,7 +187,8 @@ fn enter_namespaces(plan: &Plan, fds: &mut Fds) -> Result<()> {
 }
 
 fn unshare<'a>(kinds: impl Iterator<Item = &'a Kind>) -> Result<()> {
-    let flags = kinds.map(|kind| clone_flag(*kind)).fold(CloneFlags::empty(), |all, flag| all | flag);
+    let flags =
+        kinds.map(|kind| clone_flag(*kind)).fold(CloneFlags::empty(), |all, flag| all | flag);
     // The time namespace has its own order, below.
     let flags = flags - clone_flag(Kind::Time);
     sys::clone::unshare(flags)
@@ -185,21 +196,22 @@ fn unshare<'a>(kinds: impl Iterator<Item = &'a Kind>) -> Result<()> {
         .hint("raise the limits in /proc/sys/user/max_*_namespaces")
 }
 
-fn become_root() -> Result<()> {
+/// Root of the user namespace, or in one without root the first id that it has: capabilities there
+/// do not depend on the id.
+fn become_owner(uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<()> {
+    let owner = |maps: &[IdMap]| {
+        let root = maps.is_empty() || maps.iter().any(|map| map.container == 0);
+        if root { 0 } else { maps.first().map_or(0, |map| map.container) }
+    };
     // setgroups(2) may be denied, then there is nothing to drop.
     sys::setgroups(&[]).ok();
-    for result in [sys::setresgid(0), sys::setresuid(0)] {
-        match result {
-            // A namespace without root: its capabilities do not depend on the id.
-            Err(err) if err.errno != nix::errno::Errno::EINVAL => return Err(err.into()),
-            _ => {}
-        }
-    }
-    Ok(())
+    sys::prctl("PR_SET_KEEPCAPS", libc::PR_SET_KEEPCAPS, 1, 0)?;
+    sys::setresgid(owner(gid_maps))?;
+    Ok(sys::setresuid(owner(uid_maps))?)
 }
 
-/// time_namespaces(7): the offsets can be set only before the first process enters, and unshare(2)
-/// does not enter. clone3(2) with CLONE_NEWTIME would enter at once.
+/// `time_namespaces(7)`: the offsets can be set only before the first process enters, and unshare(2)
+/// does not enter. clone3(2) with `CLONE_NEWTIME` would enter at once.
 fn time_namespace(plan: &Plan, proc: &Procfs) -> Result<()> {
     sys::clone::unshare(clone_flag(Kind::Time)).context("linux.namespaces")?;
     for offset in &plan.namespaces.time_offsets {
@@ -209,8 +221,9 @@ fn time_namespace(plan: &Plan, proc: &Procfs) -> Result<()> {
     }
     // A magic link, which Procfs::open_file refuses; the host's /proc is still in place here.
     let path = "/proc/self/ns/time_for_children";
-    let fd = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
-        .call(|| format!("open({path})"))?;
+    let fd =
+        nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
+            .call(|| format!("open({path})"))?;
     Ok(sys::clone::setns(fd.as_fd(), clone_flag(Kind::Time))?)
 }
 
@@ -221,15 +234,20 @@ fn session_keyring(id: &str) -> Result<()> {
     match sys::keyring::join_session_keyring(&name).and_then(sys::keyring::let_owner_search) {
         Ok(()) => Ok(()),
         // A kernel without keys, or a profile around us that forbids them.
-        Err(err) if matches!(err.errno, nix::errno::Errno::ENOSYS | nix::errno::Errno::EPERM) => Ok(()),
-        Err(err) => Err(err).hint("raise kernel.keys.maxkeys and kernel.keys.maxbytes, or use --no-new-keyring"),
+        Err(err) if matches!(err.errno, nix::errno::Errno::ENOSYS | nix::errno::Errno::EPERM) => {
+            Ok(())
+        }
+        Err(err) => Err(err)
+            .hint("raise kernel.keys.maxkeys and kernel.keys.maxbytes, or use --no-new-keyring"),
     }
 }
 
 /// What is set up in the new root. The read-only things come after the last file is made.
 fn inside(plan: &Plan, root: &Root, fds: &mut Fds) -> Result<()> {
     if let Some(name) = &plan.hostname {
-        nix::unistd::sethostname(name).call(|| format!("sethostname({name:?})")).context("hostname")?;
+        nix::unistd::sethostname(name)
+            .call(|| format!("sethostname({name:?})"))
+            .context("hostname")?;
     }
     if let Some(name) = &plan.domainname {
         sys::setdomainname(name).context("domainname")?;
@@ -258,9 +276,21 @@ fn make_cwd(root: &Root, plan: &Process) -> Result<()> {
     match root.make_dirs(&plan.cwd) {
         Ok(_) => Ok(()),
         // Anything else is told by the chdir(2) as the final user.
-        Err(err) if err.downcast_ref::<sys::Error>().is_some_and(|err| err.errno != nix::errno::Errno::EROFS) => Ok(()),
-        Err(err) => Err(err).with_context(|| format!("process.cwd ({})", plan.cwd.to_string_lossy())),
+        Err(err)
+            if err
+                .downcast_ref::<sys::Error>()
+                .is_some_and(|err| err.errno != nix::errno::Errno::EROFS) =>
+        {
+            Ok(())
+        }
+        Err(err) => {
+            Err(err).with_context(|| format!("process.cwd ({})", plan.cwd.to_string_lossy()))
+        }
     }
+}
+
+fn personality(domain: Option<u32>) -> Result<()> {
+    domain.map_or(Ok(()), |domain| sys::personality(domain).context("linux.personality"))
 }
 
 #[derive(PartialEq, Eq)]
@@ -305,6 +335,13 @@ impl Payload<'_> {
     }
 }
 
+/// Were there startContainer hooks? Whoever starts the container waits for their end then.
+#[derive(PartialEq, Eq)]
+enum Ran {
+    Some,
+    None,
+}
+
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 
 /// Gives up every right that the payload does not have.
@@ -335,7 +372,7 @@ fn become_payload(
     payload: &Payload<'_>,
     root: &Root,
     start: Option<OwnedFd>,
-    start_hooks: impl FnOnce() -> Result<()>,
+    start_hooks: impl FnOnce() -> Result<Ran>,
 ) -> Result<Infallible> {
     let process = payload.process;
     // As the payload's user: a directory which it cannot enter is an error of the config.
@@ -357,7 +394,9 @@ fn become_payload(
     if let Some(socket) = &start {
         wait_for_start(parent, socket)?;
     }
-    start_hooks()?;
+    if start_hooks()? == Ran::Some {
+        with_parent(parent, |starter| Ok(starter.send(&Message::HooksDone)?))?;
+    }
 
     sys::reset_signals()?;
     with_parent(parent, |parent| payload.close_others(&[parent.as_fd()]))?;
@@ -374,14 +413,14 @@ fn become_payload(
 fn explain_exec(program: &CStr, errno: nix::errno::Errno) -> anyhow::Error {
     use nix::errno::Errno;
     let err = sys::Error::new(format!("exec {}", program.to_string_lossy()), errno);
-    let hint = match errno {
-        Errno::ENOENT => "the file exists, its interpreter does not: see `file` or its #! line",
-        Errno::EACCES => "the file must be executable and on a mount without noexec",
-        Errno::ENOEXEC => "the file is for another architecture, or a script without #! line",
-        _ => return err.into(),
-    };
-    let Err(err) = Err::<Infallible, _>(err).hint(hint);
-    err
+    hinted(
+        err,
+        &[
+            (Errno::ENOENT, "the file exists, its interpreter does not: see `file` or its #! line"),
+            (Errno::EACCES, "the file must be executable and on a mount without noexec"),
+            (Errno::ENOEXEC, "the file is for another architecture, or a script without #! line"),
+        ],
+    )
 }
 
 /// Parks until `rt start` connects. From then on it gets the news.

@@ -1,10 +1,11 @@
 //! Enters a running container, for `exec`.
 //!
 //! Runs in: parent (`Fds`) and doorkeeper (`enter`). Everything is named by the pidfd of the
-//! container's init, so a reused pid cannot be entered. See setns(2), pidfd_open(2).
+//! container's init, so a reused pid cannot be entered. See setns(2), `pidfd_open(2)`.
 
 use crate::fds::Procfs;
 use crate::launch::clone_flag;
+use crate::plan::namespaces::IdMap;
 use crate::plan::{Kind, Process, seccomp};
 use crate::sys::{self, Call as _, clone};
 use anyhow::{Context as _, Result};
@@ -19,10 +20,14 @@ pub(crate) struct Plan {
     /// Namespaces in which the container differs from the host.
     pub(crate) namespaces: Vec<Kind>,
     pub(crate) user_namespace: bool,
+    /// Of the container's user namespace; empty when it was joined.
+    pub(crate) uid_maps: Vec<IdMap>,
+    pub(crate) gid_maps: Vec<IdMap>,
     /// The container's root was set by chroot(2).
     pub(crate) chroot: bool,
     /// The id of the container whose session keyring to enter.
     pub(crate) session_keyring: Option<String>,
+    pub(crate) personality: Option<u32>,
 }
 
 pub(crate) struct Fds {
@@ -36,14 +41,20 @@ pub(crate) struct Fds {
 }
 
 impl Fds {
-    pub(crate) fn open(plan: &Plan, init: OwnedFd, pid: i32, console: Option<OwnedFd>) -> Result<Self> {
+    pub(crate) fn open(
+        plan: &Plan,
+        init: OwnedFd,
+        pid: i32,
+        console: Option<OwnedFd>,
+    ) -> Result<Self> {
         let root = if plan.chroot {
             let path = std::ffi::CString::new(format!("/proc/{pid}/root"))?;
             Some(sys::mount::open_path(sys::mount::AT_FDCWD, &path)?)
         } else {
             None
         };
-        let labelled = plan.process.selinux_label.is_some() || plan.process.apparmor_profile.is_some();
+        let labelled =
+            plan.process.selinux_label.is_some() || plan.process.apparmor_profile.is_some();
         let proc = labelled.then(Procfs::open).transpose()?;
         Ok(Self { init, root, proc, console })
     }
@@ -55,7 +66,9 @@ pub(crate) fn enter(plan: &Plan, fds: &Fds) -> Result<()> {
     let kinds = plan.namespaces.iter().map(|kind| clone_flag(*kind));
     let flags = kinds.fold(CloneFlags::empty(), |all, flag| all | flag);
     let user = clone_flag(Kind::User);
-    let setns = |flags: CloneFlags| if flags.is_empty() { Ok(()) } else { clone::setns(fds.init.as_fd(), flags) };
+    let setns = |flags: CloneFlags| {
+        if flags.is_empty() { Ok(()) } else { clone::setns(fds.init.as_fd(), flags) }
+    };
     match setns(flags) {
         // A user namespace cannot be entered twice, for example that of the caller.
         Err(err) if err.errno == Errno::EINVAL && flags.contains(user) => setns(flags - user),

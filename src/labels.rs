@@ -13,7 +13,9 @@ pub(crate) fn set(proc: &Procfs, process: &Process) -> Result<()> {
     if let Some(label) = &process.selinux_label {
         proc.write("thread-self/attr/exec", label.as_bytes())
             .with_context(|| format!("{}.selinuxLabel", process.field))
-            .or_else(|err| Err(err).hint("remove the label: SELinux is not active, or does not know it"))?;
+            .or_else(|err| {
+                Err(err).hint("remove the label: SELinux is not active, or does not know it")
+            })?;
     }
     if let Some(profile) = &process.apparmor_profile {
         let value = [b"exec ", profile.as_bytes()].concat();

@@ -5,7 +5,7 @@
 
 use crate::cgroup::Cgroup;
 use crate::container::{Dir, state};
-use crate::error::OrHint as _;
+use crate::error::{OrHint as _, hinted};
 use crate::fds::{Fds, Procfs};
 use crate::plan::namespaces::Join;
 use crate::plan::{Kind, Plan, Process};
@@ -70,7 +70,12 @@ pub(crate) fn create(
 /// (CVE-2016-9962). So a doorkeeper, which stays in our pid namespace, enters everything else,
 /// closes what is the host's and gives up its rights; its sibling is born as harmless as the
 /// payload.
-pub(crate) fn exec(plan: &join::Plan, fds: join::Fds, cgroup: Option<&Cgroup>, preserve_fds: u32) -> Result<Child> {
+pub(crate) fn exec(
+    plan: &join::Plan,
+    fds: join::Fds,
+    cgroup: Option<&Cgroup>,
+    preserve_fds: u32,
+) -> Result<Child> {
     let proc = Procfs::open()?;
     let (channel, init_end) = Channel::pair()?;
     let Cloned::Parent { child: pid, pidfd } = spawn(CloneFlags::empty(), cgroup)? else {
@@ -81,7 +86,13 @@ pub(crate) fn exec(plan: &join::Plan, fds: join::Fds, cgroup: Option<&Cgroup>, p
     let doorkeeper = Child { pid, pidfd, channel };
     let enter = || {
         // What is set here is inherited.
-        limits(&plan.process, plan.user_namespace, &doorkeeper, &proc, process::set_rlimits_of_doorkeeper)?;
+        limits(
+            &plan.process,
+            plan.user_namespace,
+            &doorkeeper,
+            &proc,
+            process::set_rlimits_of_doorkeeper,
+        )?;
         doorkeeper.channel.send(&Message::Go).context("tell init to go")?;
         doorkeeper.channel.expect_born()
     };
@@ -163,7 +174,11 @@ fn join_first(plan: &Plan, fds: &mut Fds) -> Result<Vec<(Kind, OwnedFd)>> {
 
 fn open_own(kind: Kind) -> Result<OwnedFd> {
     let path = format!("/proc/self/ns/{}", kind.proc_name());
-    let opened = nix::fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty());
+    let opened = nix::fcntl::open(
+        path.as_str(),
+        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+        nix::sys::stat::Mode::empty(),
+    );
     crate::sys::Call::call(opened, || format!("open({path})")).map_err(Into::into)
 }
 
@@ -181,7 +196,13 @@ fn spawn(flags: CloneFlags, cgroup: Option<&Cgroup>) -> Result<Cloned> {
     // SAFETY: the line above: no other thread can hold a lock that the child would wait for.
     match unsafe { clone::clone3(flags, cgroup.map(Cgroup::dir)) } {
         Ok(cloned) => Ok(cloned),
-        Err(err) if cgroup.is_some() && matches!(err.errno, Errno::EACCES | Errno::EBUSY | Errno::EOPNOTSUPP | Errno::EINVAL) => {
+        Err(err)
+            if cgroup.is_some()
+                && matches!(
+                    err.errno,
+                    Errno::EACCES | Errno::EBUSY | Errno::EOPNOTSUPP | Errno::EINVAL
+                ) =>
+        {
             // SAFETY: as above.
             let cloned = unsafe { clone::clone3(flags, None) }.map_err(explain_clone)?;
             if let (Cloned::Parent { child, pidfd }, Some(cgroup)) = (&cloned, cgroup)
@@ -198,18 +219,22 @@ fn spawn(flags: CloneFlags, cgroup: Option<&Cgroup>) -> Result<Cloned> {
 }
 
 fn explain_clone(err: crate::sys::Error) -> anyhow::Error {
-    let hint = match err.errno {
-        Errno::EPERM => {
-            "run as root, or add a \"user\" namespace with mappings to the config; if there is one, \
-             user namespaces are switched off: see sysctl user.max_user_namespaces, \
-             kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns"
-        }
-        Errno::ENOSPC | Errno::EUSERS => "raise the limits in /proc/sys/user/max_*_namespaces",
-        Errno::EAGAIN => "raise the limit of processes: ulimit -u, pids.max of the cgroup, kernel.pid_max",
-        _ => return err.into(),
-    };
-    let Err(err) = Err::<(), _>(err).context("linux.namespaces").hint(hint) else { return anyhow!("linux.namespaces") };
-    err
+    const LIMITS: &str = "raise the limits in /proc/sys/user/max_*_namespaces";
+    let hints = [
+        (
+            Errno::EPERM,
+            "run as root, or add a \"user\" namespace with mappings to the config; if there is \
+             one, user namespaces are switched off: see sysctl user.max_user_namespaces, \
+             kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns",
+        ),
+        (Errno::ENOSPC, LIMITS),
+        (Errno::EUSERS, LIMITS),
+        (
+            Errno::EAGAIN,
+            "raise the limit of processes: ulimit -u, pids.max of the cgroup, kernel.pid_max",
+        ),
+    ];
+    hinted(err, &hints).context("linux.namespaces")
 }
 
 fn walk_to_ready(plan: &Plan, child: &Child, proc: &Procfs) -> Result<()> {
@@ -258,12 +283,18 @@ fn finish(child: Child, walked: Result<()>, cgroup: Option<&Cgroup>) -> Result<C
         return Err(err);
     }
     if cgroup.is_some_and(|cgroup| cgroup.oom_kills().unwrap_or(0) > 0) {
-        return Err(anyhow!("container init was killed by the OOM killer: the memory limit is too low"))
-            .hint("raise linux.resources.memory.limit");
+        return Err(anyhow!(
+            "container init was killed by the OOM killer: the memory limit is too low"
+        ))
+        .hint("raise linux.resources.memory.limit");
     }
     match ended {
-        Ok(WaitStatus::Exited(_, code)) => Err(err.context(format!("container init exited with status {code}"))),
-        Ok(WaitStatus::Signaled(_, signal, _)) => Err(err.context(format!("container init was killed by {signal}"))),
+        Ok(WaitStatus::Exited(_, code)) => {
+            Err(err.context(format!("container init exited with status {code}")))
+        }
+        Ok(WaitStatus::Signaled(_, signal, _)) => {
+            Err(err.context(format!("container init was killed by {signal}")))
+        }
         Ok(_) | Err(_) => Err(err),
     }
 }

@@ -35,16 +35,14 @@ impl Log {
 
     pub(crate) fn warning(&self, text: &str) {
         if self.level >= LogLevel::Warning {
-            self.write("warning", text);
+            self.write("warning", text, None);
         }
     }
 
     /// The failure of the command. With `--log` the same text goes to standard error as well.
     pub(crate) fn error(&self, text: &str, hint: Option<&str>) {
         if self.file.is_some() {
-            // The hint in parentheses: engines show the message only.
-            let message = hint.map_or_else(|| text.to_string(), |hint| format!("{text} (hint: {hint})"));
-            self.write("error", &message);
+            self.write("error", text, hint);
         }
         stderr(&format!("rt: {text}"));
         if let Some(hint) = hint {
@@ -52,11 +50,20 @@ impl Log {
         }
     }
 
-    fn write(&self, level: &str, text: &str) {
+    fn write(&self, level: &str, text: &str, hint: Option<&str>) {
         let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let line = match self.format {
-            LogFormat::Json => serde_json::json!({ "level": level, "msg": text, "time": time }).to_string(),
-            LogFormat::Text => format!("time={time} level={level} msg={text:?}"),
+            LogFormat::Json => {
+                let mut line = serde_json::json!({ "level": level, "msg": text, "time": time });
+                if let (Some(hint), Some(fields)) = (hint, line.as_object_mut()) {
+                    fields.insert("hint".into(), hint.into());
+                }
+                line.to_string()
+            }
+            LogFormat::Text => {
+                let hint = hint.map(|hint| format!(" hint={hint:?}")).unwrap_or_default();
+                format!("time={time} level={level} msg={text:?}{hint}")
+            }
         };
         match &self.file {
             // One write(2): lines of several processes do not mix. A full disk must not turn a

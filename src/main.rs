@@ -75,7 +75,10 @@ fn main() -> ExitCode {
 
 /// clap's message, on one line and in our words: engines show the first line only.
 fn usage(err: &clap::Error) -> ExitCode {
-    if matches!(err.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
+    if matches!(
+        err.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
         let shown = log::stdout(&err.render().to_string());
         return if shown.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
     }
@@ -89,9 +92,11 @@ fn usage(err: &clap::Error) -> ExitCode {
 /// moby looks for "version" and "commit:", everybody shows it to people.
 fn print_version() -> ExitCode {
     let name = std::env::args_os().next().unwrap_or_default();
-    let name = std::path::Path::new(&name).file_name().and_then(|name| name.to_str()).unwrap_or("rt");
+    let name =
+        std::path::Path::new(&name).file_name().and_then(|name| name.to_str()).unwrap_or("rt");
     let name = if name == "runc" { "runc" } else { "rt" };
     let commit = option_env!("RT_COMMIT").unwrap_or("unknown");
-    let text = format!("{name} version {}\ncommit: {commit}\nspec: 1.3.0\n", env!("CARGO_PKG_VERSION"));
+    let text =
+        format!("{name} version {}\ncommit: {commit}\nspec: 1.3.0\n", env!("CARGO_PKG_VERSION"));
     if log::stdout(&text).is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }

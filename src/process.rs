@@ -2,7 +2,7 @@
 //!
 //! Runs in: init, in the container's root. Every step gives something up.
 
-use crate::error::OrHint as _;
+use crate::error::{OrHint as _, hinted};
 use crate::plan::process::{CapabilitySets, Process, Rlimit};
 use crate::rootfs::path::Root;
 use crate::sys::{self, Call as _};
@@ -48,7 +48,11 @@ pub(crate) fn restrict(plan: &Process, rlimits: Rlimits, keep: u64) -> Result<()
 
 /// The sets without anything kept. One system call, no allocation: it may run under the filter.
 pub(crate) fn give_up_kept(sets: CapabilitySets, available: u64) -> sys::Result<()> {
-    sys::capset(sets.effective & available, sets.permitted & available, sets.inheritable & available)
+    sys::capset(
+        sets.effective & available,
+        sets.permitted & available,
+        sets.inheritable & available,
+    )
 }
 
 /// The capabilities that this process has. "All capabilities" in a config means those.
@@ -65,14 +69,13 @@ fn drop_bounding(keep: u64) -> Result<()> {
             continue;
         }
         if caps::drop(None, CapSet::Bounding, capability).is_err() {
-            match Errno::last() {
-                // An older kernel, which does not know this one and none after it.
-                Errno::EINVAL => break,
-                errno => {
-                    let call = format!("prctl(PR_CAPBSET_DROP, {capability})");
-                    return Err(sys::Error::new(call, errno)).context("process.capabilities.bounding");
-                }
+            let errno = Errno::last();
+            // An older kernel, which does not know this one and none after it.
+            if errno == Errno::EINVAL {
+                break;
             }
+            let call = format!("prctl(PR_CAPBSET_DROP, {capability})");
+            return Err(sys::Error::new(call, errno)).context("process.capabilities.bounding");
         }
     }
     Ok(())
@@ -85,18 +88,18 @@ fn set_ids(plan: &Process) -> Result<()> {
         // there are no groups to drop.
         Err(err) if err.errno == Errno::EPERM && plan.groups.is_empty() => {}
         Err(err) => {
-            return Err(err).context(format!("{}.user.additionalGids", plan.field)).hint(
-                "a rootless container without a range in /etc/subgid cannot set groups",
-            );
+            return Err(err)
+                .context(format!("{}.user.additionalGids", plan.field))
+                .hint("a rootless container without a range in /etc/subgid cannot set groups");
         }
     }
     let unmapped = |what: &str, id: u32| format!("map {what} {id} in linux.{what}Mappings");
-    sys::setresgid(plan.gid)
-        .context(format!("{}.user.gid", plan.field))
-        .or_else(|err| if is_einval(&err) { Err(err).hint(unmapped("gid", plan.gid)) } else { Err(err) })?;
-    sys::setresuid(plan.uid)
-        .context(format!("{}.user.uid", plan.field))
-        .or_else(|err| if is_einval(&err) { Err(err).hint(unmapped("uid", plan.uid)) } else { Err(err) })
+    sys::setresgid(plan.gid).context(format!("{}.user.gid", plan.field)).or_else(|err| {
+        if is_einval(&err) { Err(err).hint(unmapped("gid", plan.gid)) } else { Err(err) }
+    })?;
+    sys::setresuid(plan.uid).context(format!("{}.user.uid", plan.field)).or_else(|err| {
+        if is_einval(&err) { Err(err).hint(unmapped("uid", plan.uid)) } else { Err(err) }
+    })
 }
 
 fn is_einval(err: &anyhow::Error) -> bool {
@@ -163,7 +166,11 @@ fn own_stdio(uid: u32) -> Result<()> {
         match fchown(fd, Some(Uid::from_raw(uid)), None::<Gid>) {
             // The file is not ours to give away: another user namespace, a read-only file system.
             Ok(()) | Err(Errno::EPERM | Errno::EINVAL | Errno::EROFS | Errno::EACCES) => {}
-            Err(errno) => return Err(sys::Error::new(format!("fchown({}, {uid})", sys::show(fd)), errno).into()),
+            Err(errno) => {
+                return Err(
+                    sys::Error::new(format!("fchown({}, {uid})", sys::show(fd)), errno).into()
+                );
+            }
         }
     }
     Ok(())
@@ -176,7 +183,8 @@ fn is_for_the_payload(fd: BorrowedFd<'_>, status: &FileStat) -> sys::Result<bool
         SFlag::S_IFIFO | SFlag::S_IFSOCK => true,
         SFlag::S_IFCHR => fd.is_terminal(),
         SFlag::S_IFREG => {
-            let flags = fcntl(fd, FcntlArg::F_GETFL).call(|| format!("fcntl({}, F_GETFL)", sys::show(fd)))?;
+            let flags = fcntl(fd, FcntlArg::F_GETFL)
+                .call(|| format!("fcntl({}, F_GETFL)", sys::show(fd)))?;
             flags & libc::O_ACCMODE != libc::O_RDONLY
         }
         _ => false,
@@ -187,9 +195,8 @@ fn is_for_the_payload(fd: BorrowedFd<'_>, status: &FileStat) -> sys::Result<bool
 /// descriptor that leaked would be outside (CVE-2024-21626).
 pub(crate) fn enter_cwd(root: &Root, plan: &Process) -> Result<()> {
     let field = || format!("{}.cwd ({})", plan.field, plan.cwd.to_string_lossy());
-    let dir = root.open_dir(&plan.cwd).map_err(|err| match err.errno {
-        Errno::ELOOP => anyhow!("{err}; it must not lead through /proc/*/fd"),
-        _ => err.into(),
+    let dir = root.open_dir(&plan.cwd).map_err(|err| {
+        hinted(err, &[(Errno::ELOOP, "the working directory must not lead through /proc/*/fd")])
     });
     fchdir(dir.with_context(field)?).call(|| "fchdir()".into()).with_context(field)?;
     match nix::unistd::getcwd() {
@@ -259,7 +266,9 @@ pub(crate) fn find_program(plan: &Process, env: &[CString]) -> Result<CString> {
     }
     match denied {
         Some(err) => Err(err).with_context(|| format!("exec: {program:?}")).context(field),
-        None => Err(anyhow!("exec: {program:?}: executable file not found in $PATH")).context(field),
+        None => {
+            Err(anyhow!("exec: {program:?}: executable file not found in $PATH")).context(field)
+        }
     }
 }
 
@@ -270,7 +279,8 @@ fn executable(path: &CStr) -> sys::Result<()> {
     if SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFDIR {
         return Err(sys::Error::new(call(), Errno::EISDIR));
     }
-    faccessat(at, path, AccessFlags::X_OK, AtFlags::AT_EACCESS).call(|| format!("access {}", path.to_string_lossy()))
+    faccessat(at, path, AccessFlags::X_OK, AtFlags::AT_EACCESS)
+        .call(|| format!("access {}", path.to_string_lossy()))
 }
 
 #[cfg(test)]

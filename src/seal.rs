@@ -47,7 +47,8 @@ pub(crate) fn run_sealed() -> Result<()> {
 
 /// A file system that cannot be written to, our own read-only mount, or a sealed memfd.
 fn is_protected(exe: &OwnedFd) -> bool {
-    let read_only = statfs(EXE).is_ok_and(|fs| fs.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY));
+    let read_only =
+        statfs(EXE).is_ok_and(|fs| fs.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY));
     let seals = || fcntl(exe, FcntlArg::F_GET_SEALS).ok().map(SealFlag::from_bits_truncate);
     read_only || seals().is_some_and(|seals| seals.contains(SealFlag::F_SEAL_WRITE))
 }
@@ -64,7 +65,10 @@ fn memfd(exe: &OwnedFd) -> Result<OwnedFd> {
     let mut from = std::fs::File::from(exe.try_clone()?);
     let mut to = std::fs::File::from(copy.try_clone()?);
     std::io::copy(&mut from, &mut to).context("copy rt into a memfd")?;
-    let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    let seals = SealFlag::F_SEAL_SEAL
+        | SealFlag::F_SEAL_SHRINK
+        | SealFlag::F_SEAL_GROW
+        | SealFlag::F_SEAL_WRITE;
     fcntl(&copy, FcntlArg::F_ADD_SEALS(seals)).call(|| "fcntl(F_ADD_SEALS)".into())?;
     Ok(copy)
 }

@@ -12,6 +12,7 @@
 //!   HooksDone   ------------------>
 //!               <------------------  Ready      parked, unprivileged
 //!   Created     ------------------>        state is on disk: outlive the parent
+//!               <------------------  HooksDone  (over the start socket, after startContainer hooks)
 //!               <------------------  Failed     at any time, instead of the next word
 //! ```
 //!
@@ -42,7 +43,10 @@ pub(crate) enum Message {
     Created,
     /// The pid of the container's new process, as the parent sees it.
     Born(i32),
-    Failed { text: String, hint: Option<String> },
+    Failed {
+        text: String,
+        hint: Option<String>,
+    },
 }
 
 /// Longest message in bytes; a longer error text is cut, never split.
@@ -95,7 +99,8 @@ impl Message {
 }
 
 fn cut(text: &str, max: usize) -> &str {
-    text.get(..text.floor_char_boundary(max)).unwrap_or_default()
+    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 /// One end of the conversation.
@@ -199,7 +204,9 @@ mod tests {
     #[test]
     fn messages_survive_the_trip() {
         let failed = Message::Failed { text: "mounts[3]: no".into(), hint: Some("do this".into()) };
-        for message in [Message::Go, Message::Mounted, Message::HooksDone, Message::Born(4_194_303), failed] {
+        for message in
+            [Message::Go, Message::Mounted, Message::HooksDone, Message::Born(4_194_303), failed]
+        {
             assert_eq!(Message::decode(&message.encode()).unwrap(), message);
         }
         assert!(Message::decode(b"").is_err());

@@ -1,6 +1,6 @@
 //! Id maps of user namespaces.
 //!
-//! Runs in: parent. See user_namespaces(7), newuidmap(1).
+//! Runs in: parent. See `user_namespaces(7)`, newuidmap(1).
 
 use crate::error::OrHint as _;
 use crate::fds::Procfs;
@@ -15,7 +15,12 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::Command;
 
 /// Writes the maps of a child that waits in its new user namespace.
-pub(crate) fn write_maps(proc: &Procfs, pid: Pid, uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<()> {
+pub(crate) fn write_maps(
+    proc: &Procfs,
+    pid: Pid,
+    uid_maps: &[IdMap],
+    gid_maps: &[IdMap],
+) -> Result<()> {
     let uid = nix::unistd::geteuid().as_raw();
     let gid = nix::unistd::getegid().as_raw();
     if uid == 0 {
@@ -33,8 +38,12 @@ pub(crate) fn write_maps(proc: &Procfs, pid: Pid, uid_maps: &[IdMap], gid_maps: 
 fn write_direct(proc: &Procfs, pid: Pid, uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<()> {
     let hint = "the mapping needs CAP_SETUID and CAP_SETGID over the host's ids, \
                 and no two ranges may overlap";
-    proc.write(&format!("{pid}/gid_map"), text(gid_maps).as_bytes()).context("linux.gidMappings").hint(hint)?;
-    proc.write(&format!("{pid}/uid_map"), text(uid_maps).as_bytes()).context("linux.uidMappings").hint(hint)
+    proc.write(&format!("{pid}/gid_map"), text(gid_maps).as_bytes())
+        .context("linux.gidMappings")
+        .hint(hint)?;
+    proc.write(&format!("{pid}/uid_map"), text(uid_maps).as_bytes())
+        .context("linux.uidMappings")
+        .hint(hint)
 }
 
 /// One mapping of one id onto ourselves is what a process may write without help.
@@ -58,8 +67,9 @@ fn with_helper(program: &str, pid: Pid, maps: &[IdMap]) -> Result<()> {
     )?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        Err(anyhow::anyhow!("{program}: {}", text.trim()))
-            .hint("give the user a range in /etc/subuid and /etc/subgid that covers the mappings")?;
+        Err(anyhow::anyhow!("{program}: {}", text.trim())).hint(
+            "give the user a range in /etc/subuid and /etc/subgid that covers the mappings",
+        )?;
     }
     Ok(())
 }
@@ -73,8 +83,12 @@ pub(crate) fn with_mappings(uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<Ow
         write_direct(&proc, pid, uid_maps, gid_maps)?;
         // The link in ns/ is a magic one, so it is opened by its path.
         let path = format!("/proc/{pid}/ns/user");
-        nix::fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
-            .map_err(|errno| anyhow::Error::from(sys::Error::new(format!("open({path})"), errno)))
+        nix::fcntl::open(
+            path.as_str(),
+            OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+            nix::sys::stat::Mode::empty(),
+        )
+        .map_err(|errno| anyhow::Error::from(sys::Error::new(format!("open({path})"), errno)))
     };
     let opened = open();
     clone::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL)?;

@@ -23,7 +23,15 @@ impl Signals {
     pub(crate) fn block() -> Result<Self> {
         let mut set = SigSet::all();
         // Faults of our own must kill us, and job control must be able to stop us.
-        for signal in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGTSTP, Signal::SIGTTOU, Signal::SIGTTIN] {
+        for signal in [
+            Signal::SIGSEGV,
+            Signal::SIGBUS,
+            Signal::SIGILL,
+            Signal::SIGFPE,
+            Signal::SIGTSTP,
+            Signal::SIGTTOU,
+            Signal::SIGTTIN,
+        ] {
             set.remove(signal);
         }
         set.thread_block().call(|| "sigprocmask(SIG_BLOCK)".into())?;
@@ -45,7 +53,11 @@ struct Relay {
 }
 
 /// Waits for the payload. Returns its exit code, or 128 + the signal that killed it.
-pub(crate) fn foreground(signals: &Signals, pidfd: &OwnedFd, master: Option<OwnedFd>) -> Result<u8> {
+pub(crate) fn foreground(
+    signals: &Signals,
+    pidfd: &OwnedFd,
+    master: Option<OwnedFd>,
+) -> Result<u8> {
     let mut relay = master.map(Relay::new).transpose()?;
     let status = watch(signals, pidfd, relay.as_mut());
     if let Some(relay) = relay {
@@ -63,7 +75,8 @@ fn watch(signals: &Signals, pidfd: &OwnedFd, mut relay: Option<&mut Relay>) -> R
         ];
         if let Some(relay) = relay.as_deref() {
             let out = if relay.input.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
-            let master = if relay.output_open { PollFlags::POLLIN | out } else { PollFlags::empty() };
+            let master =
+                if relay.output_open { PollFlags::POLLIN | out } else { PollFlags::empty() };
             fds.push(PollFd::new(relay.master.as_fd(), master));
             if relay.input_open && relay.input.is_empty() {
                 fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
@@ -96,11 +109,11 @@ fn watch(signals: &Signals, pidfd: &OwnedFd, mut relay: Option<&mut Relay>) -> R
 
 fn exit_code(pidfd: &OwnedFd) -> Result<u8> {
     let status = launch::wait(pidfd.as_fd()).call(|| "waitid(P_PIDFD)".into())?;
-    Ok(match status {
-        WaitStatus::Exited(_, code) => u8::try_from(code & 0xff).unwrap_or(u8::MAX),
-        WaitStatus::Signaled(_, signal, _) => 128 + u8::try_from(signal as i32).unwrap_or(0),
-        _ => u8::MAX,
-    })
+    if let WaitStatus::Signaled(_, signal, _) = status {
+        return Ok(128 + u8::try_from(signal as i32).unwrap_or(0));
+    }
+    let WaitStatus::Exited(_, code) = status else { return Ok(u8::MAX) };
+    Ok(u8::try_from(code & 0xff).unwrap_or(u8::MAX))
 }
 
 fn forward(signals: &Signals, pidfd: &OwnedFd, relay: Option<&Relay>) -> Result<()> {

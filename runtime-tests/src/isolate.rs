@@ -62,6 +62,15 @@ pub fn new_id() -> String {
     format!("{}-{n}", tag())
 }
 
+/// Gives this process, and what it starts, a new session keyring; returns its serial number.
+pub fn new_session_keyring() -> i64 {
+    const KEYCTL_JOIN_SESSION_KEYRING: i32 = 1;
+    // SAFETY: keyctl(2) with a number and a null pointer for "no name".
+    let serial = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0) };
+    assert!(serial > 0, "keyctl: {}", std::io::Error::last_os_error());
+    serial
+}
+
 /// Runs `test` in fresh namespaces; returns the exit code for the runner.
 pub fn run(test: fn()) -> i32 {
     enter_namespaces();

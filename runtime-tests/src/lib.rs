@@ -36,6 +36,6 @@ pub mod prelude {
     pub use crate::isolate::{View, new_id, scratch, view};
     pub use crate::poll::until;
     pub use crate::runtime::{Runtime, runtime};
-    pub use crate::{differs, requires, skip};
+    pub use crate::{differs, requires, skip, sometimes_differs};
     pub use serde_json::{Value, json};
 }

@@ -38,6 +38,13 @@ pub fn differs(which: Runtime, reason: &str) {
     }
 }
 
+/// Like [`differs`] for a race that this runtime loses now and then: success is not reported.
+pub fn sometimes_differs(which: Runtime, reason: &str) {
+    if runtime() == which {
+        println!("{MARK}sometimes {reason}");
+    }
+}
+
 /// `skip!("reason")`, or `skip!(Machine, "reason")` where this kind of machine can never do it.
 #[macro_export]
 macro_rules! skip {
@@ -70,5 +77,13 @@ macro_rules! requires {
 macro_rules! differs {
     ($which:ident, $($reason:tt)+) => {
         $crate::outcome::differs($crate::runtime::Runtime::$which, &format!($($reason)+))
+    };
+}
+
+/// `sometimes_differs!(Runc, "why")`: a race that this runtime loses now and then.
+#[macro_export]
+macro_rules! sometimes_differs {
+    ($which:ident, $($reason:tt)+) => {
+        $crate::outcome::sometimes_differs($crate::runtime::Runtime::$which, &format!($($reason)+))
     };
 }

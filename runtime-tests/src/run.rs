@@ -163,7 +163,8 @@ fn judge(options: &Options, code: i32, text: &str) -> Verdict {
     let mark = |word: &str| {
         text.lines().filter_map(|l| l.strip_prefix(outcome::MARK)?.strip_prefix(word)).next()
     };
-    match (code, mark("skip "), mark("differs ")) {
+    let differs = mark("differs ");
+    match (code, mark("skip "), differs) {
         (0, None, None) => Verdict::Passed,
         (0, None, Some(_)) => Verdict::PassedUnexpectedly,
         (outcome::SKIPPED, Some(skip), _) => match skip.split_once(' ') {
@@ -171,8 +172,10 @@ fn judge(options: &Options, code: i32, text: &str) -> Verdict {
             Some((_, reason)) if !options.no_skip => Verdict::Skipped(reason.to_owned()),
             _ => Verdict::Failed,
         },
-        (_, None, Some(reason)) => Verdict::Skipped(format!("known difference: {reason}")),
-        _ => Verdict::Failed,
+        _ => match differs.or_else(|| mark("sometimes ")) {
+            Some(reason) => Verdict::Skipped(format!("known difference: {reason}")),
+            None => Verdict::Failed,
+        },
     }
 }
 

@@ -54,14 +54,26 @@ pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
     let options = Options {
         id: &args.id,
         bundle: &bundle,
-        pivot: if args.no_pivot { Pivot::MoveRoot } else { Pivot::PivotRoot },
+        pivot: if args.no_pivot { Pivot::MoveRoot } else { Pivot::Switch },
         session_keyring: !args.no_new_keyring,
     };
-    let plan = Plan::new(&config.spec, &options)?;
+    let mut plan = Plan::new(&config.spec, &options)?;
+    if listen_fds() > 0 {
+        plan.process.set_env("LISTEN_FDS", &listen_fds().to_string())?;
+        // The payload is the first process of its pid namespace, or does not look at it.
+        plan.process.set_env("LISTEN_PID", "1")?;
+    }
     for warning in &plan.warnings {
         host.log.warning(warning);
     }
     Ok(Planned { plan, config: config.bytes })
+}
+
+/// `sd_listen_fds(3)`: descriptors that a service manager passes to us are for the payload.
+pub(crate) fn listen_fds() -> u32 {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u32>().ok());
+    let ours = number("LISTEN_PID") == Some(std::process::id());
+    if ours { number("LISTEN_FDS").unwrap_or(0) } else { 0 }
 }
 
 /// `--preserve-fds` promises descriptors that must exist.
@@ -80,8 +92,10 @@ fn console_socket(plan: &Plan, path: Option<&Path>) -> Result<Option<OwnedFd>> {
         (false, None) => Ok(None),
         (true, None) => Err(anyhow!("process.terminal: true, but nobody would get the terminal"))
             .hint("give a --console-socket, or use: rt run"),
-        (false, Some(_)) => Err(anyhow!("--console-socket: process.terminal is not true in the config"))
-            .hint("leave out the option, or set process.terminal"),
+        (false, Some(_)) => {
+            Err(anyhow!("--console-socket: process.terminal is not true in the config"))
+                .hint("leave out the option, or set process.terminal")
+        }
     }
 }
 
@@ -96,7 +110,8 @@ pub(crate) fn make(
     let plan = &new.plan;
     let driver = host.cgroup_driver()?;
     let place = place_cgroup(plan, driver)?;
-    let pidfd_socket = args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
+    let pidfd_socket =
+        args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
     // === the first side effect; everything below is undone when it fails ===
     let dir = Dir::create(&host.root, &args.id)?;
     let mut cgroup = None;
@@ -114,11 +129,11 @@ pub(crate) fn make(
         if let Some(cgroup) = cgroup.as_ref().filter(|_| binds_cgroup(plan)) {
             fds.open_cgroup_tree(cgroup.dir())?;
         }
-        let child = launch::create(plan, fds, cgroup.as_ref(), &dir, args.preserve_fds)?;
+        let child =
+            launch::create(plan, fds, cgroup.as_ref(), &dir, args.preserve_fds + listen_fds())?;
         let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), pidfd_socket.as_ref());
-        told.map_err(|err| {
+        told.inspect_err(|_err| {
             end(&child);
-            err
         })?;
         Ok(child)
     })();
@@ -159,7 +174,10 @@ fn end(child: &Child) {
 /// Removes what was made. The first error is the one to tell; others join it.
 fn undo(dir: &Dir, cgroup: Option<Cgroup>, err: anyhow::Error) -> anyhow::Error {
     let undone = [cgroup.map_or(Ok(()), Cgroup::undo), dir.remove()];
-    undone.into_iter().filter_map(Result::err).fold(err, |err, other| err.context(format!("clean up: {other:#}")))
+    undone
+        .into_iter()
+        .filter_map(Result::err)
+        .fold(err, |err, other| err.context(format!("clean up: {other:#}")))
 }
 
 fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
@@ -176,9 +194,9 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
         owner: owner(),
         cgroup_driver: driver,
         cgroup: None,
-        chroot: plan.rootfs.pivot != Pivot::PivotRoot,
-        own_pid_namespace: plan.namespaces.creates(Kind::Pid),
+        chroot: plan.rootfs.pivot != Pivot::Switch,
         session_keyring: plan.session_keyring,
+        own_pid_namespace: plan.namespaces.creates(Kind::Pid),
         namespaces: launch::names(plan),
     })
 }
@@ -186,7 +204,8 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
 fn owner() -> String {
     let uid = nix::unistd::getuid().as_raw();
     let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    crate::process::passwd(&text, uid).map_or_else(|| uid.to_string(), |entry| entry.name.to_string())
+    crate::process::passwd(&text, uid)
+        .map_or_else(|| uid.to_string(), |entry| entry.name.to_string())
 }
 
 /// Without a cgroup namespace the container's own directory is bound.
@@ -223,8 +242,14 @@ fn make_cgroup(
         Ok((cgroup, _)) => Ok(Some(cgroup)),
         // An ordinary user without a delegated cgroup runs without one, unless the config asks for
         // something that only a cgroup gives.
-        Err(err) if cgroup::is_denied(&err) && host.is_rootless() && !limited && !plan.cgroup.explicit => {
-            host.log.warning(&format!("no cgroup for the container: {}", crate::error::chain(&err)));
+        Err(err)
+            if cgroup::is_denied(&err)
+                && host.is_rootless()
+                && !limited
+                && !plan.cgroup.explicit =>
+        {
+            host.log
+                .warning(&format!("no cgroup for the container: {}", crate::error::chain(&err)));
             Ok(None)
         }
         Err(err) if cgroup::is_denied(&err) && host.is_rootless() => Err(err).hint(
@@ -262,7 +287,13 @@ pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
 pub(crate) fn send_pidfd(socket: &OwnedFd, pidfd: &OwnedFd) -> Result<()> {
     let fds = [pidfd.as_raw_fd()];
     let message = [ControlMessage::ScmRights(&fds)];
-    sendmsg::<UnixAddr>(socket.as_raw_fd(), &[IoSlice::new(b"pidfd")], &message, MsgFlags::MSG_NOSIGNAL, None)
-        .call(|| "sendmsg(SCM_RIGHTS)".into())?;
+    sendmsg::<UnixAddr>(
+        socket.as_raw_fd(),
+        &[IoSlice::new(b"pidfd")],
+        &message,
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    )
+    .call(|| "sendmsg(SCM_RIGHTS)".into())?;
     Ok(())
 }

@@ -21,8 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn run(host: &Host, args: &Delete) -> Result<()> {
     if args.regex {
         let ids = super::matching(&host.root, &args.id)?;
-        let failures: Vec<anyhow::Error> =
-            ids.iter().filter_map(|id| one(host, id, args.force).err().map(|err| err.context(id.clone()))).collect();
+        let failures: Vec<anyhow::Error> = ids
+            .iter()
+            .filter_map(|id| one(host, id, args.force).err().map(|err| err.context(id.clone())))
+            .collect();
         return first_of(failures);
     }
     one(host, &args.id, args.force)
@@ -37,7 +39,11 @@ pub(crate) fn first_of(failures: Vec<anyhow::Error>) -> Result<()> {
 fn one(host: &Host, id: &str, force: bool) -> Result<()> {
     let Some(dir) = Dir::open(&host.root, id, Lock::Exclusive)? else {
         // What should not exist does not: that is success for --force, as in runc.
-        return if force { Ok(()) } else { Err(crate::container::absent(id)).hint("list the containers with: rt list") };
+        return if force {
+            Ok(())
+        } else {
+            Err(crate::container::absent(id)).hint("list the containers with: rt list")
+        };
     };
     let Some(state) = dir.read_state()? else {
         // A create was killed before it made anything else.
@@ -47,13 +53,18 @@ fn one(host: &Host, id: &str, force: bool) -> Result<()> {
         return dir.remove();
     };
     match dir.status(&state)? {
+        // Without a pid namespace of its own, others may have outlived init.
+        Status::Stopped if !state.own_pid_namespace => kill_all(&dir, &state)?,
         Status::Stopped => {}
         // The payload never ran: runc and crun delete without further question.
         Status::Created => kill_all(&dir, &state)?,
         status @ (Status::Creating | Status::Running | Status::Paused) => {
             if !force {
-                return Err(anyhow!("cannot delete container {id:?} that is not stopped: {}", status.name()))
-                    .hint(format!("stop it with: rt kill {id} KILL, or use: rt delete --force {id}"));
+                return Err(anyhow!(
+                    "cannot delete container {id:?} that is not stopped: {}",
+                    status.name()
+                ))
+                .hint(format!("stop it with: rt kill {id} KILL, or use: rt delete --force {id}"));
             }
             kill_all(&dir, &state)?;
         }
@@ -83,8 +94,11 @@ pub(crate) fn kill_all(dir: &Dir, state: &State) -> Result<()> {
     if let Some(cgroup) = cgroup
         && !cgroup.wait_empty(PATIENCE)?
     {
-        return Err(anyhow!("processes of the container still exist {} s after SIGKILL", PATIENCE.as_secs()))
-            .hint(format!("see {}/cgroup.procs", cgroup.path().display()));
+        return Err(anyhow!(
+            "processes of the container still exist {} s after SIGKILL",
+            PATIENCE.as_secs()
+        ))
+        .hint(format!("see {}/cgroup.procs", cgroup.path().display()));
     }
     Ok(())
 }
@@ -101,7 +115,8 @@ pub(crate) fn destroy(host: &Host, dir: &Dir, state: &State) -> Result<()> {
         Ok(None) => Ok(()),
         Err(err) => Err(err),
     };
-    let mut failures: Vec<anyhow::Error> = [removed, dir.remove()].into_iter().filter_map(Result::err).collect();
+    let mut failures: Vec<anyhow::Error> =
+        [removed, dir.remove()].into_iter().filter_map(Result::err).collect();
     // config.md, "Poststop": after the container is deleted; a failure is a warning, the other
     // hooks and the deletion go on.
     if state.init.is_some() {

@@ -46,12 +46,18 @@ pub(crate) fn run(host: &Host, args: &Events) -> Result<()> {
     if args.stats {
         return print("stats", &args.id, Some(cgroup.stats()?));
     }
-    let init = state.init.map(open_process).transpose()?.flatten().context("container not running")?;
+    let init =
+        state.init.map(open_process).transpose()?.flatten().context("container not running")?;
     watch(&args.id, &cgroup, init.as_fd(), interval)
 }
 
 /// Until the container ends.
-fn watch(id: &str, cgroup: &Cgroup, init: std::os::fd::BorrowedFd<'_>, interval: Duration) -> Result<()> {
+fn watch(
+    id: &str,
+    cgroup: &Cgroup,
+    init: std::os::fd::BorrowedFd<'_>,
+    interval: Duration,
+) -> Result<()> {
     let mut oom = cgroup.watch_oom()?;
     let mut next = Instant::now() + interval;
     loop {

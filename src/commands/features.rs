@@ -48,7 +48,8 @@ fn namespaces() -> Vec<&'static str> {
 }
 
 fn capabilities() -> Vec<String> {
-    let mut known: Vec<caps::Capability> = caps::runtime::thread_all_supported().into_iter().collect();
+    let mut known: Vec<caps::Capability> =
+        caps::runtime::thread_all_supported().into_iter().collect();
     known.sort_by_key(caps::Capability::index);
     known.iter().map(ToString::to_string).collect()
 }
@@ -61,7 +62,8 @@ fn seccomp_features() -> Value {
         .map(|(name, _)| *name)
         .collect();
     // SCMP_ACT_NOTIFY is compiled, but nobody would get the descriptor yet.
-    let actions: Vec<&str> = seccomp::ACTIONS.into_iter().filter(|action| *action != "SCMP_ACT_NOTIFY").collect();
+    let actions: Vec<&str> =
+        seccomp::ACTIONS.into_iter().filter(|action| *action != "SCMP_ACT_NOTIFY").collect();
     json!({
         "enabled": true,
         "actions": actions,

@@ -16,8 +16,9 @@ pub(crate) fn run(host: &Host, args: &Kill) -> Result<()> {
     let signal = parse(&args.signal)?;
     if args.regex {
         let ids = super::matching(&host.root, &args.id)?;
-        let failures =
-            ids.iter().filter_map(|id| one(host, id, signal, args.all).err().map(|err| err.context(id.clone())));
+        let failures = ids.iter().filter_map(|id| {
+            one(host, id, signal, args.all).err().map(|err| err.context(id.clone()))
+        });
         return first_of(failures.collect());
     }
     one(host, &args.id, signal, args.all)
@@ -39,7 +40,11 @@ fn one(host: &Host, id: &str, signal: i32, all: bool) -> Result<()> {
         to_all(&dir, &state, signal)?;
     }
     let Some(init) = state.init.map(open_process).transpose()?.flatten() else {
-        return if signal == libc::SIGKILL { Ok(()) } else { Err(anyhow!("container not running")) };
+        return if signal == libc::SIGKILL {
+            Ok(())
+        } else {
+            Err(anyhow!("container not running"))
+        };
     };
     match pidfd_send_signal(init.as_fd(), signal) {
         Err(err) if err.errno == Errno::ESRCH => Err(anyhow!("container not running")),
@@ -62,10 +67,12 @@ fn to_all(dir: &Dir, state: &State, signal: i32) -> Result<()> {
         // By pidfd: between the list and the signal the pid may belong to somebody else, so the
         // process must be found in the cgroup once more.
         match pidfd_open(pid) {
-            Ok(pidfd) if cgroup.pids()?.contains(&pid) => match pidfd_send_signal(pidfd.as_fd(), signal) {
-                Err(err) if err.errno != Errno::ESRCH => return Err(err.into()),
-                _ => {}
-            },
+            Ok(pidfd) if cgroup.pids()?.contains(&pid) => {
+                match pidfd_send_signal(pidfd.as_fd(), signal) {
+                    Err(err) if err.errno != Errno::ESRCH => return Err(err.into()),
+                    _ => {}
+                }
+            }
             Ok(_) => {}
             Err(err) if err.errno == Errno::ESRCH => {}
             Err(err) => return Err(err.into()),
@@ -83,13 +90,23 @@ fn parse(text: &str) -> Result<i32> {
     let name = text.to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
     if let Some(rest) = name.strip_prefix("RTMIN") {
-        let offset = if rest.is_empty() { Ok(0) } else { rest.trim_start_matches('+').parse::<i32>() };
+        let offset =
+            if rest.is_empty() { Ok(0) } else { rest.trim_start_matches('+').parse::<i32>() };
         // signal(7): the kernel's first real-time signal is 32, libc keeps two for itself.
-        return offset.ok().map(|offset| 34 + offset).filter(|n| (34..=64).contains(n)).ok_or_else(unknown);
+        return offset
+            .ok()
+            .map(|offset| 34 + offset)
+            .filter(|n| (34..=64).contains(n))
+            .ok_or_else(unknown);
     }
     if let Some(rest) = name.strip_prefix("RTMAX") {
-        let offset = if rest.is_empty() { Ok(0) } else { rest.trim_start_matches('-').parse::<i32>() };
-        return offset.ok().map(|offset| 64 - offset).filter(|n| (34..=64).contains(n)).ok_or_else(unknown);
+        let offset =
+            if rest.is_empty() { Ok(0) } else { rest.trim_start_matches('-').parse::<i32>() };
+        return offset
+            .ok()
+            .map(|offset| 64 - offset)
+            .filter(|n| (34..=64).contains(n))
+            .ok_or_else(unknown);
     }
     let name = match name {
         "CLD" => "CHLD",
@@ -107,8 +124,16 @@ mod tests {
     #[test]
     fn signals_have_names_and_numbers() {
         let table = [
-            ("9", 9), ("KILL", 9), ("SIGKILL", 9), ("sigterm", 15), ("term", 15), ("RTMIN", 34), ("SIGRTMIN+3", 37),
-            ("RTMAX-1", 63), ("CLD", 17), ("0", 0),
+            ("9", 9),
+            ("KILL", 9),
+            ("SIGKILL", 9),
+            ("sigterm", 15),
+            ("term", 15),
+            ("RTMIN", 34),
+            ("SIGRTMIN+3", 37),
+            ("RTMAX-1", 63),
+            ("CLD", 17),
+            ("0", 0),
         ];
         for (text, number) in table {
             assert_eq!(parse(text).unwrap(), number, "{text}");

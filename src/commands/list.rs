@@ -26,7 +26,8 @@ pub(crate) fn run(host: &Host, args: &List) -> Result<()> {
         (true, _) => reports.iter().map(|report| format!("{}\n", report.id)).collect(),
         (false, TableFormat::Json) => serde_json::to_string(&reports)? + "\n",
         (false, TableFormat::Table) => {
-            let mut rows = vec![["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(String::from)];
+            let mut rows =
+                vec![["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(String::from)];
             rows.extend(reports.iter().map(|report| {
                 [
                     report.id.to_string(),
@@ -48,7 +49,11 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut text = String::new();
     for row in rows {
         let cells = row.iter().enumerate().map(|(column, cell)| {
-            let width = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+            let width = rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max();
             format!("{cell:width$}", width = width.unwrap_or(0).max(8) + 3)
         });
         text.push_str(cells.collect::<String>().trim_end());
@@ -63,7 +68,8 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = [["ID".to_string(), "PID".to_string()], ["a-long-name".to_string(), "7".to_string()]];
+        let rows =
+            [["ID".to_string(), "PID".to_string()], ["a-long-name".to_string(), "7".to_string()]];
         assert_eq!(table(&rows), "ID            PID\na-long-name   7\n");
     }
 }

@@ -43,7 +43,8 @@ impl Host {
             // Podman reads --log as one JSON object, so warnings would hide the error there.
             (false, None) => LogLevel::Error,
         };
-        let manager = if global.systemd_cgroup { CgroupManager::Systemd } else { global.cgroup_manager };
+        let manager =
+            if global.systemd_cgroup { CgroupManager::Systemd } else { global.cgroup_manager };
         Ok(Self {
             root: root(global.root.as_deref())?,
             log: Log::open(global.log.as_deref(), global.log_format, level)?,
@@ -72,7 +73,7 @@ impl Host {
     }
 }
 
-/// user_namespaces(7): the initial one maps all ids onto themselves.
+/// `user_namespaces(7)`: the initial one maps all ids onto themselves.
 fn in_user_namespace() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let fields: Vec<&str> = map.split_ascii_whitespace().collect();
@@ -82,7 +83,9 @@ fn in_user_namespace() -> bool {
 /// Where the state of containers is.
 fn root(option: Option<&Path>) -> Result<PathBuf> {
     let root = match option {
-        Some(root) => std::path::absolute(root).with_context(|| format!("--root {}", root.display()))?,
+        Some(root) => {
+            std::path::absolute(root).with_context(|| format!("--root {}", root.display()))?
+        }
         None if nix::unistd::geteuid().is_root() => PathBuf::from("/run/rt"),
         None => match std::env::var_os("XDG_RUNTIME_DIR") {
             Some(dir) => PathBuf::from(dir).join("rt"),
@@ -102,12 +105,26 @@ fn root(option: Option<&Path>) -> Result<PathBuf> {
 /// Only a verb that makes a process of a container needs a protected executable.
 fn needs_seal(command: &Command) -> Option<u32> {
     match command {
-        Command::Create(args) => Some(args.container.preserve_fds),
-        Command::Run(args) => Some(args.container.preserve_fds),
+        Command::Create(args) => {
+            Some(args.container.preserve_fds.saturating_add(create::listen_fds()))
+        }
+        Command::Run(args) => {
+            Some(args.container.preserve_fds.saturating_add(create::listen_fds()))
+        }
         Command::Exec(args) => Some(args.preserve_fds),
-        Command::Start(_) | Command::Kill(_) | Command::Delete(_) | Command::State(_) | Command::List(_)
-        | Command::Ps(_) | Command::Pause(_) | Command::Resume(_) | Command::Update(_) | Command::Events(_)
-        | Command::Spec(_) | Command::Features | Command::Plan(_) => None,
+        Command::Start(_)
+        | Command::Kill(_)
+        | Command::Delete(_)
+        | Command::State(_)
+        | Command::List(_)
+        | Command::Ps(_)
+        | Command::Pause(_)
+        | Command::Resume(_)
+        | Command::Update(_)
+        | Command::Events(_)
+        | Command::Spec(_)
+        | Command::Features
+        | Command::Plan(_) => None,
     }
 }
 

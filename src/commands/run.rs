@@ -1,15 +1,15 @@
 //! `rt run`
 
+use super::Host;
 use super::create::{self, Planned, Then};
 use super::delete::{destroy, kill_all};
 use super::start::poststart;
-use super::Host;
 use crate::cli::Run;
 use crate::container::{Dir, Lock};
 use crate::error::OrHint as _;
 use crate::fds;
 use crate::launch::Child;
-use crate::sync::Gone;
+use crate::sync::{Gone, Message};
 use crate::sys;
 use crate::wait::{self, Signals};
 use anyhow::{Context as _, Result, anyhow};
@@ -26,7 +26,7 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<ExitCode> {
     let signals = if args.detach { None } else { Some(Signals::block()?) };
     let (dir, child) = create::make(host, &args.container, &new, console, Then::Start)?;
     let state = dir.state()?;
-    let master = started(&child).and_then(|()| {
+    let master = started(&child, &new).and_then(|()| {
         poststart(host, &dir, &state, &new.plan.hooks)?;
         our_end.as_ref().map(receive_master).transpose()
     });
@@ -55,21 +55,35 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-fn started(child: &Child) -> Result<()> {
-    child.channel.expect_exec().map_err(|err| if err.is::<Gone>() { anyhow!("init died") } else { err })
+fn started(child: &Child, new: &Planned) -> Result<()> {
+    if !new.plan.hooks.start_container.is_empty() {
+        child.channel.expect(&Message::HooksDone)?;
+    }
+    child
+        .channel
+        .expect_exec()
+        .map_err(|err| if err.is::<Gone>() { anyhow!("init died") } else { err })
 }
 
 /// The end for init, and ours when we are the terminal's user.
 fn console(new: &Planned, args: &Run) -> Result<(Option<OwnedFd>, Option<OwnedFd>)> {
     let terminal = new.plan.process.terminal;
     match (&args.container.console_socket, args.detach, terminal) {
-        (Some(_), false, _) => Err(anyhow!("--console-socket: the terminal is ours in the foreground"))
-            .hint("add --detach, or leave out --console-socket"),
-        (Some(_), true, false) => Err(anyhow!("--console-socket: process.terminal is not true in the config"))
-            .hint("leave out the option, or set process.terminal"),
-        (Some(path), true, true) => Ok((Some(fds::connect(path).context("--console-socket")?), None)),
-        (None, true, true) => Err(anyhow!("process.terminal: true, but nobody would get the terminal"))
-            .hint("give a --console-socket with --detach"),
+        (Some(_), false, _) => {
+            Err(anyhow!("--console-socket: the terminal is ours in the foreground"))
+                .hint("add --detach, or leave out --console-socket")
+        }
+        (Some(_), true, false) => {
+            Err(anyhow!("--console-socket: process.terminal is not true in the config"))
+                .hint("leave out the option, or set process.terminal")
+        }
+        (Some(path), true, true) => {
+            Ok((Some(fds::connect(path).context("--console-socket")?), None))
+        }
+        (None, true, true) => {
+            Err(anyhow!("process.terminal: true, but nobody would get the terminal"))
+                .hint("give a --console-socket with --detach")
+        }
         (None, _, false) => Ok((None, None)),
         (None, false, true) => pair().map(|(theirs, ours)| (Some(theirs), Some(ours))),
     }

@@ -17,9 +17,12 @@ pub(crate) fn run(args: &Spec) -> Result<()> {
     let text = serde_json::to_string_pretty(&spec)? + "\n";
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
     match file {
-        Ok(mut file) => Ok(file.write_all(text.as_bytes()).with_context(|| path.display().to_string())?),
+        Ok(mut file) => {
+            Ok(file.write_all(text.as_bytes()).with_context(|| path.display().to_string())?)
+        }
         Err(err) if err.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(anyhow!("{} exists", path.display())).hint("remove it first, or choose another --bundle")
+            Err(anyhow!("{} exists", path.display()))
+                .hint("remove it first, or choose another --bundle")
         }
         Err(err) => Err(config::io(&err)).with_context(|| path.display().to_string()),
     }
@@ -51,7 +54,7 @@ fn rootful() -> Value {
             ],
             "maskedPaths": [
                 "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-                "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"
+                "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi"
             ],
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
         }
@@ -80,8 +83,7 @@ fn mounts() -> Value {
 /// user could not connect a new one to anything.
 fn make_rootless(spec: &mut Value, uid: u32, gid: u32) {
     let linux = &mut spec["linux"];
-    linux["namespaces"] =
-        json!([{ "type": "pid" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" },
+    linux["namespaces"] = json!([{ "type": "pid" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" },
                { "type": "cgroup" }, { "type": "user" }]);
     linux["uidMappings"] = json!([{ "containerID": 0, "hostID": uid, "size": 1 }]);
     linux["gidMappings"] = json!([{ "containerID": 0, "hostID": gid, "size": 1 }]);
@@ -113,8 +115,12 @@ mod tests {
         make_rootless(&mut rootless, 1000, 1000);
         for spec in [rootful(), rootless] {
             let spec = serde_json::from_value(spec).unwrap();
-            let options =
-                Options { id: "c", bundle: Path::new("/b"), pivot: Pivot::PivotRoot, session_keyring: true };
+            let options = Options {
+                id: "c",
+                bundle: Path::new("/b"),
+                pivot: Pivot::Switch,
+                session_keyring: true,
+            };
             assert_eq!(Plan::new(&spec, &options).unwrap().warnings, Vec::<String>::new());
         }
     }

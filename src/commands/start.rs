@@ -2,11 +2,12 @@
 
 use super::Host;
 use super::delete::{destroy, kill_all};
+use crate::config::Saved;
 use crate::container::state::{State, Status};
 use crate::container::{Dir, Lock};
 use crate::hooks;
 use crate::plan::Hooks;
-use crate::sync::{Channel, Gone};
+use crate::sync::{Channel, Gone, Message};
 use anyhow::{Context as _, Result, anyhow, bail};
 
 pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
@@ -18,7 +19,13 @@ pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
     }
     let hooks = saved_hooks(&dir)?;
     let socket = dir.connect_start()?.context("the container's init is no longer waiting")?;
-    match Channel::new(socket).expect_exec() {
+    let init = Channel::new(socket);
+    if !hooks.start_container.is_empty()
+        && let Err(err) = init.expect(&Message::HooksDone)
+    {
+        return Err(stop(host, &dir, &state, err));
+    }
+    match init.expect_exec() {
         Ok(()) => {}
         Err(err) if err.is::<Gone>() => return Err(anyhow!("the container's init died")),
         Err(err) => return Err(err),
@@ -27,8 +34,7 @@ pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
 }
 
 pub(crate) fn saved_hooks(dir: &Dir) -> Result<Hooks> {
-    let spec = crate::config::parse_saved(&dir.saved_config()?)?;
-    Hooks::new(spec.hooks().as_ref())
+    Saved::read(&dir.saved_config()?)?.hooks()
 }
 
 /// config.md, "Poststart": after the process runs; a failure stops the container, and its poststop
@@ -37,10 +43,17 @@ pub(crate) fn poststart(host: &Host, dir: &Dir, state: &State, hooks: &Hooks) ->
     if hooks.poststart.is_empty() {
         return Ok(());
     }
-    let Err(err) = hooks::run(&hooks.poststart, &state.for_hooks(Status::Running)?) else { return Ok(()) };
-    let ended = kill_all(dir, state).and_then(|()| destroy(host, dir, state));
-    match ended {
-        Ok(()) => Err(err),
-        Err(other) => Err(err.context(format!("stop the container: {other:#}"))),
+    let Err(err) = hooks::run(&hooks.poststart, &state.for_hooks(Status::Running)?) else {
+        return Ok(());
+    };
+    Err(stop(host, dir, state, err))
+}
+
+/// runtime.md, "Lifecycle", steps 7, 9 and 12: after a failing startContainer or poststart hook the
+/// container is stopped and destroyed.
+fn stop(host: &Host, dir: &Dir, state: &State, err: anyhow::Error) -> anyhow::Error {
+    match kill_all(dir, state).and_then(|()| destroy(host, dir, state)) {
+        Ok(()) => err,
+        Err(other) => err.context(format!("stop the container: {other:#}")),
     }
 }

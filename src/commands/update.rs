@@ -3,17 +3,17 @@
 use super::Host;
 use crate::cgroup;
 use crate::cli::Update;
-use crate::config;
+use crate::config::{self, Saved};
 use crate::container::state::Status;
 use crate::container::{Dir, Lock};
 use crate::error::OrHint as _;
-use crate::plan::{cgroup as limits, zero_pids};
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use oci_spec::runtime::LinuxResources;
+use anyhow::{Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 
 pub(crate) fn run(host: &Host, args: &Update) -> Result<()> {
-    let change = change(args)?;
+    let change = config::load_resources(args.resources.as_deref(), flags(args)?)?
+        .ok_or_else(|| anyhow!("nothing to change"))
+        .hint("see: rt update --help")?;
     let dir = Dir::existing(&host.root, &args.id, Lock::Exclusive)?;
     let state = dir.state()?;
     let status = dir.status(&state)?;
@@ -24,35 +24,12 @@ pub(crate) fn run(host: &Host, args: &Update) -> Result<()> {
         .cgroup(&state)?
         .ok_or_else(|| anyhow!("the container has no cgroup of its own"))
         .hint("create it with a cgroup manager and a user who may make cgroups")?;
-    let mut spec = config::parse_saved(&dir.saved_config()?)?;
-    let mut linux = spec.linux().clone().context("the container's saved config has no linux section")?;
-    let mut resources = linux.resources().clone().unwrap_or_default();
-    limits::merge(&mut resources, &change)?;
-    let mut plan = limits::limits(&resources, zero_pids(spec.version()))?;
-    if change.devices().is_none() {
-        plan.devices = None; // the filter stays as it is
-    }
-    cgroup::Host::detect()?.check(&plan)?;
-    cgroup.update(&plan)?;
+    let saved = Saved::read(&dir.saved_config()?)?;
+    let (limits, config) = saved.change_resources(&change)?;
+    cgroup::Host::detect()?.check(&limits)?;
+    cgroup.update(&limits)?;
     // The next update builds upon this one.
-    linux.set_resources(Some(resources));
-    spec.set_linux(Some(linux));
-    dir.save_config(&serde_json::to_vec(&spec)?)
-}
-
-/// The file, and the flags on top of it.
-fn change(args: &Update) -> Result<LinuxResources> {
-    let mut change = match &args.resources {
-        Some(path) => config::load_resources(path)?,
-        None => LinuxResources::default(),
-    };
-    let flags: LinuxResources = serde_json::from_value(flags(args)?)?;
-    limits::merge(&mut change, &flags)?;
-    ensure!(
-        change != LinuxResources::default() || args.resources.is_some(),
-        "nothing to change; see: rt update --help"
-    );
-    Ok(change)
+    dir.save_config(&config)
 }
 
 fn flags(args: &Update) -> Result<Value> {
@@ -64,9 +41,15 @@ fn flags(args: &Update) -> Result<Value> {
             section.insert(key.into(), value);
         }
     };
-    let bytes = |name: &str, text: &Option<String>| text.as_deref().map(|text| parse_bytes(name, text)).transpose();
+    let bytes = |name: &str, text: &Option<String>| {
+        text.as_deref().map(|text| parse_bytes(name, text)).transpose()
+    };
     set("memory", "limit", bytes("--memory", &args.memory)?.map(Value::from));
-    set("memory", "reservation", bytes("--memory-reservation", &args.memory_reservation)?.map(Value::from));
+    set(
+        "memory",
+        "reservation",
+        bytes("--memory-reservation", &args.memory_reservation)?.map(Value::from),
+    );
     set("memory", "swap", bytes("--memory-swap", &args.memory_swap)?.map(Value::from));
     set("cpu", "shares", args.cpu_share.map(Value::from));
     set("cpu", "quota", args.cpu_quota.map(Value::from));
@@ -99,11 +82,17 @@ fn parse_bytes(name: &str, text: &str) -> Result<i64> {
         return bytes.ok_or_else(wrong);
     }
     let (whole, fraction) = number.split_once('.').ok_or_else(wrong)?;
-    let digits = u32::try_from(fraction.len()).ok().filter(|digits| (1..=6).contains(digits)).ok_or_else(wrong)?;
+    let digits = u32::try_from(fraction.len())
+        .ok()
+        .filter(|digits| (1..=6).contains(digits))
+        .ok_or_else(wrong)?;
     let whole: u32 = whole.parse().map_err(|_not_a_number| wrong())?;
     let fraction: u32 = fraction.parse().map_err(|_not_a_number| wrong())?;
     let part = (i64::from(fraction) << shift) / 10_i64.pow(digits);
-    i64::from(whole).checked_mul(1 << shift).and_then(|bytes| bytes.checked_add(part)).ok_or_else(wrong)
+    i64::from(whole)
+        .checked_mul(1 << shift)
+        .and_then(|bytes| bytes.checked_add(part))
+        .ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -113,8 +102,15 @@ mod tests {
     #[test]
     fn sizes_have_units_of_1024() {
         let table = [
-            ("-1", -1), ("0", 0), ("4096", 4096), ("1k", 1024), ("512M", 512 << 20), ("2GiB", 2 << 30),
-            ("1.5g", 3 << 29), ("7b", 7), ("1t", 1 << 40),
+            ("-1", -1),
+            ("0", 0),
+            ("4096", 4096),
+            ("1k", 1024),
+            ("512M", 512 << 20),
+            ("2GiB", 2 << 30),
+            ("1.5g", 3 << 29),
+            ("7b", 7),
+            ("1t", 1 << 40),
         ];
         for (text, bytes) in table {
             assert_eq!(parse_bytes("--memory", text).unwrap(), bytes, "{text}");

@@ -18,7 +18,9 @@ use crate::sys::{self, Call as _, clone};
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, openat, renameat};
-use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
+};
 use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use state::{Process, State, Status};
@@ -124,14 +126,17 @@ impl Dir {
         let id = self.path.file_name().unwrap_or_default().to_string_lossy();
         match self.read_state()? {
             Some(state) => Ok(state),
-            None => Err(anyhow::anyhow!("container {id:?} is incomplete: its creation was cut off"))
-                .hint(format!("remove it with: rt delete --force {id}")),
+            None => {
+                Err(anyhow::anyhow!("container {id:?} is incomplete: its creation was cut off"))
+                    .hint(format!("remove it with: rt delete --force {id}"))
+            }
         }
     }
 
     pub(crate) fn write_state(&self, state: &State) -> Result<()> {
         self.write(STATE_NEW, &serde_json::to_vec(state)?)?;
-        renameat(&self.fd, STATE_NEW, &self.fd, STATE).call(|| format!("rename({}/state.json)", self.path.display()))?;
+        renameat(&self.fd, STATE_NEW, &self.fd, STATE)
+            .call(|| format!("rename({}/state.json)", self.path.display()))?;
         Ok(())
     }
 
@@ -149,7 +154,11 @@ impl Dir {
             Ok(fd) => fd,
             Err(Errno::ENOENT) => return Ok(None),
             Err(errno) => {
-                return Err(sys::Error::new(format!("open({}/{name:?})", self.path.display()), errno).into());
+                return Err(sys::Error::new(
+                    format!("open({}/{name:?})", self.path.display()),
+                    errno,
+                )
+                .into());
             }
         };
         let mut bytes = Vec::new();
@@ -158,10 +167,17 @@ impl Dir {
     }
 
     fn write(&self, name: &std::ffi::CStr, bytes: &[u8]) -> Result<()> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let flags = OFlag::O_WRONLY
+            | OFlag::O_CREAT
+            | OFlag::O_TRUNC
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_CLOEXEC;
         let call = || format!("open({}/{})", self.path.display(), name.to_string_lossy());
         let fd = openat(&self.fd, name, flags, Mode::from_bits_truncate(0o600)).call(call)?;
-        std::fs::File::from(fd).write_all(bytes).map_err(|err| crate::config::io(&err)).with_context(call)
+        std::fs::File::from(fd)
+            .write_all(bytes)
+            .map_err(|err| crate::config::io(&err))
+            .with_context(call)
     }
 
     /// Opens the socket that init listens on for `rt start`.
@@ -173,7 +189,8 @@ impl Dir {
         let bound = bind(socket.as_raw_fd(), &address);
         nix::sys::stat::umask(umask);
         bound.call(|| format!("bind({}/start.sock)", self.path.display()))?;
-        listen(&socket, Backlog::new(1).unwrap_or(Backlog::MAXCONN)).call(|| "listen(start.sock)".into())?;
+        listen(&socket, Backlog::new(1).unwrap_or(Backlog::MAXCONN))
+            .call(|| "listen(start.sock)".into())?;
         Ok(socket)
     }
 
@@ -183,7 +200,10 @@ impl Dir {
         match connect(socket.as_raw_fd(), &self.socket_address(START)?) {
             Ok(()) => Ok(Some(socket)),
             Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(None),
-            Err(errno) => Err(sys::Error::new(format!("connect({}/start.sock)", self.path.display()), errno).into()),
+            Err(errno) => {
+                Err(sys::Error::new(format!("connect({}/start.sock)", self.path.display()), errno)
+                    .into())
+            }
         }
     }
 
@@ -195,11 +215,14 @@ impl Dir {
         match connect(probe.as_raw_fd(), &self.socket_address(START)?) {
             Err(Errno::EPROTOTYPE) => Ok(true),
             Err(Errno::ECONNREFUSED | Errno::ENOENT) | Ok(()) => Ok(false),
-            Err(errno) => Err(sys::Error::new(format!("connect({}/start.sock)", self.path.display()), errno).into()),
+            Err(errno) => {
+                Err(sys::Error::new(format!("connect({}/start.sock)", self.path.display()), errno)
+                    .into())
+            }
         }
     }
 
-    /// sun_path holds 107 bytes and engines use long roots, so the way leads through our
+    /// `sun_path` holds 107 bytes and engines use long roots, so the way leads through our
     /// descriptor.
     fn socket_address(&self, name: &std::ffi::CStr) -> Result<UnixAddr> {
         let path = format!("/proc/self/fd/{}/{}", self.fd.as_raw_fd(), name.to_string_lossy());
@@ -230,7 +253,8 @@ impl Dir {
             match unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir) {
                 Ok(()) | Err(Errno::ENOENT) => {}
                 Err(errno) => {
-                    let call = format!("unlink({}/{})", self.path.display(), name.to_string_lossy());
+                    let call =
+                        format!("unlink({}/{})", self.path.display(), name.to_string_lossy());
                     return Err(sys::Error::new(call, errno).into());
                 }
             }
@@ -260,7 +284,10 @@ pub(crate) fn absent(id: &str) -> anyhow::Error {
 
 fn flock(fd: &OwnedFd) -> Result<()> {
     loop {
-        #[expect(deprecated, reason = "nix's replacement owns the descriptor, which is more than a lock here")]
+        #[expect(
+            deprecated,
+            reason = "nix's replacement owns the descriptor, which is more than a lock here"
+        )]
         match nix::fcntl::flock(fd.as_raw_fd(), FlockArg::LockExclusive) {
             Err(Errno::EINTR) => {}
             other => return Ok(other.call(|| format!("flock({})", sys::show(fd.as_fd())))?),
@@ -280,7 +307,8 @@ fn open_root(root: &Path) -> Result<OwnedFd> {
                 .map_err(|err| crate::config::io(&err))
                 .with_context(|| format!("mkdir({})", root.display()))
                 .hint("choose a directory that you may write to with --root")?;
-            Ok(nix::fcntl::open(root, flags, Mode::empty()).call(|| format!("open({})", root.display()))?)
+            Ok(nix::fcntl::open(root, flags, Mode::empty())
+                .call(|| format!("open({})", root.display()))?)
         }
         other => other
             .call(|| format!("open({})", root.display()))
@@ -293,7 +321,9 @@ pub(crate) fn ids(root: &Path) -> Result<Vec<String>> {
     let entries = match std::fs::read_dir(root) {
         Ok(entries) => entries,
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(err) => return Err(crate::config::io(&err)).with_context(|| root.display().to_string()),
+        Err(err) => {
+            return Err(crate::config::io(&err)).with_context(|| root.display().to_string());
+        }
     };
     let mut ids: Vec<String> = entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -311,8 +341,9 @@ pub(crate) fn open_process(process: Process) -> Result<Option<OwnedFd>> {
         Err(err) => return Err(err.into()),
     };
     // Read after the pidfd exists: if this is the right process, the pidfd is, too.
-    let same = proc::stat(process.pid)
-        .is_some_and(|stat| stat.start_time == process.start_time && !matches!(stat.state, 'Z' | 'X'));
+    let same = proc::stat(process.pid).is_some_and(|stat| {
+        stat.start_time == process.start_time && !matches!(stat.state, 'Z' | 'X')
+    });
     Ok(same.then_some(pidfd))
 }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod device_rules;
+pub(crate) mod exec;
 pub(crate) mod hooks;
 pub(crate) mod mount;
 pub(crate) mod namespaces;
@@ -39,8 +40,8 @@ pub(crate) struct Options<'a> {
 /// How the container gets its root directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pivot {
-    /// pivot_root(2), the host's tree is unmounted.
-    PivotRoot,
+    /// `pivot_root(2)`, the host's tree is unmounted.
+    Switch,
     /// `--no-pivot`: the root mount is moved over "/", for a host root on initramfs.
     MoveRoot,
     /// No mount namespace of its own: chroot(2).
@@ -62,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) cgroup: Cgroup,
     pub(crate) hooks: Hooks,
     pub(crate) session_keyring: bool,
+    /// Execution domain of personality(2).
+    pub(crate) personality: Option<u32>,
     pub(crate) annotations: BTreeMap<String, String>,
     /// Things that the user can change and that do not stop the container.
     pub(crate) warnings: Vec<String>,
@@ -80,6 +83,7 @@ impl Plan {
         let mut warnings = Vec::new();
         version(spec.version(), &mut warnings)?;
         let linux = spec.linux().clone().unwrap_or_default_section();
+        not_yet(spec, &linux)?;
         let namespaces = Namespaces::new(&linux)?;
         let process = spec.process().as_ref().context("process: missing; it says what to run")?;
         let process = Process::new(process, "process")?;
@@ -93,7 +97,7 @@ impl Plan {
             id: options.id.to_string(),
             bundle: options.bundle.to_path_buf(),
             oci_version: spec.version().clone(),
-            sysctl: sysctl::plan(linux.sysctl().as_ref(), &namespaces)?,
+            sysctl: sysctl::plan(linux.sysctl().iter().flatten(), &namespaces)?,
             namespaces,
             rootfs,
             hostname,
@@ -103,10 +107,52 @@ impl Plan {
             cgroup,
             hooks: Hooks::new(spec.hooks().as_ref())?,
             session_keyring: options.session_keyring,
+            personality: personality(linux.personality().as_ref())?,
             annotations: annotations(spec),
             warnings,
         })
     }
+}
+
+/// Fields that are known and not carried out yet. Ignoring them would run something else than what
+/// was asked for.
+fn not_yet(spec: &Spec, linux: &oci_spec::runtime::Linux) -> Result<()> {
+    let process = spec.process().as_ref();
+    let fields = [
+        ("process.scheduler", process.is_some_and(|process| process.scheduler().is_some())),
+        ("process.ioPriority", process.is_some_and(|process| process.io_priority().is_some())),
+        (
+            "process.execCPUAffinity",
+            process.is_some_and(|process| process.exec_cpu_affinity().is_some()),
+        ),
+        ("linux.intelRdt", linux.intel_rdt().is_some()),
+        ("linux.memoryPolicy", linux.memory_policy().is_some()),
+        (
+            "linux.netDevices",
+            linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()),
+        ),
+        ("vm", spec.vm().is_some()),
+    ];
+    match fields.iter().find(|(_, is_set)| *is_set) {
+        Some((field, _)) => bail!("{field}: not supported yet; remove it from the config"),
+        None => Ok(()),
+    }
+}
+
+/// linux/personality.h.
+pub(crate) fn personality(
+    spec: Option<&oci_spec::runtime::LinuxPersonality>,
+) -> Result<Option<u32>> {
+    use oci_spec::runtime::LinuxPersonalityDomain as Domain;
+    let Some(spec) = spec else { return Ok(None) };
+    ensure!(
+        spec.flags().as_ref().is_none_or(Vec::is_empty),
+        "linux.personality.flags: not supported yet; remove them from the config"
+    );
+    Ok(Some(match spec.domain() {
+        Domain::PerLinux => 0,
+        Domain::PerLinux32 => 8,
+    }))
 }
 
 impl Cgroup {
@@ -124,7 +170,11 @@ impl Cgroup {
 /// runtime-spec 1.3 made `pids.limit` 0 a limit; before it meant "not set".
 pub(crate) fn zero_pids(version: &str) -> cgroup::ZeroPids {
     let minor = version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
-    if minor.is_some_and(|minor| minor >= 3) { cgroup::ZeroPids::Limit } else { cgroup::ZeroPids::Unset }
+    if minor.is_some_and(|minor| minor >= 3) {
+        cgroup::ZeroPids::Limit
+    } else {
+        cgroup::ZeroPids::Unset
+    }
 }
 
 pub(crate) fn filter(
@@ -165,7 +215,7 @@ fn annotations(spec: &Spec) -> BTreeMap<String, String> {
     spec.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// config.md, "Specification version": SemVer 2.0.0. Any 1.x is compatible by that rule; what is
+/// config.md, "Specification version": `SemVer` 2.0.0. Any 1.x is compatible by that rule; what is
 /// newer than we know is worth a warning only.
 fn version(version: &str, warnings: &mut Vec<String>) -> Result<()> {
     ensure!(!version.is_empty(), "ociVersion: missing; write for example \"1.2.0\"");
@@ -174,10 +224,14 @@ fn version(version: &str, warnings: &mut Vec<String>) -> Result<()> {
     match (number(), number(), number()) {
         (Some(1), Some(0..=3), Some(_)) => Ok(()),
         (Some(1), Some(_), Some(_)) => {
-            warnings.push(format!("ociVersion: {version} is newer than 1.3; unknown fields are ignored"));
+            warnings.push(format!(
+                "ociVersion: {version} is newer than 1.3; unknown fields are ignored"
+            ));
             Ok(())
         }
-        (Some(_), Some(_), Some(_)) => bail!("ociVersion: {version} is not supported, 1.0 to 1.3 are"),
+        (Some(_), Some(_), Some(_)) => {
+            bail!("ociVersion: {version} is not supported, 1.0 to 1.3 are")
+        }
         _ => bail!("ociVersion: {version:?} is not a version such as 1.2.0"),
     }
 }
@@ -204,7 +258,11 @@ pub(crate) fn no_nul(field: &str, bytes: &[u8]) -> Result<()> {
 /// A string for the kernel, limited to `max` bytes.
 pub(crate) fn c_string(field: &str, text: &[u8], max: usize) -> Result<CString> {
     no_nul(field, text)?;
-    ensure!(text.len() <= max, "{field}: {} bytes long, the kernel takes at most {max}", text.len());
+    ensure!(
+        text.len() <= max,
+        "{field}: {} bytes long, the kernel takes at most {max}",
+        text.len()
+    );
     Ok(CString::new(text)?)
 }
 
@@ -225,7 +283,7 @@ mod tests {
         let options = Options {
             id: "web",
             bundle: Path::new("/b"),
-            pivot: Pivot::PivotRoot,
+            pivot: Pivot::Switch,
             session_keyring: true,
         };
         Plan::new(&spec, &options)
@@ -242,7 +300,10 @@ mod tests {
         for good in ["1.0.0", "1.0.2-dev", "1.2.1+dev", "1.3.0", "1.4.0"] {
             assert!(plan(&format!(r#"{{"ociVersion":"{good}",{REST}}}"#)).is_ok(), "{good}");
         }
-        assert_eq!(error(&format!("{{{REST}}}")), "ociVersion: missing; write for example \"1.2.0\"");
+        assert_eq!(
+            error(&format!("{{{REST}}}")),
+            "ociVersion: missing; write for example \"1.2.0\""
+        );
         let text = error(&format!(r#"{{"ociVersion":"2.0.0",{REST}}}"#));
         assert_eq!(text, "ociVersion: 2.0.0 is not supported, 1.0 to 1.3 are");
     }

@@ -1,6 +1,6 @@
 //! Mount options: the words of mount(8) and of config.md, "Mounts", and what they mean.
 //!
-//! Runs in: parent. Pure. Meanings: mount(2), mount_setattr(2), config-linux.md.
+//! Runs in: parent. Pure. Meanings: mount(2), `mount_setattr(2)`, config-linux.md.
 
 use anyhow::{Result, bail, ensure};
 use std::ffi::CString;
@@ -54,7 +54,7 @@ pub(crate) enum PropagationKind {
     Unbindable,
 }
 
-/// mount_namespaces(7), "Shared subtrees".
+/// `mount_namespaces(7)`, "Shared subtrees".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Propagation {
     pub(crate) kind: PropagationKind,
@@ -184,12 +184,13 @@ const SUPERBLOCK: [(&str, Option<&str>); 13] = [
 
 /// Every option word that `rt features` reports, sorted.
 pub(crate) fn known_words() -> Vec<String> {
-    let mut words: Vec<String> = ["bind", "rbind", "remount", "idmap", "ridmap", "tmpcopyup", "symfollow"]
-        .into_iter()
-        .chain(["copy-symlink", "src-nofollow", "dest-nofollow"])
-        .chain(SUPERBLOCK.iter().map(|(word, _)| *word))
-        .map(String::from)
-        .collect();
+    let mut words: Vec<String> =
+        ["bind", "rbind", "remount", "idmap", "ridmap", "tmpcopyup", "symfollow"]
+            .into_iter()
+            .chain(["copy-symlink", "src-nofollow", "dest-nofollow"])
+            .chain(SUPERBLOCK.iter().map(|(word, _)| *word))
+            .map(String::from)
+            .collect();
     for (word, ..) in ATTRIBUTES {
         words.push(word.into());
         words.push(format!("r{word}"));
@@ -345,7 +346,10 @@ mod tests {
             text(&["tmpcopyup"], "proc"),
             "mounts[3].options: \"tmpcopyup\" is only for a mount of type tmpfs"
         );
-        assert_eq!(text(&["idmap"], "tmpfs"), "mounts[3].options: \"idmap\" is only for bind mounts");
+        assert_eq!(
+            text(&["idmap"], "tmpfs"),
+            "mounts[3].options: \"idmap\" is only for bind mounts"
+        );
         assert_eq!(text(&["a\0b"], "tmpfs"), "mounts[3].options[0]: NUL byte at position 1");
     }
 }

@@ -1,6 +1,6 @@
 //! linux.namespaces, id mappings and time offsets.
 //!
-//! Runs in: parent. Pure. See namespaces(7), user_namespaces(7), time_namespaces(7).
+//! Runs in: parent. Pure. See namespaces(7), `user_namespaces(7)`, `time_namespaces(7)`.
 
 use anyhow::{Result, bail, ensure};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType};
@@ -51,7 +51,9 @@ impl Kind {
         match self {
             Self::Network => "net",
             Self::Mount => "mnt",
-            Self::User | Self::Ipc | Self::Uts | Self::Pid | Self::Cgroup | Self::Time => self.name(),
+            Self::User | Self::Ipc | Self::Uts | Self::Pid | Self::Cgroup | Self::Time => {
+                self.name()
+            }
         }
     }
 
@@ -89,7 +91,7 @@ pub(crate) struct IdMap {
 /// Offset of a clock in a new time namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TimeOffset {
-    /// `monotonic` or `boottime`, as in the config and in /proc/PID/timens_offsets.
+    /// `monotonic` or `boottime`, as in the config and in /`proc/PID/timens_offsets`.
     pub(crate) clock: &'static str,
     pub(crate) secs: i64,
     pub(crate) nanosecs: u32,
@@ -120,7 +122,11 @@ impl Namespaces {
                 Some(path) => {
                     super::c_path(&format!("{field}.path"), path)?;
                     ensure!(path.is_absolute(), "{field}.path: {path:?} is not absolute");
-                    plan.join.push(Join { kind, path: path.clone(), field: format!("{field}.path") });
+                    plan.join.push(Join {
+                        kind,
+                        path: path.clone(),
+                        field: format!("{field}.path"),
+                    });
                 }
             }
         }
@@ -153,7 +159,10 @@ impl Namespaces {
         let mut offsets = Vec::new();
         for (clock, offset) in linux.time_offsets().iter().flatten() {
             let field = format!("linux.timeOffsets.{clock}");
-            ensure!(self.creates(Kind::Time), "{field}: needs a new \"time\" entry in linux.namespaces");
+            ensure!(
+                self.creates(Kind::Time),
+                "{field}: needs a new \"time\" entry in linux.namespaces"
+            );
             let clock = match clock.as_str() {
                 "monotonic" => "monotonic",
                 "boottime" => "boottime",
@@ -187,7 +196,10 @@ pub(crate) fn id_maps(field: &str, maps: Option<&[LinuxIdMapping]>) -> Result<Ve
         let map = IdMap { container: map.container_id(), host: map.host_id(), size: map.size() };
         ensure!(map.size > 0, "{field}[{n}].size: a mapping of no ids");
         let end = |first: u32| first.checked_add(map.size - 1).filter(|last| *last != u32::MAX);
-        ensure!(end(map.container).is_some(), "{field}[{n}]: containerID + size is beyond 4294967294");
+        ensure!(
+            end(map.container).is_some(),
+            "{field}[{n}]: containerID + size is beyond 4294967294"
+        );
         ensure!(end(map.host).is_some(), "{field}[{n}]: hostID + size is beyond 4294967294");
         plan.push(map);
     }
@@ -214,7 +226,10 @@ mod tests {
         )
         .unwrap();
         assert_eq!(plan.create, [Kind::Pid, Kind::Mount]);
-        assert_eq!(plan.join.iter().map(|join| join.kind).collect::<Vec<_>>(), [Kind::User, Kind::Network]);
+        assert_eq!(
+            plan.join.iter().map(|join| join.kind).collect::<Vec<_>>(),
+            [Kind::User, Kind::Network]
+        );
     }
 
     #[test]

@@ -49,12 +49,14 @@ pub(crate) fn json(plan: &Plan) -> Value {
 
 fn lines(plan: &Plan) -> Vec<Line> {
     let mut lines = Vec::new();
-    let mut add = |section, what: String, field: &str| lines.push(Line { section, what, field: field.into() });
+    let mut add = |section, what: String, field: &str| {
+        lines.push(Line { section, what, field: field.into() });
+    };
     namespaces(plan, &mut add);
     cgroup(plan, &mut add);
     let rootfs = &plan.rootfs;
     let pivot = match rootfs.pivot {
-        Pivot::PivotRoot => "pivot_root",
+        Pivot::Switch => "pivot_root",
         Pivot::MoveRoot => "move root",
         Pivot::Chroot => "chroot",
     };
@@ -91,11 +93,16 @@ fn namespaces(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
         add("namespaces", format!("create: {}", names.join(" ")), "linux.namespaces");
     }
     for join in &spaces.join {
-        add("namespaces", format!("join: {}={}", join.kind.name(), join.path.display()), &join.field);
+        add(
+            "namespaces",
+            format!("join: {}={}", join.kind.name(), join.path.display()),
+            &join.field,
+        );
     }
-    for (name, maps, field) in
-        [("uid", &spaces.uid_maps, "linux.uidMappings"), ("gid", &spaces.gid_maps, "linux.gidMappings")]
-    {
+    for (name, maps, field) in [
+        ("uid", &spaces.uid_maps, "linux.uidMappings"),
+        ("gid", &spaces.gid_maps, "linux.gidMappings"),
+    ] {
         for map in maps {
             let last = map.container + (map.size - 1);
             add("ids", format!("{name} {}..{last} -> {}", map.container, map.host), field);
@@ -128,11 +135,13 @@ fn describe(step: &Step) -> (String, String) {
         Step::Bind(mount) => (bind(mount), mount.target.field.clone()),
         Step::Cgroup(mount) => {
             let how = if mount.namespaced { "" } else { " (own directory bound)" };
-            let what = format!("cgroup  {}{}{how}", show(&mount.target.path), words(mount.attributes, ""));
+            let what =
+                format!("cgroup  {}{}{how}", show(&mount.target.path), words(mount.attributes, ""));
             (what, mount.target.field.clone())
         }
         Step::Remount(mount) => {
-            let mut what = format!("remount {}{}", show(&mount.target.path), words(mount.attributes, ""));
+            let mut what =
+                format!("remount {}{}", show(&mount.target.path), words(mount.attributes, ""));
             what.push_str(&words(mount.recursive, "r"));
             (what, mount.target.field.clone())
         }
@@ -147,14 +156,20 @@ fn describe(step: &Step) -> (String, String) {
             );
             (what, device.target.field.clone())
         }
-        Step::Symlink(link) => {
-            (format!("link    {} -> {}", show(&link.target.path), show(&link.to)), link.target.field.clone())
-        }
+        Step::Symlink(link) => (
+            format!("link    {} -> {}", show(&link.target.path), show(&link.to)),
+            link.target.field.clone(),
+        ),
     }
 }
 
 fn file_system(mount: &FileSystem) -> String {
-    let mut what = format!("mount   {}  {}{}", show(&mount.fstype), show(&mount.target.path), words(mount.attributes, ""));
+    let mut what = format!(
+        "mount   {}  {}{}",
+        show(&mount.fstype),
+        show(&mount.target.path),
+        words(mount.attributes, "")
+    );
     for option in &mount.options {
         what.push_str(&match option {
             FsOption::Flag(flag) => format!(" {}", show(flag)),
@@ -211,7 +226,10 @@ fn words(attributes: Attributes, prefix: &str) -> String {
 
 fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
     let process = &plan.process;
-    let mut who = format!("uid={} gid={} groups={:?} umask={:04o}", process.uid, process.gid, process.groups, process.umask);
+    let mut who = format!(
+        "uid={} gid={} groups={:?} umask={:04o}",
+        process.uid, process.gid, process.groups, process.umask
+    );
     if process.no_new_privs {
         who.push_str(" no_new_privs");
     }
@@ -220,9 +238,17 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
     }
     add("process", who, "process.user");
     let sets = process.capabilities;
-    add("process", format!("caps={}", capability_names(sets.permitted)), "process.capabilities.permitted");
+    add(
+        "process",
+        format!("caps={}", capability_names(sets.permitted)),
+        "process.capabilities.permitted",
+    );
     if sets.bounding != sets.permitted {
-        add("process", format!("caps bounding={}", capability_names(sets.bounding)), "process.capabilities.bounding");
+        add(
+            "process",
+            format!("caps bounding={}", capability_names(sets.bounding)),
+            "process.capabilities.bounding",
+        );
     }
     for limit in &process.rlimits {
         add("process", format!("{} {} {}", limit.name, limit.soft, limit.hard), &limit.field);
@@ -232,7 +258,11 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
     }
     if let Some(filter) = &plan.seccomp {
         let when = if process.no_new_privs { "last thing" } else { "last thing but capset" };
-        let what = format!("{} instructions, flags {:#x}, load: {when}", filter.program.len(), filter.flags);
+        let what = format!(
+            "{} instructions, flags {:#x}, load: {when}",
+            filter.program.len(),
+            filter.flags
+        );
         add("seccomp", what, "linux.seccomp");
     }
     let args: Vec<String> = process.args.iter().map(show).collect();

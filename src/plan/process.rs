@@ -78,7 +78,8 @@ impl Process {
         let terminal = process.terminal().unwrap_or(false);
         Ok(Self {
             terminal,
-            console_size: console_size(&at("consoleSize"), process.console_size())?.filter(|_| terminal),
+            console_size: console_size(&at("consoleSize"), process.console_size())?
+                .filter(|_| terminal),
             uid: user.uid(),
             gid: user.gid(),
             umask,
@@ -94,6 +95,13 @@ impl Process {
             env,
             field: field.to_string(),
         })
+    }
+
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) -> Result<()> {
+        let prefix = format!("{name}=");
+        self.env.retain(|entry| !entry.as_bytes().starts_with(prefix.as_bytes()));
+        self.env.push(CString::new(prefix + value)?);
+        Ok(())
     }
 
     /// The value of a variable in `env`; the last one wins, as in runc.
@@ -116,7 +124,9 @@ fn console_size(field: &str, size: Option<oci_spec::runtime::Box>) -> Result<Opt
 }
 
 fn label(field: &str, text: Option<&str>) -> Result<Option<CString>> {
-    text.filter(|text| !text.is_empty()).map(|text| c_string(field, text.as_bytes(), 4095)).transpose()
+    text.filter(|text| !text.is_empty())
+        .map(|text| c_string(field, text.as_bytes(), 4095))
+        .transpose()
 }
 
 fn oom_score_adj(field: &str, value: Option<i32>) -> Result<Option<i32>> {
@@ -137,13 +147,22 @@ fn rlimits(field: &str, limits: Option<&[PosixRlimit]>) -> Result<Vec<Rlimit>> {
             limit.soft(),
             limit.hard()
         );
-        ensure!(plan.iter().all(|other| other.resource != resource), "{field}.type: {name} is listed twice");
-        plan.push(Rlimit { field, name: name.into(), resource, soft: limit.soft(), hard: limit.hard() });
+        ensure!(
+            plan.iter().all(|other| other.resource != resource),
+            "{field}.type: {name} is listed twice"
+        );
+        plan.push(Rlimit {
+            field,
+            name: name.into(),
+            resource,
+            soft: limit.soft(),
+            hard: limit.hard(),
+        });
     }
     Ok(plan)
 }
 
-/// asm-generic/resource.h; the same numbers on x86_64 and aarch64.
+/// asm-generic/resource.h; the same numbers on `x86_64` and aarch64.
 fn resource(typ: PosixRlimitType) -> (&'static str, u32) {
     match typ {
         PosixRlimitType::RlimitCpu => ("RLIMIT_CPU", 0),
@@ -183,7 +202,10 @@ fn mask(set: Option<&Capabilities>) -> u64 {
         let name = if name.starts_with("CAP_") { name } else { format!("CAP_{name}") };
         name.parse::<caps::Capability>().ok().map(|capability| capability.index())
     };
-    set.into_iter().flatten().filter_map(|name| number(name.to_string())).fold(0, |mask, n| mask | 1 << n)
+    set.into_iter()
+        .flatten()
+        .filter_map(|name| number(name.to_string()))
+        .fold(0, |mask, n| mask | 1 << n)
 }
 
 /// `chown,kill`: the names of a set, for people.
@@ -191,7 +213,9 @@ pub(crate) fn capability_names(mask: u64) -> String {
     let mut names: Vec<(u8, String)> = caps::all()
         .into_iter()
         .filter(|capability| mask & (1 << capability.index()) != 0)
-        .map(|capability| (capability.index(), capability.to_string().replace("CAP_", "").to_lowercase()))
+        .map(|capability| {
+            (capability.index(), capability.to_string().replace("CAP_", "").to_lowercase())
+        })
         .collect();
     names.sort();
     names.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(",")

@@ -158,12 +158,15 @@ impl Rootfs {
         let propagation = match linux.rootfs_propagation().as_deref() {
             None | Some("") => None,
             Some(word) => Some(Propagation::parse(word).with_context(|| {
-                format!("linux.rootfsPropagation: {word:?} is not shared, slave, private or unbindable")
+                format!(
+                    "linux.rootfsPropagation: {word:?} is not shared, slave, private or unbindable"
+                )
             })?),
         };
         let own_mounts = namespaces.has(Kind::Mount);
         let masked = targets("linux.maskedPaths", linux.masked_paths().as_deref(), own_mounts)?;
-        let read_only = targets("linux.readonlyPaths", linux.readonly_paths().as_deref(), own_mounts)?;
+        let read_only =
+            targets("linux.readonlyPaths", linux.readonly_paths().as_deref(), own_mounts)?;
         let context = Surroundings { bundle: options.bundle, namespaces, linux, propagation };
         Ok(Self {
             path: c_path("root.path", &options.bundle.join(root.path()))?,
@@ -229,9 +232,9 @@ impl Surroundings<'_> {
             steps.push(step);
         }
         // A /dev that comes from the host has its nodes already, and they are not ours to change.
-        let bound_dev = steps.iter().any(|step| {
-            matches!(step, Step::Bind(bind) if bind.target.path.to_bytes() == b"/dev")
-        });
+        let bound_dev = steps
+            .iter()
+            .any(|step| matches!(step, Step::Bind(bind) if bind.target.path.to_bytes() == b"/dev"));
         if !bound_dev {
             steps.extend(self.devices()?.into_iter().map(Step::Device));
             steps.extend(default_links().map(Step::Symlink));
@@ -255,7 +258,7 @@ impl Surroundings<'_> {
             }));
         }
         if let Some(recursion) = options.bind {
-            return self.bind(&field, target, mount, recursion, options).map(Step::Bind);
+            return self.bind(target, mount, recursion, options).map(Step::Bind);
         }
         ensure!(
             mount.uid_mappings().is_none() && mount.gid_mappings().is_none(),
@@ -284,14 +287,15 @@ impl Surroundings<'_> {
 
     fn bind(
         &self,
-        field: &str,
         target: Target,
         mount: &Mount,
         recursion: Recursion,
         options: MountOptions,
     ) -> Result<Bind> {
+        let field = target.field.as_str();
         let source = mount.source().as_deref().filter(|source| !source.as_os_str().is_empty());
-        let source = source.with_context(|| format!("{field}.source: missing; a bind mount needs one"))?;
+        let source =
+            source.with_context(|| format!("{field}.source: missing; a bind mount needs one"))?;
         Ok(Bind {
             source: c_path(&format!("{field}.source"), &self.bundle.join(source))?,
             recursion,
@@ -305,7 +309,12 @@ impl Surroundings<'_> {
     }
 
     /// config.md, "uidMappings": the mount's own mappings win over those of the container.
-    fn idmap(&self, field: &str, mount: &Mount, word: Option<Recursion>) -> Result<Option<IdmapOf>> {
+    fn idmap(
+        &self,
+        field: &str,
+        mount: &Mount,
+        word: Option<Recursion>,
+    ) -> Result<Option<IdmapOf>> {
         let uid_maps = id_maps(&format!("{field}.uidMappings"), mount.uid_mappings().as_deref())?;
         let gid_maps = id_maps(&format!("{field}.gidMappings"), mount.gid_mappings().as_deref())?;
         ensure!(
@@ -347,10 +356,12 @@ impl Surroundings<'_> {
 
 fn destination(field: &str, path: &Path, warnings: &mut Vec<String>) -> Result<Target> {
     let field_name = format!("{field}.destination");
+    ensure!(!path.as_os_str().is_empty(), "{field_name}: empty");
     let mut path = path.to_path_buf();
     if path.is_relative() {
         // Deprecated in the spec and still sent; runc and crun take it as relative to "/".
-        warnings.push(format!("{field_name}: {} is not absolute, taken as below /", path.display()));
+        warnings
+            .push(format!("{field_name}: {} is not absolute, taken as below /", path.display()));
         path = Path::new("/").join(path);
     }
     // Without a trailing slash or "//", so that comparisons of destinations hold.
@@ -403,7 +414,9 @@ fn device(n: usize, spec: &LinuxDevice) -> Result<Device> {
         LinuxDeviceType::B => DeviceKind::Block,
         LinuxDeviceType::C | LinuxDeviceType::U => DeviceKind::Character,
         LinuxDeviceType::P => DeviceKind::Fifo,
-        LinuxDeviceType::A => bail!("{field}.type: \"a\" is for device rules; use \"b\", \"c\", \"u\" or \"p\""),
+        LinuxDeviceType::A => {
+            bail!("{field}.type: \"a\" is for device rules; use \"b\", \"c\", \"u\" or \"p\"")
+        }
     };
     let path_field = format!("{field}.path");
     ensure!(spec.path().is_absolute(), "{path_field}: {:?} is not absolute", spec.path());
@@ -436,7 +449,7 @@ mod tests {
         let options = Options {
             id: "web",
             bundle: Path::new("/b"),
-            pivot: Pivot::PivotRoot,
+            pivot: Pivot::Switch,
             session_keyring: true,
         };
         Rootfs::new(&spec, &linux, &Namespaces::new(&linux)?, &options, &mut Vec::new())
@@ -455,13 +468,18 @@ mod tests {
 
     #[test]
     fn default_devices_and_links_are_planned_once() {
-        let plan = with("", r#","devices":[{"path":"/dev/null","type":"c","major":1,"minor":3,"fileMode":384}]"#).unwrap();
+        let plan = with(
+            "",
+            r#","devices":[{"path":"/dev/null","type":"c","major":1,"minor":3,"fileMode":384}]"#,
+        )
+        .unwrap();
         let nodes: Vec<_> = plan
             .steps
             .iter()
             .filter_map(|step| match step {
                 Step::Device(device) => Some((device.target.path.to_str().unwrap(), device.mode)),
-                _ => None,
+                Step::FileSystem(_) | Step::Bind(_) | Step::Cgroup(_) | Step::Remount(_) => None,
+                Step::Symlink(_) => None,
             })
             .collect();
         assert_eq!(nodes.len(), 6);
@@ -470,7 +488,8 @@ mod tests {
 
     #[test]
     fn nothing_is_made_in_a_dev_bound_from_the_host() {
-        let plan = with(r#"{"destination":"/dev/","source":"/dev","options":["rbind"]}"#, "").unwrap();
+        let plan =
+            with(r#"{"destination":"/dev/","source":"/dev","options":["rbind"]}"#, "").unwrap();
         assert!(matches!(plan.steps.as_slice(), [Step::Bind(_)]));
     }
 
@@ -483,13 +502,17 @@ mod tests {
         .unwrap();
         let Some(Step::FileSystem(dev)) = plan.steps.first() else { panic!("no mount") };
         assert!(!dev.attributes.read_only());
-        assert!(matches!(plan.steps.last(), Some(Step::Remount(seal)) if seal.attributes.read_only()));
+        assert!(
+            matches!(plan.steps.last(), Some(Step::Remount(seal)) if seal.attributes.read_only())
+        );
     }
 
     #[test]
     fn relative_bind_sources_are_below_the_bundle() {
         let plan = with(r#"{"destination":"/d","source":"data","options":["bind"]}"#, "").unwrap();
-        assert!(matches!(plan.steps.first(), Some(Step::Bind(bind)) if bind.source.as_bytes() == b"/b/data"));
+        assert!(
+            matches!(plan.steps.first(), Some(Step::Bind(bind)) if bind.source.as_bytes() == b"/b/data")
+        );
     }
 
     #[test]
@@ -525,7 +548,13 @@ mod tests {
         for (mounts, linux, text) in table {
             assert_eq!(error(mounts, linux), text);
         }
-        let long = format!(r#"{{"destination":"/d","source":"/{}","options":["bind"]}}"#, "x".repeat(70000));
-        assert_eq!(error(&long, ""), "mounts[0].source: 70001 bytes long, the kernel takes at most 4095");
+        let long = format!(
+            r#"{{"destination":"/d","source":"/{}","options":["bind"]}}"#,
+            "x".repeat(70000)
+        );
+        assert_eq!(
+            error(&long, ""),
+            "mounts[0].source: 70001 bytes long, the kernel takes at most 4095"
+        );
     }
 }

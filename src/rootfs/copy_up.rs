@@ -1,6 +1,6 @@
 //! tmpcopyup: copies what the image has at a destination into the tmpfs that will cover it.
 //!
-//! Runs in: init, before pivot_root, into a mount that is not attached yet. Files, directories,
+//! Runs in: init, before `pivot_root`, into a mount that is not attached yet. Files, directories,
 //! links and nodes keep mode and owner; nothing outside the two directories can be reached.
 
 use crate::sys::fd::{openat2, resolve};
@@ -63,7 +63,8 @@ fn entry(from: BorrowedFd<'_>, to: &OwnedFd, name: &CStr) -> Result<()> {
     let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
     match kind {
         SFlag::S_IFDIR => {
-            mkdirat(to, name, Mode::from_bits_truncate(0o700)).call(|| format!("mkdirat({name:?})"))?;
+            mkdirat(to, name, Mode::from_bits_truncate(0o700))
+                .call(|| format!("mkdirat({name:?})"))?;
             let made = open_dir(to.as_fd(), name)?;
             tree(open_dir(from, name)?, &made)?;
             own(&made, &status)?;

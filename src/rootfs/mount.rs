@@ -1,18 +1,19 @@
 //! Mounts: made detached, changed while nobody can see them, then attached to an open directory.
 //!
-//! Runs in: init, before pivot_root. See mount_setattr(2), mount_namespaces(7).
+//! Runs in: init, before `pivot_root`. See `mount_setattr(2)`, `mount_namespaces(7)`.
 
 use super::copy_up;
-use super::path::{LastLink, Root, Shape, kind};
-use crate::error::OrHint as _;
+use super::path::{LastLink, Root, Shape, kind, status};
+use crate::error::hinted;
 use crate::plan::mount::{Attributes, FsOption, Propagation, PropagationKind, Recursion, attr};
 use crate::plan::rootfs::{Bind, CgroupMount, FileSystem, Remount};
+use crate::sys::fd::{openat2, resolve};
 use crate::sys::mount::{self as api, FsContext, Recursive};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::readlinkat;
-use nix::sys::stat::SFlag;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::{Mode, SFlag, fchmod};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -22,9 +23,15 @@ const LONGEST_VALUE: usize = 255;
 
 /// Mounts a new file system.
 pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) -> Result<()> {
-    let last = last_link(plan.links.destination_nofollow);
-    let target = root.mount_point(&plan.target.path, Shape::Directory, last)?;
-    forbid_fake_proc(root, plan)?;
+    // CVE-2019-19921, CVE-2023-28642: /proc and /sys must be real directories of the image, or the
+    // masked paths and label writes go elsewhere.
+    let is_api = matches!(plan.fstype.as_bytes(), b"proc" | b"sysfs");
+    let last = last_link(is_api || plan.links.destination_nofollow);
+    let place = root.mount_point(&plan.target.path, Shape::Directory, last)?;
+    let target = place.fd;
+    if is_api && kind(&target)? != SFlag::S_IFDIR {
+        bail!("{:?} must be mounted on an ordinary directory, not on a symbolic link", plan.fstype);
+    }
     let too_long = |option: &FsOption| match option {
         FsOption::Flag(_) => false,
         FsOption::Value(_, value) => value.as_bytes().len() > LONGEST_VALUE,
@@ -37,6 +44,9 @@ pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) 
         Err(err) if plan.fstype.as_bytes() == b"sysfs" && is_eperm(&err) => host_sysfs()?,
         Err(err) => return Err(explain(plan, err)),
     };
+    if place.existed && plan.fstype.as_bytes() == b"tmpfs" {
+        inherit_mode(plan, &target, &mount)?;
+    }
     if plan.copy_up {
         copy_up::copy(target.as_fd(), mount.as_fd()).context("tmpcopyup")?;
     }
@@ -70,6 +80,20 @@ fn create(plan: &FileSystem, label: Option<&CStr>) -> Result<OwnedFd, sys::Error
     context.mount(plan.attributes.set)
 }
 
+/// A tmpfs without `mode` looks like the directory that it covers, as in runc: Docker's `--tmpfs`
+/// relies on it. Over a directory that had to be made it stays 1777, tmpfs's default.
+fn inherit_mode(plan: &FileSystem, target: &OwnedFd, mount: &OwnedFd) -> Result<()> {
+    let is_mode =
+        |option: &FsOption| matches!(option, FsOption::Value(key, _) if key.as_bytes() == b"mode");
+    if plan.options.iter().any(is_mode) {
+        return Ok(());
+    }
+    let mode = Mode::from_bits_truncate(status(target)?.st_mode & 0o7777);
+    let root =
+        openat2(mount.as_fd(), c".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, 0, resolve::BENEATH)?;
+    Ok(fchmod(&root, mode).call(|| format!("fchmod(tmpfs, {:o})", mode.bits()))?)
+}
+
 fn is_eperm(err: &sys::Error) -> bool {
     err.errno == Errno::EPERM
 }
@@ -83,32 +107,20 @@ fn host_sysfs() -> Result<OwnedFd> {
     Ok(tree)
 }
 
-/// CVE-2019-19921, CVE-2023-28642: /proc and /sys must be real directories of the image, or the
-/// masked paths and label writes go elsewhere.
-fn forbid_fake_proc(root: &Root, plan: &FileSystem) -> Result<()> {
-    if !matches!(plan.fstype.as_bytes(), b"proc" | b"sysfs") {
-        return Ok(());
-    }
-    let place = root.open(&plan.target.path, LastLink::Keep)?;
-    if kind(&place)? != SFlag::S_IFDIR {
-        bail!("{:?} must be mounted on an ordinary directory, not on a symbolic link", plan.fstype);
-    }
-    Ok(())
-}
-
 fn explain(plan: &FileSystem, err: sys::Error) -> anyhow::Error {
-    let hint = match (err.errno, plan.fstype.as_bytes()) {
-        (Errno::EPERM, b"proc") => {
+    let not_owner = match plan.fstype.as_bytes() {
+        b"proc" => {
             "a user namespace may mount proc only where the host's /proc is not covered by other \
              mounts; create a pid namespace and uncover the host's /proc"
         }
-        (Errno::EPERM, _) => "only the owner of the matching namespace may mount this; create that namespace too",
-        (Errno::ENODEV, _) => "the kernel has no such file system; see /proc/filesystems",
-        (Errno::ENOSPC, _) => "raise fs.mount-max, the number of mounts in a mount namespace",
-        _ => return err.into(),
+        _ => "only the owner of the matching namespace may mount this; create that namespace too",
     };
-    let Err(err) = Err::<(), _>(err).hint(hint) else { unreachable!() };
-    err
+    let hints = [
+        (Errno::EPERM, not_owner),
+        (Errno::ENODEV, "the kernel has no such file system; see /proc/filesystems"),
+        (Errno::ENOSPC, "raise fs.mount-max, the number of mounts in a mount namespace"),
+    ];
+    hinted(err, &hints)
 }
 
 /// mount(2) through the descriptor's name in the host's procfs, for very long options.
@@ -133,8 +145,16 @@ fn classic(root: &Root, plan: &FileSystem, target: &OwnedFd, label: Option<&CStr
         data.push(b'"');
     }
     let data = CString::new(data)?;
-    let number = |fd: &OwnedFd| CString::new(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(fd)));
-    api::mount(&plan.source, &number(target)?, &plan.fstype, classic_flags(plan.attributes), &data)?;
+    let number = |fd: &OwnedFd| {
+        CString::new(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(fd)))
+    };
+    api::mount(
+        &plan.source,
+        &number(target)?,
+        &plan.fstype,
+        classic_flags(plan.attributes),
+        &data,
+    )?;
     if let Some(propagation) = plan.propagation {
         // The descriptor still names the directory below the new mount.
         let top = root.open(&plan.target.path, last_link(plan.links.destination_nofollow))?;
@@ -143,7 +163,7 @@ fn classic(root: &Root, plan: &FileSystem, target: &OwnedFd, label: Option<&CStr
     Ok(())
 }
 
-/// The words of mount(2) for those of mount_setattr(2).
+/// The words of `mount(2)` for those of `mount_setattr(2)`.
 fn classic_flags(attributes: Attributes) -> libc::c_ulong {
     let has = |bit: u64| attributes.set & bit != 0;
     let atime = match attributes.set & attr::ATIME {
@@ -178,14 +198,16 @@ pub(crate) fn bind(root: &Root, plan: &Bind, tree: Option<OwnedFd>) -> Result<()
         SFlag::S_IFDIR => Shape::Directory,
         _ => Shape::File,
     };
-    let target = root.mount_point(&plan.target.path, shape, last_link(plan.links.destination_nofollow))?;
+    let last = last_link(plan.links.destination_nofollow);
+    let target = root.mount_point(&plan.target.path, shape, last)?.fd;
     change(tree.as_fd(), plan.recursive, Recursive::Yes)?;
-    change(tree.as_fd(), plan.attributes, Recursive::No).or_else(|err| keep_locked(&tree, plan, err))?;
+    change(tree.as_fd(), plan.attributes, Recursive::No)
+        .or_else(|err| keep_locked(&tree, plan, err))?;
     propagate(tree.as_fd(), plan.propagation)?;
     Ok(attach(tree.as_fd(), target.as_fd())?)
 }
 
-/// Clearing a flag that the host has locked is refused for all flags at once (mount_setattr(2),
+/// Clearing a flag that the host has locked is refused for all flags at once (`mount_setattr(2)`,
 /// EPERM). What is to be set still must be set; a locked restriction stays, as in runc and crun.
 fn keep_locked(tree: &OwnedFd, plan: &Bind, err: sys::Error) -> sys::Result<()> {
     if err.errno != Errno::EPERM || plan.attributes.clear == 0 {
@@ -198,13 +220,8 @@ fn keep_locked(tree: &OwnedFd, plan: &Bind, err: sys::Error) -> sys::Result<()> 
 pub(crate) fn open_source(plan: &Bind) -> Result<OwnedFd> {
     let nofollow = if plan.links.source_nofollow { libc::AT_SYMLINK_NOFOLLOW } else { 0 };
     let recursive = recursive(plan.recursion);
-    api::open_tree(api::AT_FDCWD, &plan.source, recursive, nofollow).map_err(|err| match err.errno {
-        Errno::ENOENT => anyhow::Error::from(err).context(crate::error::Hint(format!(
-            "make the bind source {} on the host first",
-            plan.source.to_string_lossy()
-        ))),
-        _ => err.into(),
-    })
+    api::open_tree(api::AT_FDCWD, &plan.source, recursive, nofollow)
+        .map_err(|err| hinted(err, &[(Errno::ENOENT, "make the bind source on the host first")]))
 }
 
 /// `copy-symlink`: makes the same link at the destination instead of a mount.
@@ -227,18 +244,21 @@ fn copy_link(root: &Root, plan: &Bind) -> Result<bool> {
 
 /// Mounts cgroup2, or binds the container's own directory of it.
 pub(crate) fn cgroup(root: &Root, plan: &CgroupMount, tree: Option<OwnedFd>) -> Result<()> {
-    let target = root.mount_point(&plan.target.path, Shape::Directory, LastLink::Follow)?;
+    let target = root.mount_point(&plan.target.path, Shape::Directory, LastLink::Follow)?.fd;
     let mount = match tree {
-        Some(tree) => tree,
+        Some(tree) => {
+            change(tree.as_fd(), plan.attributes, Recursive::No)?;
+            let private = Propagation { kind: PropagationKind::Private, recursive: true };
+            propagate(tree.as_fd(), private)?;
+            tree
+        }
         None => {
             let context = FsContext::open(c"cgroup2")?;
             context.set_string(c"source", c"cgroup")?;
             context.create()?;
-            context.mount(0)?
+            context.mount(plan.attributes.set)?
         }
     };
-    change(mount.as_fd(), plan.attributes, Recursive::No)?;
-    propagate(mount.as_fd(), Propagation { kind: PropagationKind::Private, recursive: true })?;
     Ok(attach(mount.as_fd(), target.as_fd())?)
 }
 
@@ -289,7 +309,7 @@ fn last_link(nofollow: bool) -> LastLink {
     if nofollow { LastLink::Keep } else { LastLink::Follow }
 }
 
-/// Is SELinux active? Its file system is mounted only then.
+/// Is `SELinux` active? Its file system is mounted only then.
 pub(crate) fn selinux_enabled() -> bool {
     nix::unistd::access(c"/sys/fs/selinux/status", nix::unistd::AccessFlags::F_OK).is_ok()
 }
@@ -302,5 +322,7 @@ pub(crate) fn bind_fd(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> sys::Re
 
 /// The type of file system that holds a descriptor, `*_MAGIC` of linux/magic.h.
 pub(crate) fn filesystem_magic(fd: &OwnedFd) -> sys::Result<nix::sys::statfs::FsType> {
-    nix::sys::statfs::fstatfs(fd).map(|fs| fs.filesystem_type()).call(|| format!("fstatfs({})", sys::show(fd.as_fd())))
+    nix::sys::statfs::fstatfs(fd)
+        .map(|fs| fs.filesystem_type())
+        .call(|| format!("fstatfs({})", sys::show(fd.as_fd())))
 }

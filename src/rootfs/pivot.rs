@@ -4,7 +4,7 @@
 
 use super::mount::propagate;
 use super::path::Root;
-use crate::error::Hint;
+use crate::error::hinted;
 use crate::fds::Fds;
 use crate::plan::Pivot;
 use crate::plan::mount::{Propagation, PropagationKind};
@@ -16,9 +16,8 @@ use nix::errno::Errno;
 use nix::unistd::{chroot, fchdir};
 use std::os::fd::{AsFd as _, OwnedFd};
 
-/// Opens the root, as a mount stacked on "/" where there is a mount namespace of our own. There
-/// no directory of the bundle has to be searchable for the container's user, and pivot_root(2)
-/// finds what it wants: a mount that is not the current root.
+/// Opens the root, attached as a mount where there is a mount namespace of our own. It is attached
+/// at its own path: createContainer hooks look for it there.
 pub(crate) fn attach(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
     if plan.pivot == Pivot::Chroot {
         let root = api::open_path(api::AT_FDCWD, &plan.path).context("root.path")?;
@@ -29,25 +28,28 @@ pub(crate) fn attach(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
     let host = api::open_path(api::AT_FDCWD, c"/")?;
     let private = plan.propagation.is_some_and(|p| p.kind == PropagationKind::Private);
     let kind = if private { PropagationKind::Private } else { PropagationKind::Slave };
-    propagate(host.as_fd(), Propagation { kind, recursive: true }).context("detach from the host's mounts")?;
+    propagate(host.as_fd(), Propagation { kind, recursive: true })
+        .context("detach from the host's mounts")?;
     let tree = match fds.rootfs.take() {
         Some(tree) => tree,
         None => open_root(plan)?,
     };
     propagate(tree.as_fd(), Propagation { kind, recursive: true })?;
-    api::move_mount(tree.as_fd(), host.as_fd()).context("root.path")?;
+    let place = match api::open_path(api::AT_FDCWD, &plan.path) {
+        // A directory above the bundle that the container's user may not search. Stacked on "/"
+        // the mount can be found by pivot_root(2) as well.
+        Err(err) if err.errno == Errno::EACCES => host,
+        other => other.context("root.path")?,
+    };
+    api::move_mount(tree.as_fd(), place.as_fd()).context("root.path")?;
     Ok(Root::new(tree))
 }
 
 /// A detached copy of the root file system's mount.
 pub(crate) fn open_root(plan: &Rootfs) -> Result<OwnedFd> {
     let tree = api::open_tree(api::AT_FDCWD, &plan.path, Recursive::Yes, 0);
-    let tree = tree.map_err(|err| match err.errno {
-        Errno::ENOENT => anyhow::Error::from(err).context(Hint(
-            "unpack an image there, or correct root.path; it is relative to the bundle".into(),
-        )),
-        _ => err.into(),
-    });
+    let hint = "unpack an image there, or correct root.path; it is relative to the bundle";
+    let tree = tree.map_err(|err| hinted(err, &[(Errno::ENOENT, hint)]));
     let tree = tree.context("root.path")?;
     if super::path::kind(&tree)? != nix::sys::stat::SFlag::S_IFDIR {
         anyhow::bail!("root.path: {} is not a directory", plan.path.to_string_lossy());
@@ -58,14 +60,11 @@ pub(crate) fn open_root(plan: &Rootfs) -> Result<OwnedFd> {
 /// From here on no host path exists.
 pub(crate) fn pivot(root: &Root, plan: &Rootfs) -> Result<()> {
     match plan.pivot {
-        Pivot::PivotRoot => {
+        Pivot::Switch => {
             let old = api::open_path(api::AT_FDCWD, c"/")?;
             fchdir(root).call(|| "fchdir(rootfs)".into())?;
-            api::pivot_root_here().map_err(|err| match err.errno {
-                Errno::EINVAL => anyhow::Error::from(err)
-                    .context(Hint("the host's root is a ramfs; use --no-pivot".into())),
-                _ => err.into(),
-            })?;
+            let hint = "the host's root is a ramfs; use --no-pivot";
+            api::pivot_root_here().map_err(|err| hinted(err, &[(Errno::EINVAL, hint)]))?;
             // The old root is stacked on the new one: step onto it and let it go.
             fchdir(&old).call(|| "fchdir(old root)".into())?;
             api::detach_current_dir()?;
@@ -82,7 +81,9 @@ pub(crate) fn pivot(root: &Root, plan: &Rootfs) -> Result<()> {
 /// linux.rootfsPropagation, at last for the root mount itself.
 pub(crate) fn final_propagation(root: &Root, plan: &Rootfs) -> sys::Result<()> {
     match plan.propagation {
-        Some(propagation) => propagate(root.as_fd(), Propagation { recursive: false, ..propagation }),
+        Some(propagation) => {
+            propagate(root.as_fd(), Propagation { recursive: false, ..propagation })
+        }
         None => Ok(()),
     }
 }

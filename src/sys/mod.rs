@@ -7,9 +7,9 @@ pub(crate) mod bpf;
 pub(crate) mod clone;
 pub(crate) mod fd;
 pub(crate) mod keyring;
-pub(crate) mod mount;
 #[cfg(test)]
 pub(crate) mod libseccomp;
+pub(crate) mod mount;
 pub(crate) mod net;
 pub(crate) mod seccomp;
 pub(crate) mod tty;
@@ -94,7 +94,12 @@ pub(crate) fn exit_now(code: i32) -> ! {
 }
 
 /// `prctl(2)` for the operations that take plain numbers.
-pub(crate) fn prctl(name: &str, option: libc::c_int, arg2: libc::c_ulong, arg3: libc::c_ulong) -> Result<libc::c_int> {
+pub(crate) fn prctl(
+    name: &str,
+    option: libc::c_int,
+    arg2: libc::c_ulong,
+    arg3: libc::c_ulong,
+) -> Result<libc::c_int> {
     // SAFETY: none of the operations used by callers takes a pointer.
     let ret = unsafe { libc::prctl(option, arg2, arg3, 0, 0) };
     check(ret.into(), || format!("prctl({name}, {arg2}, {arg3})")).map(|_| ret)
@@ -117,6 +122,13 @@ pub(crate) fn setdomainname(name: &str) -> Result<()> {
     check(ret.into(), || format!("setdomainname({name:?})")).map(drop)
 }
 
+/// `personality(2)`: the execution domain of this process and what it executes.
+pub(crate) fn personality(domain: u32) -> Result<()> {
+    // SAFETY: takes a number only.
+    let ret = unsafe { libc::personality(domain.into()) };
+    check(ret.into(), || format!("personality({domain:#x})")).map(drop)
+}
+
 /// `execve(2)`. Returns only when it failed.
 pub(crate) fn execve(program: &CStr, argv: &[&CStr], envp: &[&CStr]) -> Errno {
     match nix::unistd::execve(program, argv, envp) {
@@ -126,7 +138,11 @@ pub(crate) fn execve(program: &CStr, argv: &[&CStr], envp: &[&CStr]) -> Errno {
 }
 
 /// `execveat(2)` of an open file. Returns only when it failed.
-pub(crate) fn fexecve(file: BorrowedFd<'_>, argv: &[std::ffi::CString], envp: &[std::ffi::CString]) -> Error {
+pub(crate) fn fexecve(
+    file: BorrowedFd<'_>,
+    argv: &[std::ffi::CString],
+    envp: &[std::ffi::CString],
+) -> Error {
     match nix::unistd::execveat(file, c"", argv, envp, nix::fcntl::AtFlags::AT_EMPTY_PATH) {
         Ok(never) => match never {},
         Err(errno) => Error::new(format!("execveat({}, AT_EMPTY_PATH)", show(file)), errno),
@@ -157,7 +173,13 @@ pub(crate) fn prlimit(pid: i32, resource: u32, soft: u64, hard: u64) -> Result<(
     let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
     // SAFETY: the struct outlives the call, the old limit is not asked for.
     let ret = unsafe {
-        libc::syscall(libc::SYS_prlimit64, pid, resource, &raw const limit, std::ptr::null_mut::<libc::rlimit64>())
+        libc::syscall(
+            libc::SYS_prlimit64,
+            pid,
+            resource,
+            &raw const limit,
+            std::ptr::null_mut::<libc::rlimit64>(),
+        )
     };
     check(ret, || format!("prlimit({pid}, {resource}, {{{soft}, {hard}}})")).map(drop)
 }
@@ -170,13 +192,9 @@ pub(crate) fn reset_signals() -> Result<()> {
         // SAFETY: SIG_DFL installs no handler. SIGKILL, SIGSTOP and libc's own signals refuse.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-    // SAFETY: an all-zero set is an empty one; both outlive the call.
-    let ret = unsafe {
-        let mut empty: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut empty);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const empty, std::ptr::null_mut())
-    };
-    check(ret.into(), || "sigprocmask(SIG_SETMASK, [])".into()).map(drop)
+    nix::sys::signal::SigSet::empty()
+        .thread_set_mask()
+        .call(|| "sigprocmask(SIG_SETMASK, [])".into())
 }
 
 /// `capset(2)` of the calling thread: effective, permitted and inheritable set at once.

@@ -1,7 +1,7 @@
 //! The mount API of Linux 5.2 and later: mounts are descriptors until they are attached.
 //!
-//! Runs in: parent (detached trees) and init. Man pages: open_tree(2), move_mount(2), fsopen(2),
-//! fsconfig(2), fsmount(2), mount_setattr(2).
+//! Runs in: parent (detached trees) and init. Man pages: `open_tree(2)`, `move_mount(2)`, fsopen(2),
+//! fsconfig(2), fsmount(2), `mount_setattr(2)`.
 
 use super::{Result, check, check_fd, show};
 use nix::errno::Errno;
@@ -10,8 +10,6 @@ use std::ffi::CStr;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
 const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
-
-
 
 /// Whether a call takes the mounts below with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +36,17 @@ fn recursive_flag(recursive: Recursive) -> libc::c_uint {
 /// # Errors
 /// `EINVAL`: a mount of another mount namespace. `EPERM`: no `CAP_SYS_ADMIN` over the mount
 /// namespace.
-pub(crate) fn open_tree(dir: BorrowedFd<'_>, path: &CStr, recursive: Recursive, extra: i32) -> Result<OwnedFd> {
-    let flags =
-        OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | recursive_flag(recursive) | extra.cast_unsigned();
+pub(crate) fn open_tree(
+    dir: BorrowedFd<'_>,
+    path: &CStr,
+    recursive: Recursive,
+    extra: i32,
+) -> Result<OwnedFd> {
+    let flags = OPEN_TREE_CLONE
+        | OPEN_TREE_CLOEXEC
+        | AT_EMPTY_PATH
+        | recursive_flag(recursive)
+        | extra.cast_unsigned();
     // SAFETY: path is terminated and outlives the call.
     let ret = unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), path.as_ptr(), flags) };
     check_fd(ret, || format!("open_tree({}, {path:?}, OPEN_TREE_CLONE)", show(dir)))
@@ -105,7 +111,13 @@ impl FsContext {
         self.config(6, None, None, 0)
     }
 
-    fn config(&self, command: libc::c_uint, key: Option<&CStr>, value: Option<&CStr>, aux: i32) -> Result<()> {
+    fn config(
+        &self,
+        command: libc::c_uint,
+        key: Option<&CStr>,
+        value: Option<&CStr>,
+        aux: i32,
+    ) -> Result<()> {
         let null = std::ptr::null();
         // SAFETY: null or terminated strings that outlive the call, as each command wants.
         let ret = unsafe {
@@ -163,7 +175,11 @@ pub(crate) struct Attributes {
 ///
 /// # Errors
 /// `EPERM`: clears a locked attribute. `EINVAL`: not the root of a mount.
-pub(crate) fn mount_setattr(mount: BorrowedFd<'_>, recursive: Recursive, change: Attributes) -> Result<()> {
+pub(crate) fn mount_setattr(
+    mount: BorrowedFd<'_>,
+    recursive: Recursive,
+    change: Attributes,
+) -> Result<()> {
     setattr(mount, recursive, change, None)
 }
 
@@ -171,11 +187,25 @@ pub(crate) fn mount_setattr(mount: BorrowedFd<'_>, recursive: Recursive, change:
 ///
 /// # Errors
 /// `EINVAL`: the file system does not support it. `EPERM`: the mount is mapped already or visible.
-pub(crate) fn idmap(mount: BorrowedFd<'_>, recursive: Recursive, userns: BorrowedFd<'_>) -> Result<()> {
-    setattr(mount, recursive, Attributes { set: MOUNT_ATTR_IDMAP, ..Attributes::default() }, Some(userns))
+pub(crate) fn idmap(
+    mount: BorrowedFd<'_>,
+    recursive: Recursive,
+    userns: BorrowedFd<'_>,
+) -> Result<()> {
+    setattr(
+        mount,
+        recursive,
+        Attributes { set: MOUNT_ATTR_IDMAP, ..Attributes::default() },
+        Some(userns),
+    )
 }
 
-fn setattr(mount: BorrowedFd<'_>, recursive: Recursive, change: Attributes, userns: Option<BorrowedFd<'_>>) -> Result<()> {
+fn setattr(
+    mount: BorrowedFd<'_>,
+    recursive: Recursive,
+    change: Attributes,
+    userns: Option<BorrowedFd<'_>>,
+) -> Result<()> {
     // SAFETY: mount_attr is nothing but integers, and all zero means no change.
     let mut arg: libc::mount_attr = unsafe { std::mem::zeroed() };
     arg.attr_set = change.set;
@@ -221,13 +251,17 @@ pub(crate) fn pivot_root_here() -> Result<()> {
 
 /// The classic `mount(2)`, for what the new API cannot say: options longer than 255 bytes and
 /// moving an attached mount.
-pub(crate) fn mount(source: &CStr, target: &CStr, fstype: &CStr, flags: libc::c_ulong, data: &CStr) -> Result<()> {
+pub(crate) fn mount(
+    source: &CStr,
+    target: &CStr,
+    fstype: &CStr,
+    flags: libc::c_ulong,
+    data: &CStr,
+) -> Result<()> {
     // SAFETY: all strings are terminated and outlive the call.
     let ret = unsafe {
         libc::mount(source.as_ptr(), target.as_ptr(), fstype.as_ptr(), flags, data.as_ptr().cast())
     };
-    check(ret.into(), || {
-        format!("mount({source:?}, {target:?}, {fstype:?}, {flags:#x}, {data:?})")
-    })
-    .map(drop)
+    check(ret.into(), || format!("mount({source:?}, {target:?}, {fstype:?}, {flags:#x}, {data:?})"))
+        .map(drop)
 }

@@ -85,7 +85,7 @@ fn json_errors_name_line_and_column() {
 
 fn missing_bundle_names_the_file() {
     let output = rt(["create", "--bundle", "/nosuch/bundle", &new_id()]).output();
-    assert_words(&output, &["/nosuch/bundle", "No such file or directory"]);
+    assert_words(&output, &["/nosuch/bundle", "no such file or directory"]);
 }
 
 fn unknown_and_existing_ids() {
@@ -200,7 +200,7 @@ fn start_reports_a_failing_execve() {
         return;
     }
     let c = Container::new(&b, created);
-    differs!(Crun, "start does not wait for execve");
-    assert_words(&c.call("start").output(), &["/script", "No such file or directory"]);
+    sometimes_differs!(Crun, "start does not wait for execve");
+    assert_words(&c.call("start").output(), &["/script", "no such file or directory"]);
     c.wait_status("stopped").delete();
 }

@@ -101,6 +101,7 @@ fn readonly_path_that_is_absent_is_ignored() {
 }
 
 fn masks_in_proc_and_sys() {
+    requires!(root);
     let b = Bundle::new().mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]);
     let b = masked(b, &["/proc/keys", "/proc/timer_list", "/proc/scsi", "/sys/firmware"]);
     let b = readonly(b, &["/proc/sys", "/proc/sysrq-trigger", "/proc/bus"]);

@@ -38,6 +38,8 @@ areas![
     hooks,
     seccomp,
     errors,
+    robustness,
+    rootless,
     escapes,
     escapes_mounts,
     escapes_devices,
@@ -61,5 +63,7 @@ mod masks;
 mod mounts;
 mod namespaces;
 mod process;
+mod robustness;
+mod rootless;
 mod seccomp;
 mod terminal;

@@ -13,8 +13,11 @@ tests![
     access_time_options,
     last_of_opposite_options_wins,
     data_options_reach_the_filesystem,
+    owner_options_reach_the_filesystem,
     propagation_options,
     recursive_options_reach_submounts,
+    recursive_options_take_flags_back,
+    rarer_flags,
     plain_options_leave_submounts_alone,
     bind_without_r_leaves_submounts_out,
     bind_of_a_directory_and_a_file,
@@ -44,6 +47,9 @@ tests![
     readonly_root_leaves_mounts_writable,
     root_of_the_host_is_gone,
     proc_must_be_a_directory,
+    copy_symlink_copies_the_link,
+    source_symlink_is_followed_or_mounted_itself,
+    destination_symlink_is_replaced_with_dest_nofollow,
 ];
 
 /// Per-mount options, propagation and super options of one mount inside, from /proc/self/mountinfo.
@@ -160,18 +166,21 @@ fn last_of_opposite_options_wins() {
 
 fn data_options_reach_the_filesystem() {
     let b = Bundle::new()
-        .mount(
-            "/m",
-            "tmpfs",
-            "tmpfs",
-            &["size=1024k", "mode=1770", "nr_inodes=50", "uid=7", "gid=8"],
-        )
+        .mount("/m", "tmpfs", "tmpfs", &["size=1024k", "mode=1770", "nr_inodes=50"])
         .mount("/n", "tmpfs", "name of it", &["noexec", "size=2m"]);
     let output = b.run(&["/probe", "mounts", "--", "stat", "/m"]);
     output.assert_exit(0);
     Seen::of(&output.lines(), "/m").assert(&["size=1024k", "nr_inodes=50"], &[]);
     Seen::of(&output.lines(), "/n").assert(&["size=2048k", "noexec"], &[]);
-    assert!(output.stdout().contains("\ndir 1770 7 8 "), "{}", output.stdout());
+    assert!(output.stdout().contains("\ndir 1770 0 0 "), "{}", output.stdout());
+}
+
+fn owner_options_reach_the_filesystem() {
+    requires!(root);
+    let b = Bundle::new().mount("/m", "tmpfs", "tmpfs", &["uid=7", "gid=8"]);
+    let output = b.run(&["/probe", "stat", "/m"]);
+    output.assert_exit(0);
+    assert!(output.stdout().contains(" 7 8 "), "{}", output.stdout());
 }
 
 fn propagation_options() {
@@ -247,6 +256,63 @@ fn recursive_options_reach_submounts() {
             Seen::of(&output.lines(), &at).assert(&[flag], &[]);
         }
     }
+}
+
+fn recursive_options_take_flags_back() {
+    differs!(Crun, "rrelatime leaves noatime");
+    let (top, sub) = two_levels();
+    let flags = MsFlags::MS_RDONLY
+        | MsFlags::MS_NOSUID
+        | MsFlags::MS_NODEV
+        | MsFlags::MS_NOEXEC
+        | MsFlags::MS_NOATIME;
+    for mount in [&top, &sub] {
+        mount.change(MsFlags::MS_REMOUNT | MsFlags::MS_BIND | flags);
+    }
+    let rows: &[(&str, &str)] = &[
+        ("rrw", "ro"),
+        ("rsuid", "nosuid"),
+        ("rdev", "nodev"),
+        ("rexec", "noexec"),
+        ("rrelatime", "noatime"),
+    ];
+    let mut b = Bundle::new();
+    for (option, _) in rows {
+        b = b.mount(
+            &format!("/{option}"),
+            "bind",
+            top.path().to_str().unwrap(),
+            &["rbind", option],
+        );
+    }
+    let output = b.run(&["/probe", "mounts"]);
+    output.assert_exit(0);
+    for (option, flag) in rows {
+        for at in [format!("/{option}"), format!("/{option}/sub")] {
+            println!("{at}");
+            Seen::of(&output.lines(), &at).assert(&[], &[flag]);
+        }
+    }
+}
+
+/// `silent`, `loud` and `iversion` leave no trace that /proc shows; they must be taken as flags.
+fn rarer_flags() {
+    let rows: &[Row] = &[
+        (&["silent"], &["rw"], &[]),
+        (&["loud"], &["rw"], &[]),
+        (&["norelatime"], &["rw"], &[]),
+        (&["nomand"], &["rw"], &[]),
+        (&["async"], &["rw"], &["sync"]),
+        (&["atime", "diratime"], &["rw"], &["noatime", "nodiratime"]),
+    ];
+    differs!(Crun, "knows no loud and silent");
+    check_rows(rows, |b, at, options| b.mount(at, "tmpfs", "tmpfs", options));
+    let rows: &[Row] = &[
+        (&["nosymfollow"], &["nosymfollow"], &[]),
+        (&["lazytime"], &["lazytime"], &[]),
+        (&["iversion"], &["rw"], &[]),
+    ];
+    check_rows(rows, |b, at, options| b.mount(at, "tmpfs", "tmpfs", options));
 }
 
 fn plain_options_leave_submounts_alone() {
@@ -544,7 +610,7 @@ fn cgroup_mount_read_only() {
             "options": ["nosuid", "noexec", "nodev", "ro"] }),
         );
     });
-    let controller = if runtime_tests::cgroups::is_v2() { "" } else { "pids/" };
+    let controller = if runtime_tests::cgroups::places_by_v2() { "" } else { "pids/" };
     b.run(&["/probe", "mkdir", &format!("/sys/fs/cgroup/{controller}x")]).assert_says("EROFS");
 }
 
@@ -641,4 +707,44 @@ fn proc_must_be_a_directory() {
     fs::remove_dir(b.inside("/proc")).unwrap();
     symlink("fake", b.inside("/proc")).unwrap();
     b.run(&["/probe", "true"]).assert_fails();
+}
+
+/// crun's option: a source which is a symlink becomes the same symlink inside, nothing is mounted.
+fn copy_symlink_copies_the_link() {
+    differs!(Runc, "has no such option");
+    differs!(Crun, "has it since 1.8.4");
+    let link = scratch().join("link");
+    symlink("/etc/somewhere", &link).unwrap();
+    let b = Bundle::new().mount(
+        "/etc/copied",
+        "bind",
+        link.to_str().unwrap(),
+        &["bind", "copy-symlink"],
+    );
+    b.run(&["/probe", "readlink", "/etc/copied"]).assert_stdout("/etc/somewhere");
+}
+
+fn source_symlink_is_followed_or_mounted_itself() {
+    let (file, link) = (scratch().join("file"), scratch().join("link"));
+    fs::write(&file, "target").unwrap();
+    symlink(&file, &link).unwrap();
+    let link = link.to_str().unwrap();
+    let b = Bundle::new().mount("/etc/followed", "bind", link, &["bind"]);
+    b.run(&["/probe", "cat", "/etc/followed"]).assert_stdout("target");
+    differs!(Runc, "has no src-nofollow");
+    differs!(Crun, "has src-nofollow since 1.9");
+    let b = Bundle::new().mount("/etc/itself", "bind", link, &["bind", "src-nofollow"]);
+    b.run(&["/probe", "readlink", "/etc/itself"]).assert_stdout(file.to_str().unwrap());
+}
+
+fn destination_symlink_is_replaced_with_dest_nofollow() {
+    differs!(Runc, "has no dest-nofollow");
+    differs!(Crun, "has dest-nofollow since 1.9");
+    let link = scratch().join("link");
+    symlink("mounted", &link).unwrap();
+    let b = Bundle::new().file("/etc/target", "x").symlink("/etc/link", "target");
+    let options = ["bind", "src-nofollow", "dest-nofollow"];
+    let b = b.mount("/etc/link", "bind", link.to_str().unwrap(), &options);
+    b.run(&["/probe", "readlink", "/etc/link", "--", "cat", "/etc/target"])
+        .assert_stdout("mounted\nx");
 }

@@ -28,6 +28,9 @@ tests![
     unknown_action_and_operator_are_refused,
     flags_are_accepted,
     foreign_architecture_alone_leaves_ours_to_the_default,
+    i386_calls_are_judged_by_their_own_numbers,
+    i386_calls_without_the_architecture_are_killed,
+    x32_calls_do_not_slip_through,
 ];
 
 /// `x86_64` numbers; the tests skip elsewhere.
@@ -360,4 +363,43 @@ fn foreign_architecture_alone_leaves_ours_to_the_default() {
         deny(&json!([{ "names": ["personality"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5 }]));
     filter["architectures"] = json!(["SCMP_ARCH_AARCH64"]);
     with_filter(filter).run(&["/probe", "syscall", PERSONALITY, "0xffffffff"]).assert_says("EIO");
+}
+
+/// getpid by `int 0x80` is 20, which is writev for `x86_64`.
+fn i386_calls_are_judged_by_their_own_numbers() {
+    let probe = ["/probe", "syscall32", "20", "--", "syscall32", "64"];
+    let allowed = Bundle::new().run(&probe);
+    if !allowed.stdout().starts_with("ok 1") {
+        skip!(Machine, "the kernel runs no i386 calls");
+    }
+    let mut filter =
+        deny(&json!([{ "names": ["getpid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 7 }]));
+    filter["architectures"] = json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]);
+    // 64 is getppid on i386 and semget on x86_64.
+    with_filter(filter).run(&probe).assert_says("E2BIG\nok 0");
+    let profile = runtime_tests::bundle::docker_like()["linux"]["seccomp"].clone();
+    // mount and getpid
+    with_filter(profile)
+        .run(&["/probe", "syscall32", "21", "--", "syscall32", "20"])
+        .assert_says("EPERM\nok 1");
+}
+
+/// Else a program would choose the other entry to go around the filter.
+fn i386_calls_without_the_architecture_are_killed() {
+    if !Bundle::new().run(&["/probe", "syscall32", "20"]).stdout().starts_with("ok 1") {
+        skip!(Machine, "the kernel runs no i386 calls");
+    }
+    let b = with_filter(deny(&json!([{ "names": ["getpid"], "action": "SCMP_ACT_ERRNO" }])));
+    b.run(&["/probe", "syscall32", "20"]).assert_exit(128 + 31);
+}
+
+/// x32 numbers are those of `x86_64` with bit 30 set, under the same architecture token.
+fn x32_calls_do_not_slip_through() {
+    let getpid = "0x40000027";
+    let rules = json!([{ "names": ["getpid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 7 }]);
+    let mut filter = deny(&rules);
+    filter["architectures"] = json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X32"]);
+    with_filter(filter).run(&["/probe", "syscall", getpid]).assert_says("E2BIG");
+    // Not listed: killed, as any other architecture.
+    with_filter(deny(&rules)).run(&["/probe", "syscall", getpid]).assert_exit(128 + 31);
 }

@@ -1,0 +1,237 @@
+# shellcheck shell=bash
+# To be read by `.` from the scripts beside this file, as their first step: runs the script again
+# in private namespaces, where everything it starts dies with it, and counts what it finds.
+#
+#   RT      the runtime under test (default dist/rt)
+#   VIEW    host: the cgroups as they are; v2: cgroup2 over /sys/fs/cgroup
+#   TAG     names every cgroup that a script makes; they are removed at the end
+#   SCRATCH a directory which is removed at the end
+#   rt      a command: RT with a --root of its own
+
+set -u
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+TOP=$(cd "$HERE/../.." && pwd)
+RT=${RT:-$TOP/dist/rt}
+VIEW=${VIEW:-host}
+export PATH="$PATH:/usr/sbin:/sbin"
+
+outside() {
+	if [ "$(id -u)" != 0 ]; then
+		echo "skip - engines are started as root only"
+		echo "0 passed, 0 failed, 1 skipped"
+		exit 0
+	fi
+	if ! [ -x "$RT" ]; then
+		echo "not ok - no runtime $RT; make release builds dist/rt"
+		echo "0 passed, 1 failed, 0 skipped"
+		exit 1
+	fi
+	RT=$(realpath "$RT")
+	local need missing=""
+	for need in unshare python3 "$@"; do
+		command -v "$need" >/dev/null || missing="$missing $need"
+	done
+	if [ -n "$missing" ]; then
+		echo "skip - not installed:$missing (.ci/install-deps engines)"
+		echo "0 passed, 0 failed, 1 skipped"
+		[ -z "${RT_TEST_NO_SKIP:-}" ]
+		exit
+	fi
+	SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/rte.XXXXXX")
+	TAG=rte-${SCRATCH##*.}
+	export RT VIEW SCRATCH TAG
+	trap after EXIT
+	trap 'kill "$inside" 2>/dev/null; exit 130' INT TERM HUP
+	# No terminal from outside: what a test needs of one it makes itself.
+	RT_ENGINES_INSIDE=1 unshare -m -n -p -f -i -u --kill-child --mount-proc --propagation private \
+		bash "$0" </dev/null &
+	inside=$!
+	wait "$inside"
+	exit
+}
+
+# Nothing lives in there any more. The kernel removes dead processes from a cgroup a little late.
+after() {
+	local rc=$? try left
+	for try in 1 2 3 4 5 6 7 8 9 10; do
+		left=$(find /sys/fs/cgroup -depth -type d -path "*$TAG*" ! -exec rmdir {} \; -print 2>/dev/null)
+		[ -n "$left" ] || break
+		sleep "0.$try"
+	done
+	rm -rf --one-file-system "$SCRATCH"
+	if [ -n "$left" ]; then
+		printf 'cgroups are left:\n%s\n' "$left" >&2
+		rc=1
+	fi
+	exit "$rc"
+}
+
+inside() {
+	passed=0 failed=0 skipped=0
+	mount -t tmpfs -o mode=755 tmpfs /run
+	mkdir -p /run/lock
+	ip link set lo up 2>/dev/null
+	if [ "$VIEW" = v2 ]; then
+		mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	fi
+	hostname rt-engines
+	# Whatever a script or an engine gets wrong, the host's files stay as they are: an absolute
+	# link in an image, followed from outside, has overwritten one before.
+	# /tmp stays writable: runc makes directories there, and removes them.
+	mount --bind /tmp /tmp && mount --bind "$SCRATCH" "$SCRATCH" &&
+		mount -o remount,bind,ro / || exit 1
+	cd "$SCRATCH" || exit 1
+	mkdir bin home tmp
+	export HOME=$SCRATCH/home TMPDIR=$SCRATCH/tmp
+	export TERM=dumb # no escape sequences from shells
+	printf '#!/bin/sh\nexec "%s" --root "%s" "$@"\n' "$RT" "$SCRATCH/state" >bin/rt
+	chmod 755 bin/rt
+	PATH=$SCRATCH/bin:$PATH
+	# An engine gets a chance to end its own processes; the namespace takes the rest.
+	trap finish EXIT
+}
+
+pass() {
+	passed=$((passed + 1))
+	echo "ok - $1"
+}
+
+# fail NAME [FILE...]: with the ends of the files that tell why
+fail() {
+	failed=$((failed + 1))
+	echo "not ok - $1"
+	shift
+	local file
+	for file in "$@"; do
+		[ -s "$file" ] && tail -n "${LINES_OF_LOG:-15}" "$file" | sed 's/^/    /'
+	done
+	return 0
+}
+
+skip() {
+	skipped=$((skipped + 1))
+	echo "skip - $1: $2"
+}
+
+# check NAME COMMAND...: passes when the command does; its output tells why not
+check() {
+	local name=$1
+	shift
+	if "$@" >"$SCRATCH/check.log" 2>&1; then
+		pass "$name"
+	else
+		echo "(status $?: ${1##*/} ${2-} ...)" >>"$SCRATCH/check.log"
+		fail "$name" "$SCRATCH/check.log"
+	fi
+}
+
+# try COMMAND...: output into $out, errors into $err, status into $rc; at most 30 s
+try() {
+	timeout -k 5 30 "$@" >"$SCRATCH/try.out" 2>"$SCRATCH/try.err" </dev/null
+	rc=$?
+	out=$(tr -d '\r' <"$SCRATCH/try.out")
+	err=$(cat "$SCRATCH/try.err")
+	last="$*"
+}
+
+# want NAME RC [OUTPUT [ERROR]]: what the last `try` has to have given, the texts as shell patterns
+want() {
+	# shellcheck disable=SC2053,SC2254 # patterns are wanted
+	if [ "$rc" = "$2" ] && { [ $# -lt 3 ] || [[ "$out" == $3 ]]; } && { [ $# -lt 4 ] || [[ "$err" == $4 ]]; }; then
+		pass "$1"
+	else
+		{
+			echo "command: $last"
+			echo "wanted: status $2${3+, output $3}${4+, error $4}"
+			echo "status: $rc"
+			echo "output: $out"
+			echo "error: $err"
+		} >"$SCRATCH/want.log"
+		fail "$1" "$SCRATCH/want.log"
+	fi
+}
+
+# until_ok SECONDS COMMAND...: asks again until it works
+until_ok() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+# console ROWSxCOLUMNS SCRIPT COMMAND...: the command on a terminal of its own, see console.py
+console() {
+	timeout -k 5 60 python3 "$HERE/console.py" "$@"
+}
+
+finish() {
+	local rc=$?
+	trap - EXIT
+	if command -v stop_engine >/dev/null; then stop_engine; fi
+	if [ $((passed + failed + skipped)) = 0 ] || { [ "$rc" != 0 ] && [ "$failed" = 0 ]; }; then
+		echo "not ok - the script ended early, with status $rc"
+		failed=$((failed + 1))
+	fi
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" = 0 ]
+	exit
+}
+
+# debian_rootfs: the path of a Debian root file system in $rootfs, made once and kept.
+# To be called outside, where the network is.
+debian_rootfs() {
+	local cache=${RT_CACHE:-${CARGO_TARGET_DIR:-$TOP/target}/engines}
+	rootfs=$cache/debian-1
+	export rootfs
+	[ ! -d "$rootfs" ] || return 0
+	if ! command -v mmdebstrap >/dev/null; then
+		echo "mmdebstrap is not installed (.ci/install-deps engines)" >&2
+		return 1
+	fi
+	mkdir -p "$cache"
+	rm -rf "$cache/new.$$"
+	echo "making a Debian root file system in $rootfs" >&2
+	if mmdebstrap --quiet --variant=minbase --include=apt,bash,nginx-light,procps \
+		"${DEBIAN_SUITE:-bookworm}" "$cache/new.$$" >"$cache/mmdebstrap.log" 2>&1; then
+		# Whole or not at all; somebody else may have made it at the same time.
+		mv -T "$cache/new.$$" "$rootfs" 2>/dev/null || rm -rf "$cache/new.$$"
+	else
+		tail -n 5 "$cache/mmdebstrap.log" >&2
+		rm -rf "$cache/new.$$"
+		return 1
+	fi
+}
+
+# box_image ARCHIVE: an image localhost/box:1 of busybox alone, a /data directory and some files
+# that cannot be run, for error texts.
+box_image() {
+	local root=$SCRATCH/box
+	mkdir -p "$root"/{bin,etc,tmp,data,proc,sys,dev}
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	local applet
+	for applet in $("$root/bin/busybox" --list); do
+		[ "$applet" = busybox ] || ln -sf busybox "$root/bin/$applet"
+	done
+	echo "root:x:0:0:root:/:/bin/sh" >"$root/etc/passwd"
+	echo "app:x:1000:1000:app:/data:/bin/sh" >>"$root/etc/passwd"
+	printf 'root:x:0:\napp:x:1000:\n' >"$root/etc/group"
+	echo "not to be run" >"$root/bin/plain-file"
+	chmod 644 "$root/bin/plain-file"
+	python3 "$HERE/image.py" "$root" localhost/box:1 "$1" sh -c 'echo default command'
+}
+
+# daemon NAME COMMAND...: in the background, with its output in NAME.log
+daemon() {
+	local name=$1
+	shift
+	"$@" >"$SCRATCH/$name.log" 2>&1 </dev/null &
+	daemons="${daemons:-} $!"
+}
+
+stop_daemons() {
+	local pid
+	for pid in ${daemons:-}; do kill "$pid" 2>/dev/null; done
+	for pid in ${daemons:-}; do timeout 10 tail --pid="$pid" -f /dev/null; done
+}

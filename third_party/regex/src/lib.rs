@@ -1,0 +1,2 @@
+//! regex-lite under the name that oci-spec asks for.
+pub use regex_lite::*;
