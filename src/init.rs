@@ -115,7 +115,7 @@ fn create(parent: &Reporter, plan: &Plan, mut fds: Fds, preserve_fds: u32) -> Re
     let start = fds.start.take();
     // Nothing of the host is left open while init is parked (CVE-2016-9962): an exec may come in.
     drop(fds);
-    become_payload(parent, &payload, &root, start, || {
+    become_payload(parent, &payload, root, start, || {
         hooks::run(&plan.hooks.start_container, &state)?;
         Ok(if plan.hooks.start_container.is_empty() { Ran::None } else { Ran::Some })
     })
@@ -163,7 +163,7 @@ fn exec(
     with_parent(parent, |parent| parent.expect(&Message::Go))?;
     process::set_rlimit_of_processes(&plan.process)?;
     let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
-    become_payload(parent, &payload, &root, None, || Ok(Ran::None))
+    become_payload(parent, &payload, root, None, || Ok(Ran::None))
 }
 
 /// Joins the namespaces that exist and makes those that clone3 did not.
@@ -370,21 +370,22 @@ fn give_up<'a>(
 fn become_payload(
     parent: &Reporter,
     payload: &Payload<'_>,
-    root: &Root,
+    root: Root,
     start: Option<OwnedFd>,
     start_hooks: impl FnOnce() -> Result<Ran>,
 ) -> Result<Infallible> {
     let process = payload.process;
     // As the payload's user: a directory which it cannot enter is an error of the config.
-    process::enter_cwd(root, process)?;
-    let env = process::environment(root, process)?;
+    process::enter_cwd(&root, process)?;
+    let env = process::environment(&root, process)?;
+    drop(root);
     let program = process::find_program(process, &env)?;
     // Nothing is allocated between the filter and execve: a profile may forbid it.
     let argv: Vec<&CStr> = process.args.iter().map(CString::as_c_str).collect();
     let envp: Vec<&CStr> = env.iter().map(CString::as_c_str).collect();
 
     with_parent(parent, |parent| {
-        let mut keep = vec![parent.as_fd(), root.as_fd()];
+        let mut keep = vec![parent.as_fd()];
         keep.extend(start.as_ref().map(|start| start.as_fd()));
         payload.close_others(&keep)?;
         parent.send(&Message::Ready).context("tell the parent: ready")?;
@@ -394,6 +395,7 @@ fn become_payload(
     if let Some(socket) = &start {
         wait_for_start(parent, socket)?;
     }
+    drop(start);
     if start_hooks()? == Ran::Some {
         with_parent(parent, |starter| Ok(starter.send(&Message::HooksDone)?))?;
     }
