@@ -143,7 +143,7 @@ fn create(
     let start = fds.start.take();
     // Nothing of the host is left open while init is parked (CVE-2016-9962): an exec may come in.
     drop(fds);
-    become_payload(parent, &payload, &root, start, || {
+    become_payload(parent, &payload, root, start, || {
         hooks::run(&plan.hooks.start_container, &state)?;
         Ok(if plan.hooks.start_container.is_empty() { Ran::None } else { Ran::Some })
     })
@@ -191,7 +191,7 @@ fn exec(
     with_parent(parent, |parent| parent.expect(&Message::Go))?;
     process::set_rlimit_of_processes(&plan.process)?;
     let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
-    become_payload(parent, &payload, &root, None, || Ok(Ran::None))
+    become_payload(parent, &payload, root, None, || Ok(Ran::None))
 }
 
 /// Joins the namespaces that exist and makes those that clone3 did not.
@@ -405,14 +405,15 @@ fn give_up<'a>(
 fn become_payload(
     parent: &Reporter,
     payload: &Payload<'_>,
-    root: &Root,
+    root: Root,
     start: Option<OwnedFd>,
     start_hooks: impl FnOnce() -> Result<Ran>,
 ) -> Result<Infallible> {
     let process = payload.process;
     // As the payload's user: a directory which it cannot enter is an error of the config.
-    process::enter_cwd(root, process)?;
-    let env = process::environment(root, process)?;
+    process::enter_cwd(&root, process)?;
+    let env = process::environment(&root, process)?;
+    drop(root);
     let program = process::find_program(process, &env)?;
     // Nothing is allocated between the filter and execve: a profile may forbid it.
     let argv: Vec<&CStr> = process.args.iter().map(CString::as_c_str).collect();
@@ -421,7 +422,7 @@ fn become_payload(
     with_parent(parent, |parent| {
         // Before parking; without it the sweep before execve follows at once.
         if let Some(start) = &start {
-            payload.close_others(&[parent.as_fd(), root.as_fd(), start.as_fd()])?;
+            payload.close_others(&[parent.as_fd(), start.as_fd()])?;
         }
         parent.send(&Message::Ready).context("tell the parent: ready")?;
         // End-of-file instead: the parent died before the state was on disk.
@@ -430,6 +431,7 @@ fn become_payload(
     if let Some(socket) = &start {
         wait_for_start(parent, socket)?;
     }
+    drop(start);
     if start_hooks()? == Ran::Some {
         with_parent(parent, |starter| Ok(starter.send(&Message::HooksDone)?))?;
     }

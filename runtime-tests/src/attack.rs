@@ -34,6 +34,7 @@ pub(crate) fn run(args: &[&str]) -> Answer {
         ["fchmod", path] => change_mode(path),
         ["truncate", path] => nix::unistd::truncate(*path, 0).map(|()| "ok".to_owned()),
         ["keys", description] => find_key(description),
+        ["with-key", description, program @ ..] => with_key(description, program),
         ["abstract"] => abstract_sockets(),
         _ => Err(Errno::EINVAL),
     }
@@ -137,12 +138,12 @@ fn look_by_ptrace(process: &Path) -> Vec<String> {
     let exe = fs::read_link(process.join("exe")).unwrap_or_default();
     let line = (exe != Path::new("/probe") && !exe.as_os_str().is_empty())
         .then(|| format!("traced {}", exe.display()));
-    // A seized process must be stopped before it is let go.
-    // SAFETY: PTRACE_INTERRUPT takes numbers.
+    // A seized process must be stopped before it can be let go.
+    // SAFETY: takes numbers.
     unsafe { libc::ptrace(libc::PTRACE_INTERRUPT, pid, 0, 0) };
-    // SAFETY: the null pointer asks for no status.
+    // SAFETY: no status is asked for.
     unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) };
-    // SAFETY: PTRACE_DETACH takes numbers.
+    // SAFETY: takes numbers.
     unsafe { libc::ptrace(libc::PTRACE_DETACH, pid, 0, 0) };
     line.into_iter().collect()
 }
@@ -211,7 +212,7 @@ fn clear_read_only(file: &File) {
     set_attributes(file.as_raw_fd(), c"");
 }
 
-/// mount(2) with `MS_REMOUNT` | `MS_BIND` and without `MS_RDONLY`.
+/// `mount(2)` with `MS_REMOUNT | MS_BIND` and without `MS_RDONLY`.
 fn remount(file: &File) {
     let none = None::<&str>;
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -302,7 +303,7 @@ fn change_mode(path: &str) -> Answer {
 
 /// `request_key(2)` of a "user" key: searches the thread, process and session keyrings.
 fn find_key(description: &str) -> Answer {
-    let description = CString::new(description).map_err(|_invalid| Errno::EINVAL)?;
+    let description = CString::new(description).map_err(|_nul| Errno::EINVAL)?;
     // SAFETY: the strings are terminated and outlive the call; without callout no program is run.
     let id = unsafe {
         libc::syscall(
@@ -314,6 +315,31 @@ fn find_key(description: &str) -> Answer {
         )
     };
     Errno::result(id).map(|_| "FOUND".to_owned())
+}
+
+/// Runs a program with a session keyring in which there is this key.
+fn with_key(description: &str, program: &[&str]) -> Answer {
+    let description = CString::new(description).map_err(|_nul| Errno::EINVAL)?;
+    // SAFETY: 1 is KEYCTL_JOIN_SESSION_KEYRING, without a name.
+    Errno::result(unsafe { libc::syscall(libc::SYS_keyctl, 1, std::ptr::null::<libc::c_char>()) })?;
+    // SAFETY: strings and payload outlive the call; -3 is KEY_SPEC_SESSION_KEYRING.
+    let id = unsafe {
+        libc::syscall(
+            libc::SYS_add_key,
+            c"user".as_ptr(),
+            description.as_ptr(),
+            c"secret".as_ptr(),
+            6,
+            -3,
+        )
+    };
+    Errno::result(id)?;
+    // SAFETY: 5 is KEYCTL_SETPERM: everybody may do everything, so that only the search decides.
+    Errno::result(unsafe { libc::syscall(libc::SYS_keyctl, 5, id, 0x3f3f_3f3f) })?;
+    let program: Vec<CString> =
+        program.iter().filter_map(|word| CString::new(*word).ok()).collect();
+    let Some(first) = program.first() else { return Err(Errno::EINVAL) };
+    nix::unistd::execv(first, &program).map(|never| match never {})
 }
 
 fn abstract_sockets() -> Answer {

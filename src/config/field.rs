@@ -9,8 +9,11 @@ pub(crate) fn of(err: &serde_json::Error, text: &str) -> Option<String> {
     let end = (start + column.saturating_sub(1)).min(text.len());
     let mut scan = Scan { bytes: text.as_bytes().get(..end)?, at: 0, path: Vec::new() };
     scan.run();
-    // Told at the end of the object that lacks it, after its last key.
+    // Told after the last value of the object that lacks it.
     if err.to_string().starts_with("missing field") {
+        if scan.bytes.ends_with(b"}") || scan.bytes.ends_with(b"]") {
+            scan.path.pop();
+        }
         scan.path.pop();
     }
     let mut path = String::new();

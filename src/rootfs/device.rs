@@ -4,6 +4,7 @@
 
 use super::mount::attach;
 use super::path::{LastLink, Root, is_character_device, make_file, split};
+use crate::plan::mount::attr;
 use crate::plan::rootfs::{Device, DeviceKind, Symlink};
 use crate::sys::mount::{self as api, Recursive};
 use crate::sys::{self, Call as _};
@@ -45,7 +46,7 @@ pub(crate) fn make(root: &Root, last: &mut LastDir, device: &Device) -> Result<(
     let mode = Mode::from_bits_truncate(device.mode);
     match mknodat(dir, name.as_c_str(), kind, mode, number) {
         Ok(()) => {}
-        Err(Errno::EEXIST) => return existing(dir, &name, kind, number),
+        Err(Errno::EEXIST) => return existing(dir, &name, device, kind, number),
         Err(Errno::EPERM) if device.kind != DeviceKind::Fifo => return bind(dir, &name, device),
         Err(errno) => {
             let call = format!("mknodat({}, {name:?}, {:o})", sys::show(dir.as_fd()), device.mode);
@@ -67,13 +68,17 @@ pub(crate) fn make(root: &Root, last: &mut LastDir, device: &Device) -> Result<(
     Ok(())
 }
 
-/// An image may ship its nodes. Anything else of that name is not what the config asks for.
-fn existing(dir: &OwnedFd, name: &CStr, kind: SFlag, number: u64) -> Result<()> {
+/// An image may ship its nodes, and an earlier container may have left an empty file to bind one
+/// over. Anything else of that name is not what the config asks for.
+fn existing(dir: &OwnedFd, name: &CStr, device: &Device, kind: SFlag, number: u64) -> Result<()> {
     let status =
         fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).call(|| format!("fstatat({name:?})"))?;
-    let same_kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) == kind;
-    if same_kind && (kind == SFlag::S_IFIFO || status.st_rdev == number) {
+    let found = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
+    if found == kind && (kind == SFlag::S_IFIFO || status.st_rdev == number) {
         return Ok(());
+    }
+    if found == SFlag::S_IFREG && status.st_size == 0 && kind != SFlag::S_IFIFO {
+        return bind(dir, name, device);
     }
     bail!("{name:?} exists in the image and is something else")
 }
@@ -92,6 +97,9 @@ fn bind(dir: &OwnedFd, name: &CStr, device: &Device) -> Result<()> {
             device.minor
         );
     }
+    // Reading and writing a device works on a read-only mount; changing the host's node does not.
+    let sealed = api::Attributes { set: attr::RDONLY | attr::NOSUID, ..Default::default() };
+    api::mount_setattr(source.as_fd(), Recursive::No, sealed)?;
     let target = make_file(dir.as_fd(), name)?;
     attach(source, target)
 }

@@ -5,7 +5,7 @@
 use super::copy_up;
 use super::path::{LastLink, Root, Shape, kind, status};
 use crate::error::hinted;
-use crate::plan::mount::{Attributes, FsOption, Propagation, PropagationKind, Recursion};
+use crate::plan::mount::{Attributes, FsOption, Propagation, PropagationKind, Recursion, attr};
 use crate::plan::rootfs::{Bind, CgroupMount, FileSystem, Remount};
 use crate::sys::fd::{openat2, resolve};
 use crate::sys::mount::{self as api, FsContext, Recursive};
@@ -37,7 +37,7 @@ pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) 
         FsOption::Value(_, value) => value.as_bytes().len() > LONGEST_VALUE,
     };
     if plan.options.iter().any(too_long) {
-        return classic(plan, &target, label);
+        return classic(root, plan, &target, label);
     }
     let mount = match create(plan, label) {
         Ok(mount) => mount,
@@ -101,7 +101,7 @@ fn is_eperm(err: &sys::Error) -> bool {
 /// sysfs shows the network namespace, and only its owner may mount it: bind what the host has.
 fn host_sysfs() -> Result<OwnedFd> {
     let tree = api::open_tree(api::AT_FDCWD, c"/sys", Recursive::Yes, 0)?;
-    let read_only = api::Attributes { set: crate::plan::mount::attr::RDONLY, ..Default::default() };
+    let read_only = api::Attributes { set: attr::RDONLY, ..Default::default() };
     api::mount_setattr(tree.as_fd(), Recursive::Yes, read_only)?;
     propagate(tree.as_fd(), Propagation::DEFAULT)?;
     Ok(tree)
@@ -124,7 +124,7 @@ fn explain(plan: &FileSystem, err: sys::Error) -> anyhow::Error {
 }
 
 /// mount(2) through the descriptor's name in the host's procfs, for very long options.
-fn classic(plan: &FileSystem, target: &OwnedFd, label: Option<&CStr>) -> Result<()> {
+fn classic(root: &Root, plan: &FileSystem, target: &OwnedFd, label: Option<&CStr>) -> Result<()> {
     let mut data = Vec::new();
     for option in &plan.options {
         if !data.is_empty() {
@@ -148,16 +148,40 @@ fn classic(plan: &FileSystem, target: &OwnedFd, label: Option<&CStr>) -> Result<
     let number = |fd: &OwnedFd| {
         CString::new(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(fd)))
     };
-    api::mount(&plan.source, &number(target)?, &plan.fstype, 0, &data)?;
-    // The descriptor still names the directory below the new mount; ".." and back finds the top.
-    let path = std::fs::read_link(number(target)?.to_string_lossy().as_ref())?;
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    let top = api::open_path(api::AT_FDCWD, &path)?;
-    change(top.as_fd(), plan.attributes, Recursive::No)?;
+    api::mount(
+        &plan.source,
+        &number(target)?,
+        &plan.fstype,
+        classic_flags(plan.attributes),
+        &data,
+    )?;
     if let Some(propagation) = plan.propagation {
+        // The descriptor still names the directory below the new mount.
+        let top = root.open(&plan.target.path, last_link(plan.links.destination_nofollow))?;
         propagate(top.as_fd(), propagation)?;
     }
     Ok(())
+}
+
+/// The words of `mount(2)` for those of `mount_setattr(2)`.
+fn classic_flags(attributes: Attributes) -> libc::c_ulong {
+    let has = |bit: u64| attributes.set & bit != 0;
+    let atime = match attributes.set & attr::ATIME {
+        attr::NOATIME => libc::MS_NOATIME,
+        attr::STRICTATIME => libc::MS_STRICTATIME,
+        _ => libc::MS_RELATIME,
+    };
+    [
+        (attr::RDONLY, libc::MS_RDONLY),
+        (attr::NOSUID, libc::MS_NOSUID),
+        (attr::NODEV, libc::MS_NODEV),
+        (attr::NOEXEC, libc::MS_NOEXEC),
+        (attr::NODIRATIME, libc::MS_NODIRATIME),
+        (attr::NOSYMFOLLOW, libc::MS_NOSYMFOLLOW),
+    ]
+    .into_iter()
+    .filter(|(bit, _)| has(*bit))
+    .fold(atime, |flags, (_, flag)| flags | flag)
 }
 
 /// Binds a tree or a file of the host. `tree` was opened by a privileged parent; without it the

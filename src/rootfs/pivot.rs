@@ -37,6 +37,8 @@ pub(crate) fn attach(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
     };
     propagate(tree.as_fd(), Propagation { kind, recursive: true })?;
     let place = match api::open_path(api::AT_FDCWD, &plan.path) {
+        // Below its own path, chroot(2) alone would leave the host's tree within reach of "..".
+        _ if plan.pivot == Pivot::MoveRoot => host,
         // A directory above the bundle that the container's user may not search. Stacked on "/"
         // the mount can be found by pivot_root(2) as well.
         Err(err) if err.errno == Errno::EACCES => host,

@@ -25,8 +25,26 @@ macro_rules! areas {
 }
 
 areas![
-    cli, lifecycle, process, exec, terminal, mounts, masks, devices, namespaces, cgroups, hooks,
-    seccomp, errors, robustness, rootless, escapes,
+    cli,
+    lifecycle,
+    process,
+    exec,
+    terminal,
+    mounts,
+    masks,
+    devices,
+    namespaces,
+    cgroups,
+    hooks,
+    seccomp,
+    errors,
+    robustness,
+    rootless,
+    escapes,
+    escapes_mounts,
+    escapes_devices,
+    escapes_config,
+    escapes_host,
 ];
 
 mod cgroups;
@@ -34,6 +52,10 @@ mod cli;
 mod devices;
 mod errors;
 mod escapes;
+mod escapes_config;
+mod escapes_devices;
+mod escapes_host;
+mod escapes_mounts;
 mod exec;
 mod hooks;
 mod lifecycle;
