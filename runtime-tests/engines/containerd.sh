@@ -218,4 +218,4 @@ detached
 limits
 debian
 events
-check "no process is left" bash -c '! pgrep -f containerd-shim'
+check "no shim is left" until_ok 5 bash -c '! pgrep containerd-shim'

@@ -19,7 +19,8 @@ runtime = "$name"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime_supports_json = ["$name"]
-runtime_supports_nocgroups = ["$name"]
+runtime_supports_nocgroup = ["$name"]
+runtime_supports_nocgroups = ["$name"] # its name since Podman 4.4
 tmp_dir = "$SCRATCH/tmpdir"
 [engine.runtimes]
 $name = ["$RT"]
