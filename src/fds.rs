@@ -128,7 +128,7 @@ fn open_bind(bind: &Bind) -> Result<OwnedFd> {
     Ok(tree)
 }
 
-/// ioctl_nsfs(2), `NS_GET_NSTYPE`.
+/// `ioctl_nsfs(2)`, `NS_GET_NSTYPE`.
 fn namespace_kind(fd: &OwnedFd) -> Option<Kind> {
     sys::clone::namespace_type(fd.as_fd()).ok().and_then(|flag| {
         Kind::ALL.into_iter().find(|kind| crate::launch::clone_flag(*kind).bits() == flag)

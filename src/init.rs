@@ -210,8 +210,8 @@ fn become_owner(uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<()> {
     Ok(sys::setresuid(owner(uid_maps))?)
 }
 
-/// time_namespaces(7): the offsets can be set only before the first process enters, and unshare(2)
-/// does not enter. clone3(2) with CLONE_NEWTIME would enter at once.
+/// `time_namespaces(7)`: the offsets can be set only before the first process enters, and unshare(2)
+/// does not enter. clone3(2) with `CLONE_NEWTIME` would enter at once.
 fn time_namespace(plan: &Plan, proc: &Procfs) -> Result<()> {
     sys::clone::unshare(clone_flag(Kind::Time)).context("linux.namespaces")?;
     for offset in &plan.namespaces.time_offsets {
@@ -290,7 +290,7 @@ fn make_cwd(root: &Root, plan: &Process) -> Result<()> {
 }
 
 fn personality(domain: Option<u32>) -> Result<()> {
-    domain.map_or(Ok(()), |domain| Ok(sys::personality(domain).context("linux.personality")?))
+    domain.map_or(Ok(()), |domain| sys::personality(domain).context("linux.personality"))
 }
 
 #[derive(PartialEq, Eq)]

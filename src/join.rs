@@ -1,7 +1,7 @@
 //! Enters a running container, for `exec`.
 //!
 //! Runs in: parent (`Fds`) and doorkeeper (`enter`). Everything is named by the pidfd of the
-//! container's init, so a reused pid cannot be entered. See setns(2), pidfd_open(2).
+//! container's init, so a reused pid cannot be entered. See setns(2), `pidfd_open(2)`.
 
 use crate::fds::Procfs;
 use crate::launch::clone_flag;

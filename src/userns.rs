@@ -1,6 +1,6 @@
 //! Id maps of user namespaces.
 //!
-//! Runs in: parent. See user_namespaces(7), newuidmap(1).
+//! Runs in: parent. See `user_namespaces(7)`, newuidmap(1).
 
 use crate::error::OrHint as _;
 use crate::fds::Procfs;

@@ -205,12 +205,12 @@ fn set_attributes(fd: i32, path: &std::ffi::CStr) {
     }
 }
 
-/// mount_setattr(2) on the mount that the executable is seen through.
+/// `mount_setattr(2)` on the mount that the executable is seen through.
 fn clear_read_only(file: &File) {
     set_attributes(file.as_raw_fd(), c"");
 }
 
-/// mount(2) with MS_REMOUNT | MS_BIND and without MS_RDONLY.
+/// mount(2) with `MS_REMOUNT` | `MS_BIND` and without `MS_RDONLY`.
 fn remount(file: &File) {
     let none = None::<&str>;
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -299,7 +299,7 @@ fn change_mode(path: &str) -> Answer {
         .map_err(errno)
 }
 
-/// request_key(2) of a "user" key: searches the thread, process and session keyrings.
+/// `request_key(2)` of a "user" key: searches the thread, process and session keyrings.
 fn find_key(description: &str) -> Answer {
     let description = CString::new(description).map_err(|_| Errno::EINVAL)?;
     // SAFETY: the strings are terminated and outlive the call; without callout no program is run.

@@ -69,7 +69,7 @@ pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
     Ok(Planned { plan, config: config.bytes })
 }
 
-/// sd_listen_fds(3): descriptors that a service manager passes to us are for the payload.
+/// `sd_listen_fds(3)`: descriptors that a service manager passes to us are for the payload.
 pub(crate) fn listen_fds() -> u32 {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u32>().ok());
     let ours = number("LISTEN_PID") == Some(std::process::id());
@@ -132,9 +132,8 @@ pub(crate) fn make(
         let child =
             launch::create(plan, fds, cgroup.as_ref(), &dir, args.preserve_fds + listen_fds())?;
         let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), pidfd_socket.as_ref());
-        told.map_err(|err| {
+        told.inspect_err(|_err| {
             end(&child);
-            err
         })?;
         Ok(child)
     })();

@@ -5,21 +5,19 @@ use super::create::{send_pidfd, write_pid_file};
 use super::run::{pair, receive_master};
 use crate::cgroup::Cgroup;
 use crate::cli::Exec;
-use crate::config;
+use crate::config::{self, Saved};
 use crate::container::state::{State, Status};
 use crate::container::{Dir, Lock, open_process};
 use crate::error::OrHint as _;
 use crate::fds;
 use crate::join;
 use crate::launch;
-use crate::plan::namespaces::id_maps;
-use crate::plan::{self, Kind};
+use crate::plan::Kind;
+use crate::plan::exec::{self, Changes};
 use crate::proc;
 use crate::sync::{Gone, Message};
 use crate::wait::{self, Signals};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use oci_spec::runtime::{Capability, Process, Spec};
-use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,8 +29,7 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<ExitCode> {
     check_status(dir.status(&state)?, args)?;
     let init = state.init.context("the container has no process")?;
     let init_pidfd = open_process(init)?.context("container not running")?;
-    let spec = config::parse_saved(&dir.saved_config()?)?;
-    let plan = plan(&spec, &state, args)?;
+    let plan = plan(&Saved::read(&dir.saved_config()?)?, &state, args)?;
     let (console, our_end) = console(&plan, args)?;
     let pidfd_socket =
         args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
@@ -74,142 +71,49 @@ fn check_status(status: Status, args: &Exec) -> Result<()> {
     }
 }
 
-fn plan(spec: &Spec, state: &State, args: &Exec) -> Result<join::Plan> {
-    let base = spec.process().as_ref().context("the container's saved config has no process")?;
+fn plan(saved: &Saved, state: &State, args: &Exec) -> Result<join::Plan> {
     let process = match &args.process {
         Some(file) => {
             ensure!(args.command.is_empty(), "--process: the command is in the file already");
-            plan::Process::new(&config::load_process(file)?, "process")?
+            config::load_process(file)?
         }
-        None => plan::Process::new(&process(base, args)?, "process")?,
+        None => {
+            let mut process = saved.process()?;
+            exec::change(&mut process, &changes(args))?;
+            process
+        }
     };
     let namespaces: Vec<Kind> = Kind::ALL
         .into_iter()
         .filter(|kind| state.namespaces.iter().any(|name| name == kind.name()))
         .collect();
-    let linux = spec.linux().as_ref();
-    let seccomp = linux.and_then(|linux| linux.seccomp().as_ref());
+    let (uid_maps, gid_maps) = saved.id_maps()?;
     Ok(join::Plan {
         process,
-        seccomp: plan::filter(seccomp, &mut Vec::new())?,
-        uid_maps: id_maps(
-            "linux.uidMappings",
-            linux.and_then(|linux| linux.uid_mappings().as_deref()),
-        )?,
-        gid_maps: id_maps(
-            "linux.gidMappings",
-            linux.and_then(|linux| linux.gid_mappings().as_deref()),
-        )?,
+        seccomp: saved.filter()?,
+        uid_maps,
+        gid_maps,
         user_namespace: namespaces.contains(&Kind::User),
         namespaces,
         chroot: state.chroot,
         session_keyring: state.session_keyring.then(|| state.id.clone()),
-        personality: plan::personality(linux.and_then(|linux| linux.personality().as_ref()))?,
+        personality: saved.personality()?,
     })
 }
 
-/// The container's own process with what the flags change.
-fn process(base: &Process, args: &Exec) -> Result<Process> {
-    let mut process = base.clone();
-    let text =
-        |arg: &OsString| arg.clone().into_string().map_err(|arg| anyhow!("{arg:?} is not UTF-8"));
-    let command: Vec<String> = args.command.iter().map(text).collect::<Result<_>>()?;
-    if command.is_empty() {
-        return Err(anyhow!("no command given"))
-            .hint("name the program after the id, or use --process");
+fn changes(args: &Exec) -> Changes<'_> {
+    Changes {
+        command: &args.command,
+        terminal: args.tty,
+        cwd: args.cwd.as_deref(),
+        env: &args.env,
+        user: args.user.as_deref(),
+        additional_gids: &args.additional_gids,
+        no_new_privs: args.no_new_privs,
+        process_label: args.process_label.as_deref(),
+        apparmor: args.apparmor.as_deref(),
+        capabilities: &args.cap,
     }
-    process.set_args(Some(command));
-    process.set_terminal(Some(args.tty));
-    if let Some(cwd) = &args.cwd {
-        process.set_cwd(cwd.clone());
-    }
-    let mut env = process.env().clone().unwrap_or_default();
-    env.extend(args.env.iter().cloned());
-    process.set_env(Some(env));
-    if let Some(user) = &args.user {
-        let (uid, gid) = parse_user(user)?;
-        process.user_mut().set_uid(uid);
-        if let Some(gid) = gid {
-            process.user_mut().set_gid(gid);
-        }
-    }
-    if !args.additional_gids.is_empty() {
-        let mut gids = process.user().additional_gids().clone().unwrap_or_default();
-        gids.extend(&args.additional_gids);
-        process.user_mut().set_additional_gids(Some(gids));
-    }
-    if args.no_new_privs {
-        process.set_no_new_privileges(Some(true));
-    }
-    if let Some(label) = &args.process_label {
-        process.set_selinux_label(Some(label.clone()));
-    }
-    if let Some(profile) = &args.apparmor {
-        process.set_apparmor_profile(Some(profile.clone()));
-    }
-    add_capabilities(&mut process, &args.cap)?;
-    Ok(process)
-}
-
-/// CVE-2022-29162: never to the inheritable set. Ambient ones count only where the config made
-/// them inheritable itself.
-fn add_capabilities(process: &mut Process, names: &[String]) -> Result<()> {
-    if names.is_empty() {
-        return Ok(());
-    }
-    let mut sets = process.capabilities().clone().unwrap_or_default_empty();
-    for name in names {
-        let capability: Capability = serde_json::from_value(name.to_uppercase().into())
-            .map_err(|_unknown| anyhow!("--cap {name}: unknown capability"))?;
-        let added = |set: &Option<oci_spec::runtime::Capabilities>| {
-            let mut set = set.clone().unwrap_or_default();
-            set.insert(capability);
-            Some(set)
-        };
-        let (bounding, permitted) = (added(sets.bounding()), added(sets.permitted()));
-        let (effective, ambient) = (added(sets.effective()), added(sets.ambient()));
-        sets.set_bounding(bounding);
-        sets.set_permitted(permitted);
-        sets.set_effective(effective);
-        sets.set_ambient(ambient);
-    }
-    process.set_capabilities(Some(sets));
-    Ok(())
-}
-
-trait EmptySets {
-    fn unwrap_or_default_empty(self) -> oci_spec::runtime::LinuxCapabilities;
-}
-
-impl EmptySets for Option<oci_spec::runtime::LinuxCapabilities> {
-    /// The crate's default is an example with three capabilities.
-    fn unwrap_or_default_empty(self) -> oci_spec::runtime::LinuxCapabilities {
-        self.unwrap_or_else(|| {
-            let mut sets = oci_spec::runtime::LinuxCapabilities::default();
-            sets.set_bounding(None);
-            sets.set_effective(None);
-            sets.set_permitted(None);
-            sets.set_inheritable(None);
-            sets.set_ambient(None);
-            sets
-        })
-    }
-}
-
-/// Numbers only, and all of the text: `exec -u 1x` must not become user 1, and nothing becomes
-/// user 0 by accident (CVE-2026-30892).
-fn parse_user(text: &str) -> Result<(u32, Option<u32>)> {
-    let id = |text: &str| {
-        let number = if text.starts_with('+') { None } else { text.parse::<u32>().ok() };
-        number.filter(|id| *id != u32::MAX)
-    };
-    let parsed = match text.split_once(':') {
-        None => id(text).map(|uid| (uid, None)),
-        Some((uid, gid)) => id(uid).zip(id(gid)).map(|(uid, gid)| (uid, Some(gid))),
-    };
-    parsed
-        .ok_or_else(|| anyhow!("--user {text:?}: not UID or UID:GID in numbers"))
-        .hint("look up names in the container's /etc/passwd and /etc/group")
 }
 
 fn console(plan: &join::Plan, args: &Exec) -> Result<(Option<OwnedFd>, Option<OwnedFd>)> {
@@ -263,19 +167,4 @@ fn init_cgroup(container: &Path, init: i32) -> Option<PathBuf> {
             .is_ok_and(|path| !path.as_os_str().is_empty() && container.ends_with(path))
     })?;
     Some(container.join(now.strip_prefix(own).ok()?)).map(|path| path.components().collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn users_are_whole_numbers() {
-        assert_eq!(parse_user("1").unwrap(), (1, None));
-        assert_eq!(parse_user("1:2").unwrap(), (1, Some(2)));
-        assert_eq!(parse_user("65534").unwrap(), (65534, None));
-        for text in ["", "-1", "4294967295", "4294967296", "1x", "1:", ":1", "+1", "root", " 1"] {
-            assert!(parse_user(text).is_err(), "{text:?}");
-        }
-    }
 }

@@ -73,7 +73,7 @@ impl Host {
     }
 }
 
-/// user_namespaces(7): the initial one maps all ids onto themselves.
+/// `user_namespaces(7)`: the initial one maps all ids onto themselves.
 fn in_user_namespace() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let fields: Vec<&str> = map.split_ascii_whitespace().collect();

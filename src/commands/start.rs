@@ -2,6 +2,7 @@
 
 use super::Host;
 use super::delete::{destroy, kill_all};
+use crate::config::Saved;
 use crate::container::state::{State, Status};
 use crate::container::{Dir, Lock};
 use crate::hooks;
@@ -33,8 +34,7 @@ pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
 }
 
 pub(crate) fn saved_hooks(dir: &Dir) -> Result<Hooks> {
-    let spec = crate::config::parse_saved(&dir.saved_config()?)?;
-    Hooks::new(spec.hooks().as_ref())
+    Saved::read(&dir.saved_config()?)?.hooks()
 }
 
 /// config.md, "Poststart": after the process runs; a failure stops the container, and its poststop

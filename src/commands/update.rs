@@ -3,17 +3,17 @@
 use super::Host;
 use crate::cgroup;
 use crate::cli::Update;
-use crate::config;
+use crate::config::{self, Saved};
 use crate::container::state::Status;
 use crate::container::{Dir, Lock};
 use crate::error::OrHint as _;
-use crate::plan::{cgroup as limits, zero_pids};
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use oci_spec::runtime::LinuxResources;
+use anyhow::{Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 
 pub(crate) fn run(host: &Host, args: &Update) -> Result<()> {
-    let change = change(args)?;
+    let change = config::load_resources(args.resources.as_deref(), flags(args)?)?
+        .ok_or_else(|| anyhow!("nothing to change"))
+        .hint("see: rt update --help")?;
     let dir = Dir::existing(&host.root, &args.id, Lock::Exclusive)?;
     let state = dir.state()?;
     let status = dir.status(&state)?;
@@ -24,36 +24,12 @@ pub(crate) fn run(host: &Host, args: &Update) -> Result<()> {
         .cgroup(&state)?
         .ok_or_else(|| anyhow!("the container has no cgroup of its own"))
         .hint("create it with a cgroup manager and a user who may make cgroups")?;
-    let mut spec = config::parse_saved(&dir.saved_config()?)?;
-    let mut linux =
-        spec.linux().clone().context("the container's saved config has no linux section")?;
-    let mut resources = linux.resources().clone().unwrap_or_default();
-    limits::merge(&mut resources, &change)?;
-    let mut plan = limits::limits(&resources, zero_pids(spec.version()))?;
-    if change.devices().is_none() {
-        plan.devices = None; // the filter stays as it is
-    }
-    cgroup::Host::detect()?.check(&plan)?;
-    cgroup.update(&plan)?;
+    let saved = Saved::read(&dir.saved_config()?)?;
+    let (limits, config) = saved.change_resources(&change)?;
+    cgroup::Host::detect()?.check(&limits)?;
+    cgroup.update(&limits)?;
     // The next update builds upon this one.
-    linux.set_resources(Some(resources));
-    spec.set_linux(Some(linux));
-    dir.save_config(&serde_json::to_vec(&spec)?)
-}
-
-/// The file, and the flags on top of it.
-fn change(args: &Update) -> Result<LinuxResources> {
-    let mut change = match &args.resources {
-        Some(path) => config::load_resources(path)?,
-        None => LinuxResources::default(),
-    };
-    let flags: LinuxResources = serde_json::from_value(flags(args)?)?;
-    limits::merge(&mut change, &flags)?;
-    ensure!(
-        change != LinuxResources::default() || args.resources.is_some(),
-        "nothing to change; see: rt update --help"
-    );
-    Ok(change)
+    dir.save_config(&config)
 }
 
 fn flags(args: &Update) -> Result<Value> {

@@ -1,4 +1,4 @@
-//! Finds the field at a place of a JSON text: serde_json's errors know line and column only.
+//! Finds the field at a place of a JSON text: `serde_json`'s errors know line and column only.
 //!
 //! Runs in: parent, after a failure.
 

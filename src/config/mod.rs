@@ -4,8 +4,10 @@
 
 mod field;
 
+use crate::plan;
+use crate::plan::namespaces::{IdMap, id_maps};
 use anyhow::{Context as _, Result};
-use oci_spec::runtime::{LinuxResources, Process, Spec};
+use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxResources, Process, Spec};
 use serde::de::DeserializeOwned;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -35,14 +37,67 @@ pub(crate) fn load(bundle: &Path, config: Option<&Path>) -> Result<Config> {
 }
 
 /// The config that a container was created with.
-pub(crate) fn parse_saved(bytes: &[u8]) -> Result<Spec> {
-    parse(bytes).context("the container's saved config")
+pub(crate) struct Saved(Spec);
+
+impl Saved {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
+        parse(bytes).map(Self).context("the container's saved config")
+    }
+
+    pub(crate) fn process(&self) -> Result<plan::Process> {
+        let process = self.0.process().as_ref().context("process: missing")?;
+        plan::Process::new(process, "process")
+    }
+
+    pub(crate) fn hooks(&self) -> Result<plan::Hooks> {
+        plan::Hooks::new(self.0.hooks().as_ref())
+    }
+
+    pub(crate) fn filter(&self) -> Result<Option<plan::seccomp::Filter>> {
+        let filter = self.linux().and_then(|linux| linux.seccomp().as_ref());
+        plan::filter(filter, &mut Vec::new())
+    }
+
+    pub(crate) fn id_maps(&self) -> Result<(Vec<IdMap>, Vec<IdMap>)> {
+        let maps = |maps: fn(&Linux) -> &Option<Vec<LinuxIdMapping>>| {
+            self.linux().and_then(|linux| maps(linux).as_deref())
+        };
+        let uid_maps = id_maps("linux.uidMappings", maps(Linux::uid_mappings))?;
+        Ok((uid_maps, id_maps("linux.gidMappings", maps(Linux::gid_mappings))?))
+    }
+
+    pub(crate) fn personality(&self) -> Result<Option<u32>> {
+        plan::personality(self.linux().and_then(|linux| linux.personality().as_ref()))
+    }
+
+    fn linux(&self) -> Option<&Linux> {
+        self.0.linux().as_ref()
+    }
+
+    /// The limits after a change of them, and the config that the next change builds upon.
+    pub(crate) fn change_resources(
+        mut self,
+        change: &LinuxResources,
+    ) -> Result<(plan::cgroup::Limits, Vec<u8>)> {
+        let mut linux = self.0.linux().clone().context("linux: missing")?;
+        let mut resources = linux.resources().clone().unwrap_or_default();
+        plan::cgroup::merge(&mut resources, change)?;
+        let mut limits = plan::cgroup::limits(&resources, plan::zero_pids(self.0.version()))?;
+        if change.devices().is_none() {
+            limits.devices = None; // the filter stays as it is
+        }
+        linux.set_resources(Some(resources));
+        self.0.set_linux(Some(linux));
+        Ok((limits, serde_json::to_vec(&self.0)?))
+    }
 }
 
-pub(crate) fn load_process(path: &Path) -> Result<Process> {
+pub(crate) fn load_process(path: &Path) -> Result<plan::Process> {
     let bytes =
         std::fs::read(path).map_err(|err| io(&err)).with_context(|| path.display().to_string())?;
-    parse(&with_user(bytes, "/user")).with_context(|| path.display().to_string())
+    let process = parse(&with_user(bytes, "/user"));
+    let process: Process = process.with_context(|| path.display().to_string())?;
+    plan::Process::new(&process, "process")
 }
 
 /// runc takes a process without `user` as root's; oci-spec's type wants the object. Looked at only
@@ -63,19 +118,31 @@ fn with_user(bytes: Vec<u8>, pointer: &str) -> Vec<u8> {
     }
 }
 
-/// `-` reads standard input.
-pub(crate) fn load_resources(path: &Path) -> Result<LinuxResources> {
-    let mut bytes = Vec::new();
+/// New limits for a container: a file (`-` is standard input) and what flags say on top of it.
+/// `None`: there is nothing to change.
+pub(crate) fn load_resources(
+    path: Option<&Path>,
+    flags: serde_json::Value,
+) -> Result<Option<LinuxResources>> {
+    let mut resources = match path {
+        Some(path) => resources_file(path)?,
+        None => LinuxResources::default(),
+    };
+    plan::cgroup::merge(&mut resources, &serde_json::from_value(flags)?)?;
+    Ok((path.is_some() || resources != LinuxResources::default()).then_some(resources))
+}
+
+fn resources_file(path: &Path) -> Result<LinuxResources> {
     if path == Path::new("-") {
+        let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes).context("standard input")?;
         return parse(&bytes).context("standard input");
     }
-    let bytes =
-        std::fs::read(path).map_err(|err| io(&err)).with_context(|| path.display().to_string())?;
-    parse(&bytes).with_context(|| path.display().to_string())
+    let bytes = std::fs::read(path).map_err(|err| io(&err));
+    bytes.and_then(|bytes| parse(&bytes)).with_context(|| path.display().to_string())
 }
 
-/// serde_json's errors end with "at line 3 column 5"; the field is put before.
+/// `serde_json`'s errors end with "at line 3 column 5"; the field is put before.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let text = std::str::from_utf8(bytes).context("not UTF-8 text")?;
     serde_json::from_str(text).map_err(|err| {

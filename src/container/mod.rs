@@ -222,7 +222,7 @@ impl Dir {
         }
     }
 
-    /// sun_path holds 107 bytes and engines use long roots, so the way leads through our
+    /// `sun_path` holds 107 bytes and engines use long roots, so the way leads through our
     /// descriptor.
     fn socket_address(&self, name: &std::ffi::CStr) -> Result<UnixAddr> {
         let path = format!("/proc/self/fd/{}/{}", self.fd.as_raw_fd(), name.to_string_lossy());

@@ -6,6 +6,7 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod device_rules;
+pub(crate) mod exec;
 pub(crate) mod hooks;
 pub(crate) mod mount;
 pub(crate) mod namespaces;
@@ -39,7 +40,7 @@ pub(crate) struct Options<'a> {
 /// How the container gets its root directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pivot {
-    /// pivot_root(2), the host's tree is unmounted.
+    /// `pivot_root(2)`, the host's tree is unmounted.
     PivotRoot,
     /// `--no-pivot`: the root mount is moved over "/", for a host root on initramfs.
     MoveRoot,
@@ -214,7 +215,7 @@ fn annotations(spec: &Spec) -> BTreeMap<String, String> {
     spec.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// config.md, "Specification version": SemVer 2.0.0. Any 1.x is compatible by that rule; what is
+/// config.md, "Specification version": `SemVer` 2.0.0. Any 1.x is compatible by that rule; what is
 /// newer than we know is worth a warning only.
 fn version(version: &str, warnings: &mut Vec<String>) -> Result<()> {
     ensure!(!version.is_empty(), "ociVersion: missing; write for example \"1.2.0\"");

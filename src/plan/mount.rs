@@ -1,6 +1,6 @@
 //! Mount options: the words of mount(8) and of config.md, "Mounts", and what they mean.
 //!
-//! Runs in: parent. Pure. Meanings: mount(2), mount_setattr(2), config-linux.md.
+//! Runs in: parent. Pure. Meanings: mount(2), `mount_setattr(2)`, config-linux.md.
 
 use anyhow::{Result, bail, ensure};
 use std::ffi::CString;
@@ -54,7 +54,7 @@ pub(crate) enum PropagationKind {
     Unbindable,
 }
 
-/// mount_namespaces(7), "Shared subtrees".
+/// `mount_namespaces(7)`, "Shared subtrees".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Propagation {
     pub(crate) kind: PropagationKind,

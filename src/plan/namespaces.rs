@@ -1,6 +1,6 @@
 //! linux.namespaces, id mappings and time offsets.
 //!
-//! Runs in: parent. Pure. See namespaces(7), user_namespaces(7), time_namespaces(7).
+//! Runs in: parent. Pure. See namespaces(7), `user_namespaces(7)`, `time_namespaces(7)`.
 
 use anyhow::{Result, bail, ensure};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType};
@@ -91,7 +91,7 @@ pub(crate) struct IdMap {
 /// Offset of a clock in a new time namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TimeOffset {
-    /// `monotonic` or `boottime`, as in the config and in /proc/PID/timens_offsets.
+    /// `monotonic` or `boottime`, as in the config and in /`proc/PID/timens_offsets`.
     pub(crate) clock: &'static str,
     pub(crate) secs: i64,
     pub(crate) nanosecs: u32,

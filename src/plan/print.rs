@@ -50,7 +50,7 @@ pub(crate) fn json(plan: &Plan) -> Value {
 fn lines(plan: &Plan) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut add = |section, what: String, field: &str| {
-        lines.push(Line { section, what, field: field.into() })
+        lines.push(Line { section, what, field: field.into() });
     };
     namespaces(plan, &mut add);
     cgroup(plan, &mut add);

@@ -162,7 +162,7 @@ fn rlimits(field: &str, limits: Option<&[PosixRlimit]>) -> Result<Vec<Rlimit>> {
     Ok(plan)
 }
 
-/// asm-generic/resource.h; the same numbers on x86_64 and aarch64.
+/// asm-generic/resource.h; the same numbers on `x86_64` and aarch64.
 fn resource(typ: PosixRlimitType) -> (&'static str, u32) {
     match typ {
         PosixRlimitType::RlimitCpu => ("RLIMIT_CPU", 0),

@@ -16,7 +16,7 @@ pub(crate) struct Sysctl {
     pub(crate) value: String,
 }
 
-/// Parameters of the ipc namespace outside `fs.mqueue.`, see ipc_namespaces(7).
+/// Parameters of the ipc namespace outside `fs.mqueue.`, see `ipc_namespaces(7)`.
 const IPC: [&str; 8] = [
     "kernel.msgmax",
     "kernel.msgmnb",

@@ -1,6 +1,6 @@
 //! tmpcopyup: copies what the image has at a destination into the tmpfs that will cover it.
 //!
-//! Runs in: init, before pivot_root, into a mount that is not attached yet. Files, directories,
+//! Runs in: init, before `pivot_root`, into a mount that is not attached yet. Files, directories,
 //! links and nodes keep mode and owner; nothing outside the two directories can be reached.
 
 use crate::sys::fd::{openat2, resolve};

@@ -1,6 +1,6 @@
 //! Device nodes and the links in /dev.
 //!
-//! Runs in: init, before pivot_root: a node that may not be made is bound from the host's /dev.
+//! Runs in: init, before `pivot_root`: a node that may not be made is bound from the host's /dev.
 
 use super::mount::attach;
 use super::path::{LastLink, Root, is_character_device, make_file};

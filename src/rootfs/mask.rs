@@ -1,6 +1,6 @@
 //! Masked and read-only paths.
 //!
-//! Runs in: init, after pivot_root.
+//! Runs in: init, after `pivot_root`.
 
 use super::path::{LastLink, Root, is_character_device, kind};
 use crate::plan::mount::attr;

@@ -1,6 +1,6 @@
 //! Builds the container's file system: executes the plan's steps with descriptors.
 //!
-//! Runs in: init, in the container's namespaces. `build` before pivot_root, with the host's tree
+//! Runs in: init, in the container's namespaces. `build` before `pivot_root`, with the host's tree
 //! still visible; `restrict` after it. Privilege: all capabilities in the container's user
 //! namespace.
 

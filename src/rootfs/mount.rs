@@ -1,6 +1,6 @@
 //! Mounts: made detached, changed while nobody can see them, then attached to an open directory.
 //!
-//! Runs in: init, before pivot_root. See mount_setattr(2), mount_namespaces(7).
+//! Runs in: init, before `pivot_root`. See `mount_setattr(2)`, `mount_namespaces(7)`.
 
 use super::copy_up;
 use super::path::{LastLink, Root, Shape, kind, status};
@@ -193,7 +193,7 @@ pub(crate) fn bind(root: &Root, plan: &Bind, tree: Option<OwnedFd>) -> Result<()
     Ok(attach(tree.as_fd(), target.as_fd())?)
 }
 
-/// Clearing a flag that the host has locked is refused for all flags at once (mount_setattr(2),
+/// Clearing a flag that the host has locked is refused for all flags at once (`mount_setattr(2)`,
 /// EPERM). What is to be set still must be set; a locked restriction stays, as in runc and crun.
 fn keep_locked(tree: &OwnedFd, plan: &Bind, err: sys::Error) -> sys::Result<()> {
     if err.errno != Errno::EPERM || plan.attributes.clear == 0 {
@@ -299,7 +299,7 @@ fn last_link(nofollow: bool) -> LastLink {
     if nofollow { LastLink::Keep } else { LastLink::Follow }
 }
 
-/// Is SELinux active? Its file system is mounted only then.
+/// Is `SELinux` active? Its file system is mounted only then.
 pub(crate) fn selinux_enabled() -> bool {
     nix::unistd::access(c"/sys/fs/selinux/status", nix::unistd::AccessFlags::F_OK).is_ok()
 }

@@ -1,6 +1,6 @@
 //! Paths inside the container: resolved by the kernel below a root descriptor, never by string.
 //!
-//! Runs in: init, before and after pivot_root. A symbolic link of the image can lead anywhere
+//! Runs in: init, before and after `pivot_root`. A symbolic link of the image can lead anywhere
 //! inside the root and nowhere else (CVE-2019-18837, CVE-2021-30465, CVE-2024-45310).
 
 use crate::sys::fd::{openat2, resolve};

@@ -1,4 +1,4 @@
-//! Descriptors: close_range(2), openat2(2), passing over sockets.
+//! Descriptors: `close_range(2)`, openat2(2), passing over sockets.
 //!
 //! Runs in: any process.
 
@@ -61,7 +61,7 @@ pub(crate) fn openat2(
 /// Closes everything but 0 up to `first` - 1 and `keep`. Really closed, not only on exec: execve(2)
 /// itself resolves its path, and must find no directory of the host (CVE-2024-21626).
 pub(crate) fn close_others(first: RawFd, keep: &[BorrowedFd<'_>]) -> Result<()> {
-    let mut keep: Vec<RawFd> = keep.iter().map(|fd| fd.as_raw_fd()).collect();
+    let mut keep: Vec<RawFd> = keep.iter().map(std::os::fd::AsRawFd::as_raw_fd).collect();
     keep.sort_unstable();
     let mut from = first;
     for fd in keep.into_iter().filter(|fd| *fd >= first) {
@@ -73,7 +73,7 @@ pub(crate) fn close_others(first: RawFd, keep: &[BorrowedFd<'_>]) -> Result<()> 
     close_range(from.cast_unsigned(), u32::MAX, 0)
 }
 
-/// Marks every descriptor from `first` on close-on-exec (close_range(2), since Linux 5.11).
+/// Marks every descriptor from `first` on close-on-exec (`close_range(2)`, since Linux 5.11).
 pub(crate) fn cloexec_from(first: RawFd) -> Result<()> {
     close_range(first.cast_unsigned(), u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
 }

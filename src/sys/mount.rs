@@ -1,7 +1,7 @@
 //! The mount API of Linux 5.2 and later: mounts are descriptors until they are attached.
 //!
-//! Runs in: parent (detached trees) and init. Man pages: open_tree(2), move_mount(2), fsopen(2),
-//! fsconfig(2), fsmount(2), mount_setattr(2).
+//! Runs in: parent (detached trees) and init. Man pages: `open_tree(2)`, `move_mount(2)`, fsopen(2),
+//! fsconfig(2), fsmount(2), `mount_setattr(2)`.
 
 use super::{Result, check, check_fd, show};
 use nix::errno::Errno;

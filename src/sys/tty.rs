@@ -1,4 +1,4 @@
-//! Terminals: ioctl_tty(2).
+//! Terminals: `ioctl_tty(2)`.
 //!
 //! Runs in: init (the container's console) and parent (the user's terminal).
 

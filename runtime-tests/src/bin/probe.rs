@@ -344,7 +344,7 @@ fn calls(verb: &str, args: &[&str]) -> Answer {
         }
         #[cfg(target_arch = "x86_64")]
         "syscall32" => {
-            let number = u32::try_from(number(args[0])).map_err(|_| Errno::ERANGE)?;
+            let number = number(args[0]) as u32;
             let first = args.get(1).map_or(0, |a| self::number(a)) as u32;
             let ret: i64;
             // SAFETY: int 0x80 enters the kernel by the i386 table also from 64-bit code; ebx is

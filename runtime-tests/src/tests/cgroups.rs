@@ -18,6 +18,9 @@ tests![
     memory_limit_is_written,
     memory_limit_kills,
     cpu_limits_are_written,
+    cpu_idle_and_burst_are_written,
+    swap_limit_is_written,
+    io_limits_are_written,
     cpuset_is_applied,
     huge_page_limit,
     unified_is_written,
@@ -193,6 +196,41 @@ fn cpu_limits_are_written() {
         assert_eq!(read(&c, "cpu", "cpu.cfs_quota_us"), "50000");
         assert_eq!(read(&c, "cpu", "cpu.cfs_period_us"), "100000");
     }
+    c.end();
+}
+
+/// Only where v2 has the controller: not on a hybrid machine, but in the virtual one.
+fn cpu_idle_and_burst_are_written() {
+    requires!(root, cgroup_v2, controller("cpu"));
+    differs!(Runc, "1.1 knows neither idle nor burst");
+    differs!(Crun, "burst came with 1.9");
+    let cpu = json!({ "quota": 50_000, "period": 100_000, "burst": 10_000 });
+    let c = with_resources(json!({ "cpu": cpu })).start(&["/probe", "sleep", "60"]);
+    assert_eq!(read(&c, "cpu", "cpu.max.burst"), "10000");
+    c.end();
+    let c = with_resources(json!({ "cpu": { "idle": 1 } })).start(&["/probe", "sleep", "60"]);
+    assert_eq!(read(&c, "cpu", "cpu.idle"), "1");
+    c.end();
+}
+
+/// The spec's `swap` is memory and swap together, the file of v2 is swap alone.
+fn swap_limit_is_written() {
+    requires!(root, cgroup_v2, controller("memory"));
+    let memory = json!({ "limit": 64 * MEGABYTE, "swap": 96 * MEGABYTE });
+    let c = with_resources(json!({ "memory": memory })).start(&["/probe", "sleep", "60"]);
+    assert_eq!(read(&c, "memory", "memory.swap.max"), (32 * MEGABYTE).to_string());
+    c.end();
+}
+
+fn io_limits_are_written() {
+    requires!(root, cgroup_v2, controller("io"));
+    let c =
+        with_resources(json!({ "blockIO": { "weight": 500 } })).start(&["/probe", "sleep", "60"]);
+    let dir = cgroups::of_process(c.pid());
+    let weights =
+        ["io.weight", "io.bfq.weight"].map(|f| fs::read_to_string(dir.join(f)).unwrap_or_default());
+    // io.bfq.weight takes the value itself, io.weight has another range.
+    assert!(weights.iter().any(|w| w.contains("4950") || w.contains("500")), "{weights:?}");
     c.end();
 }
 

@@ -75,12 +75,12 @@ fn exec_shares_all_namespaces() {
 
 fn exec_takes_process_settings_from_the_config() {
     differs!(Crun, "takes the environment only");
-    let b = Bundle::new().directory("/work").with(|c| {
-        c["process"]["cwd"] = json!("/work");
+    let b = Bundle::new().directory("/job").with(|c| {
+        c["process"]["cwd"] = json!("/job");
         c["process"]["env"] = json!(["A=1", "HOME=/h"]);
     });
     let c = b.start(&["/probe", "sleep", "60"]);
-    c.exec(&["/probe", "cwd", "--", "env"]).assert_stdout("/work\nA=1\nHOME=/h");
+    c.exec(&["/probe", "cwd", "--", "env"]).assert_stdout("/job\nA=1\nHOME=/h");
     c.end();
 }
 

@@ -16,6 +16,8 @@ tests![
     owner_options_reach_the_filesystem,
     propagation_options,
     recursive_options_reach_submounts,
+    recursive_options_take_flags_back,
+    rarer_flags,
     plain_options_leave_submounts_alone,
     bind_without_r_leaves_submounts_out,
     bind_of_a_directory_and_a_file,
@@ -254,6 +256,63 @@ fn recursive_options_reach_submounts() {
             Seen::of(&output.lines(), &at).assert(&[flag], &[]);
         }
     }
+}
+
+fn recursive_options_take_flags_back() {
+    differs!(Crun, "rrelatime leaves noatime");
+    let (top, sub) = two_levels();
+    let flags = MsFlags::MS_RDONLY
+        | MsFlags::MS_NOSUID
+        | MsFlags::MS_NODEV
+        | MsFlags::MS_NOEXEC
+        | MsFlags::MS_NOATIME;
+    for mount in [&top, &sub] {
+        mount.change(MsFlags::MS_REMOUNT | MsFlags::MS_BIND | flags);
+    }
+    let rows: &[(&str, &str)] = &[
+        ("rrw", "ro"),
+        ("rsuid", "nosuid"),
+        ("rdev", "nodev"),
+        ("rexec", "noexec"),
+        ("rrelatime", "noatime"),
+    ];
+    let mut b = Bundle::new();
+    for (option, _) in rows {
+        b = b.mount(
+            &format!("/{option}"),
+            "bind",
+            top.path().to_str().unwrap(),
+            &["rbind", option],
+        );
+    }
+    let output = b.run(&["/probe", "mounts"]);
+    output.assert_exit(0);
+    for (option, flag) in rows {
+        for at in [format!("/{option}"), format!("/{option}/sub")] {
+            println!("{at}");
+            Seen::of(&output.lines(), &at).assert(&[], &[flag]);
+        }
+    }
+}
+
+/// `silent`, `loud` and `iversion` leave no trace that /proc shows; they must be taken as flags.
+fn rarer_flags() {
+    let rows: &[Row] = &[
+        (&["silent"], &["rw"], &[]),
+        (&["loud"], &["rw"], &[]),
+        (&["norelatime"], &["rw"], &[]),
+        (&["nomand"], &["rw"], &[]),
+        (&["async"], &["rw"], &["sync"]),
+        (&["atime", "diratime"], &["rw"], &["noatime", "nodiratime"]),
+    ];
+    differs!(Crun, "knows no loud and silent");
+    check_rows(rows, |b, at, options| b.mount(at, "tmpfs", "tmpfs", options));
+    let rows: &[Row] = &[
+        (&["nosymfollow"], &["nosymfollow"], &[]),
+        (&["lazytime"], &["lazytime"], &[]),
+        (&["iversion"], &["rw"], &[]),
+    ];
+    check_rows(rows, |b, at, options| b.mount(at, "tmpfs", "tmpfs", options));
 }
 
 fn plain_options_leave_submounts_alone() {
