@@ -2,6 +2,7 @@
 //!
 //! Runs in: any process. Knows nothing about containers.
 
+use nix::errno::Errno;
 use std::fmt;
 
 /// One imperative sentence that tells the user what to do next.
@@ -25,6 +26,15 @@ pub(crate) trait OrHint<T> {
 impl<T, E: Into<anyhow::Error>> OrHint<T> for Result<T, E> {
     fn hint(self, text: impl Into<String>) -> anyhow::Result<T> {
         self.map_err(|err| err.into().context(Hint(text.into())))
+    }
+}
+
+/// A failed call with the hint that belongs to its errno, if there is one.
+pub(crate) fn hinted(err: crate::sys::Error, hints: &[(Errno, &str)]) -> anyhow::Error {
+    let hint = hints.iter().find(|(errno, _)| *errno == err.errno);
+    match hint {
+        Some((_, hint)) => anyhow::Error::from(err).context(Hint((*hint).to_string())),
+        None => err.into(),
     }
 }
 

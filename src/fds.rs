@@ -3,6 +3,7 @@
 //! Runs in: parent. Everything here is close-on-exec. Init takes the descriptors out one by one;
 //! what is left is closed before it parks.
 
+use crate::error::hinted;
 use crate::plan::rootfs::{Bind, Rootfs, Step};
 use crate::plan::{Kind, Pivot, Plan};
 use crate::rootfs::{mask, mount, pivot};
@@ -10,6 +11,7 @@ use crate::sys::fd::{openat2, resolve};
 use crate::sys::{self, Call as _};
 use crate::userns;
 use anyhow::{Context as _, Result, ensure};
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -112,18 +114,15 @@ fn is_eperm(err: &anyhow::Error) -> bool {
     })
 }
 
+const NO_IDMAP: &str =
+    "the source's file system does not support idmapped mounts; remove \"idmap\"";
+
 fn open_bind(bind: &Bind) -> Result<OwnedFd> {
     let tree = mount::open_source(bind)?;
     if let Some(idmap) = &bind.idmap {
         let userns = userns::with_mappings(&idmap.uid_maps, &idmap.gid_maps)?;
         sys::mount::idmap(tree.as_fd(), mount::recursive(idmap.recursion), userns.as_fd())
-            .map_err(|err| match err.errno {
-                nix::errno::Errno::EINVAL => anyhow::Error::from(err).context(crate::error::Hint(
-                    "the source's file system does not support idmapped mounts; remove \"idmap\""
-                        .into(),
-                )),
-                _ => err.into(),
-            })?;
+            .map_err(|err| hinted(err, &[(Errno::EINVAL, NO_IDMAP)]))?;
     }
     Ok(tree)
 }

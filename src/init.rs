@@ -5,7 +5,7 @@
 
 use crate::console;
 use crate::container;
-use crate::error::OrHint as _;
+use crate::error::{OrHint as _, hinted};
 use crate::fds::{Fds, Procfs};
 use crate::hooks;
 use crate::join;
@@ -413,14 +413,14 @@ fn become_payload(
 fn explain_exec(program: &CStr, errno: nix::errno::Errno) -> anyhow::Error {
     use nix::errno::Errno;
     let err = sys::Error::new(format!("exec {}", program.to_string_lossy()), errno);
-    let hint = match errno {
-        Errno::ENOENT => "the file exists, its interpreter does not: see `file` or its #! line",
-        Errno::EACCES => "the file must be executable and on a mount without noexec",
-        Errno::ENOEXEC => "the file is for another architecture, or a script without #! line",
-        _ => return err.into(),
-    };
-    let Err(err) = Err::<Infallible, _>(err).hint(hint);
-    err
+    hinted(
+        err,
+        &[
+            (Errno::ENOENT, "the file exists, its interpreter does not: see `file` or its #! line"),
+            (Errno::EACCES, "the file must be executable and on a mount without noexec"),
+            (Errno::ENOEXEC, "the file is for another architecture, or a script without #! line"),
+        ],
+    )
 }
 
 /// Parks until `rt start` connects. From then on it gets the news.

@@ -5,7 +5,7 @@
 
 use crate::cgroup::Cgroup;
 use crate::container::{Dir, state};
-use crate::error::OrHint as _;
+use crate::error::{OrHint as _, hinted};
 use crate::fds::{Fds, Procfs};
 use crate::plan::namespaces::Join;
 use crate::plan::{Kind, Plan, Process};
@@ -219,22 +219,22 @@ fn spawn(flags: CloneFlags, cgroup: Option<&Cgroup>) -> Result<Cloned> {
 }
 
 fn explain_clone(err: crate::sys::Error) -> anyhow::Error {
-    let hint = match err.errno {
-        Errno::EPERM => {
-            "run as root, or add a \"user\" namespace with mappings to the config; if there is one, \
-             user namespaces are switched off: see sysctl user.max_user_namespaces, \
-             kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns"
-        }
-        Errno::ENOSPC | Errno::EUSERS => "raise the limits in /proc/sys/user/max_*_namespaces",
-        Errno::EAGAIN => {
-            "raise the limit of processes: ulimit -u, pids.max of the cgroup, kernel.pid_max"
-        }
-        _ => return err.into(),
-    };
-    let Err(err) = Err::<(), _>(err).context("linux.namespaces").hint(hint) else {
-        return anyhow!("linux.namespaces");
-    };
-    err
+    const LIMITS: &str = "raise the limits in /proc/sys/user/max_*_namespaces";
+    let hints = [
+        (
+            Errno::EPERM,
+            "run as root, or add a \"user\" namespace with mappings to the config; if there is \
+             one, user namespaces are switched off: see sysctl user.max_user_namespaces, \
+             kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns",
+        ),
+        (Errno::ENOSPC, LIMITS),
+        (Errno::EUSERS, LIMITS),
+        (
+            Errno::EAGAIN,
+            "raise the limit of processes: ulimit -u, pids.max of the cgroup, kernel.pid_max",
+        ),
+    ];
+    hinted(err, &hints).context("linux.namespaces")
 }
 
 fn walk_to_ready(plan: &Plan, child: &Child, proc: &Procfs) -> Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! Runs in: init, in the container's root. Every step gives something up.
 
-use crate::error::OrHint as _;
+use crate::error::{OrHint as _, hinted};
 use crate::plan::process::{CapabilitySets, Process, Rlimit};
 use crate::rootfs::path::Root;
 use crate::sys::{self, Call as _};
@@ -69,15 +69,13 @@ fn drop_bounding(keep: u64) -> Result<()> {
             continue;
         }
         if caps::drop(None, CapSet::Bounding, capability).is_err() {
-            match Errno::last() {
-                // An older kernel, which does not know this one and none after it.
-                Errno::EINVAL => break,
-                errno => {
-                    let call = format!("prctl(PR_CAPBSET_DROP, {capability})");
-                    return Err(sys::Error::new(call, errno))
-                        .context("process.capabilities.bounding");
-                }
+            let errno = Errno::last();
+            // An older kernel, which does not know this one and none after it.
+            if errno == Errno::EINVAL {
+                break;
             }
+            let call = format!("prctl(PR_CAPBSET_DROP, {capability})");
+            return Err(sys::Error::new(call, errno)).context("process.capabilities.bounding");
         }
     }
     Ok(())
@@ -197,9 +195,8 @@ fn is_for_the_payload(fd: BorrowedFd<'_>, status: &FileStat) -> sys::Result<bool
 /// descriptor that leaked would be outside (CVE-2024-21626).
 pub(crate) fn enter_cwd(root: &Root, plan: &Process) -> Result<()> {
     let field = || format!("{}.cwd ({})", plan.field, plan.cwd.to_string_lossy());
-    let dir = root.open_dir(&plan.cwd).map_err(|err| match err.errno {
-        Errno::ELOOP => anyhow!("{err}; it must not lead through /proc/*/fd"),
-        _ => err.into(),
+    let dir = root.open_dir(&plan.cwd).map_err(|err| {
+        hinted(err, &[(Errno::ELOOP, "the working directory must not lead through /proc/*/fd")])
     });
     fchdir(dir.with_context(field)?).call(|| "fchdir()".into()).with_context(field)?;
     match nix::unistd::getcwd() {

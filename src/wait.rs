@@ -109,11 +109,11 @@ fn watch(signals: &Signals, pidfd: &OwnedFd, mut relay: Option<&mut Relay>) -> R
 
 fn exit_code(pidfd: &OwnedFd) -> Result<u8> {
     let status = launch::wait(pidfd.as_fd()).call(|| "waitid(P_PIDFD)".into())?;
-    Ok(match status {
-        WaitStatus::Exited(_, code) => u8::try_from(code & 0xff).unwrap_or(u8::MAX),
-        WaitStatus::Signaled(_, signal, _) => 128 + u8::try_from(signal as i32).unwrap_or(0),
-        _ => u8::MAX,
-    })
+    if let WaitStatus::Signaled(_, signal, _) = status {
+        return Ok(128 + u8::try_from(signal as i32).unwrap_or(0));
+    }
+    let WaitStatus::Exited(_, code) = status else { return Ok(u8::MAX) };
+    Ok(u8::try_from(code & 0xff).unwrap_or(u8::MAX))
 }
 
 fn forward(signals: &Signals, pidfd: &OwnedFd, relay: Option<&Relay>) -> Result<()> {

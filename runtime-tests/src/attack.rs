@@ -137,12 +137,13 @@ fn look_by_ptrace(process: &Path) -> Vec<String> {
     let exe = fs::read_link(process.join("exe")).unwrap_or_default();
     let line = (exe != Path::new("/probe") && !exe.as_os_str().is_empty())
         .then(|| format!("traced {}", exe.display()));
-    // SAFETY: as above; a seized process must be stopped before it is let go, and ending the test ends it.
-    unsafe {
-        libc::ptrace(libc::PTRACE_INTERRUPT, pid, 0, 0);
-        libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL);
-        libc::ptrace(libc::PTRACE_DETACH, pid, 0, 0);
-    }
+    // A seized process must be stopped before it is let go.
+    // SAFETY: PTRACE_INTERRUPT takes numbers.
+    unsafe { libc::ptrace(libc::PTRACE_INTERRUPT, pid, 0, 0) };
+    // SAFETY: the null pointer asks for no status.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) };
+    // SAFETY: PTRACE_DETACH takes numbers.
+    unsafe { libc::ptrace(libc::PTRACE_DETACH, pid, 0, 0) };
     line.into_iter().collect()
 }
 
@@ -301,7 +302,7 @@ fn change_mode(path: &str) -> Answer {
 
 /// `request_key(2)` of a "user" key: searches the thread, process and session keyrings.
 fn find_key(description: &str) -> Answer {
-    let description = CString::new(description).map_err(|_| Errno::EINVAL)?;
+    let description = CString::new(description).map_err(|_invalid| Errno::EINVAL)?;
     // SAFETY: the strings are terminated and outlive the call; without callout no program is run.
     let id = unsafe {
         libc::syscall(

@@ -18,8 +18,8 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 pub(crate) enum Filter {
     /// The rules allow everything, so no program is needed (a privileged container).
     Open,
-    /// A program of this many instructions is attached.
-    Attached { instructions: usize },
+    /// A program is attached.
+    Attached,
     /// No privilege. In a user namespace that is normal and harmless: device nodes cannot be made
     /// there, and those bound from the host are guarded by their mode. Otherwise it is an error,
     /// which the caller decides.
@@ -60,7 +60,7 @@ fn replace(dir: BorrowedFd<'_>, rules: &[DeviceRule], before: Before) -> sys::Re
             let program = bpf::prog_load_cgroup_device(&code)?;
             let first = old.first().map(|program| program.as_fd());
             bpf::prog_attach(dir, program.as_fd(), first)?;
-            (Filter::Attached { instructions: code.len() }, old.get(1..).unwrap_or_default())
+            (Filter::Attached, old.get(1..).unwrap_or_default())
         }
     };
     for program in old {

@@ -212,28 +212,6 @@ impl Cgroup {
             Err(err) => Err(err.into()),
         }
     }
-
-    /// Gives the cgroup to the container's user, who may then make sub-cgroups: for a container
-    /// with a cgroup namespace of its own and a writable cgroup mount.
-    ///
-    /// The limits stay ours: the kernel lists the files that are safe to give away.
-    pub(crate) fn delegate(&self, host_uid: u32) -> Result<()> {
-        let list = std::fs::read_to_string("/sys/kernel/cgroup/delegate").unwrap_or_else(|_old| {
-            "cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n".to_owned() // Linux < 4.15
-        });
-        let owner = Some(nix::unistd::Uid::from_raw(host_uid));
-        for file in std::iter::once(".").chain(list.lines()) {
-            let flags = nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW;
-            match nix::unistd::fchownat(self.dir(), file, owner, None, flags) {
-                Ok(()) | Err(Errno::ENOENT) => {} // a controller that is not there
-                Err(errno) => {
-                    let call = format!("chown({:?}, {host_uid})", self.path.join(file));
-                    return Err(sys::Error::new(call, errno).into());
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Whether making or limiting a cgroup failed for lack of privilege: rootless callers without

@@ -54,7 +54,7 @@ pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
     let options = Options {
         id: &args.id,
         bundle: &bundle,
-        pivot: if args.no_pivot { Pivot::MoveRoot } else { Pivot::PivotRoot },
+        pivot: if args.no_pivot { Pivot::MoveRoot } else { Pivot::Switch },
         session_keyring: !args.no_new_keyring,
     };
     let mut plan = Plan::new(&config.spec, &options)?;
@@ -194,7 +194,7 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
         owner: owner(),
         cgroup_driver: driver,
         cgroup: None,
-        chroot: plan.rootfs.pivot != Pivot::PivotRoot,
+        chroot: plan.rootfs.pivot != Pivot::Switch,
         session_keyring: plan.session_keyring,
         own_pid_namespace: plan.namespaces.creates(Kind::Pid),
         namespaces: launch::names(plan),

@@ -12,7 +12,9 @@ pub(crate) fn pause(host: &Host, id: &str) -> Result<()> {
     let state = dir.state()?;
     match dir.status(&state)? {
         Status::Running | Status::Created => cgroup(&dir, &state)?.freeze(),
-        status => bail!("cannot pause a container in the {} state", status.name()),
+        status @ (Status::Creating | Status::Paused | Status::Stopped) => {
+            bail!("cannot pause a container in the {} state", status.name())
+        }
     }
 }
 
@@ -21,7 +23,9 @@ pub(crate) fn resume(host: &Host, id: &str) -> Result<()> {
     let state = dir.state()?;
     match dir.status(&state)? {
         Status::Paused => cgroup(&dir, &state)?.thaw(),
-        status => bail!("cannot resume a container in the {} state", status.name()),
+        status @ (Status::Creating | Status::Created | Status::Running | Status::Stopped) => {
+            bail!("cannot resume a container in the {} state", status.name())
+        }
     }
 }
 

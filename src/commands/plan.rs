@@ -11,7 +11,7 @@ pub(crate) fn run(args: &cli::Plan) -> Result<()> {
     let bundle = config::bundle(args.bundle.as_deref())?;
     let config = config::load(&bundle, args.config.as_deref())?;
     let options =
-        Options { id: &args.id, bundle: &bundle, pivot: Pivot::PivotRoot, session_keyring: true };
+        Options { id: &args.id, bundle: &bundle, pivot: Pivot::Switch, session_keyring: true };
     let plan = Plan::new(&config.spec, &options)?;
     stdout(&match args.format {
         PlanFormat::Text => print::text(&plan),

@@ -118,7 +118,7 @@ mod tests {
             let options = Options {
                 id: "c",
                 bundle: Path::new("/b"),
-                pivot: Pivot::PivotRoot,
+                pivot: Pivot::Switch,
                 session_keyring: true,
             };
             assert_eq!(Plan::new(&spec, &options).unwrap().warnings, Vec::<String>::new());

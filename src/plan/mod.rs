@@ -41,7 +41,7 @@ pub(crate) struct Options<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pivot {
     /// `pivot_root(2)`, the host's tree is unmounted.
-    PivotRoot,
+    Switch,
     /// `--no-pivot`: the root mount is moved over "/", for a host root on initramfs.
     MoveRoot,
     /// No mount namespace of its own: chroot(2).
@@ -97,7 +97,7 @@ impl Plan {
             id: options.id.to_string(),
             bundle: options.bundle.to_path_buf(),
             oci_version: spec.version().clone(),
-            sysctl: sysctl::plan(linux.sysctl().as_ref(), &namespaces)?,
+            sysctl: sysctl::plan(linux.sysctl().iter().flatten(), &namespaces)?,
             namespaces,
             rootfs,
             hostname,
@@ -283,7 +283,7 @@ mod tests {
         let options = Options {
             id: "web",
             bundle: Path::new("/b"),
-            pivot: Pivot::PivotRoot,
+            pivot: Pivot::Switch,
             session_keyring: true,
         };
         Plan::new(&spec, &options)

@@ -56,7 +56,7 @@ fn lines(plan: &Plan) -> Vec<Line> {
     cgroup(plan, &mut add);
     let rootfs = &plan.rootfs;
     let pivot = match rootfs.pivot {
-        Pivot::PivotRoot => "pivot_root",
+        Pivot::Switch => "pivot_root",
         Pivot::MoveRoot => "move root",
         Pivot::Chroot => "chroot",
     };

@@ -258,7 +258,7 @@ impl Surroundings<'_> {
             }));
         }
         if let Some(recursion) = options.bind {
-            return self.bind(&field, target, mount, recursion, options).map(Step::Bind);
+            return self.bind(target, mount, recursion, options).map(Step::Bind);
         }
         ensure!(
             mount.uid_mappings().is_none() && mount.gid_mappings().is_none(),
@@ -287,12 +287,12 @@ impl Surroundings<'_> {
 
     fn bind(
         &self,
-        field: &str,
         target: Target,
         mount: &Mount,
         recursion: Recursion,
         options: MountOptions,
     ) -> Result<Bind> {
+        let field = target.field.as_str();
         let source = mount.source().as_deref().filter(|source| !source.as_os_str().is_empty());
         let source =
             source.with_context(|| format!("{field}.source: missing; a bind mount needs one"))?;
@@ -449,7 +449,7 @@ mod tests {
         let options = Options {
             id: "web",
             bundle: Path::new("/b"),
-            pivot: Pivot::PivotRoot,
+            pivot: Pivot::Switch,
             session_keyring: true,
         };
         Rootfs::new(&spec, &linux, &Namespaces::new(&linux)?, &options, &mut Vec::new())
@@ -478,7 +478,8 @@ mod tests {
             .iter()
             .filter_map(|step| match step {
                 Step::Device(device) => Some((device.target.path.to_str().unwrap(), device.mode)),
-                _ => None,
+                Step::FileSystem(_) | Step::Bind(_) | Step::Cgroup(_) | Step::Remount(_) => None,
+                Step::Symlink(_) => None,
             })
             .collect();
         assert_eq!(nodes.len(), 6);

@@ -4,7 +4,6 @@
 
 use super::{Kind, Namespaces};
 use anyhow::{Result, bail, ensure};
-use std::collections::HashMap as SpecMap;
 
 /// A value for a file below /proc/sys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,13 +27,12 @@ const IPC: [&str; 8] = [
     "kernel.shm_rmid_forced",
 ];
 
-#[expect(clippy::disallowed_types, reason = "oci-spec's type; sorted below")]
-pub(crate) fn plan(
-    values: Option<&SpecMap<String, String>>,
+pub(crate) fn plan<'a>(
+    values: impl Iterator<Item = (&'a String, &'a String)>,
     namespaces: &Namespaces,
 ) -> Result<Vec<Sysctl>> {
     let mut plan = Vec::new();
-    for (key, value) in values.into_iter().flatten() {
+    for (key, value) in values {
         let field = format!("linux.sysctl.{key}");
         super::no_nul(&field, key.as_bytes())?;
         super::no_nul(&field, value.as_bytes())?;
@@ -92,11 +90,9 @@ fn check(field: &str, name: &str, namespaces: &Namespaces) -> Result<()> {
 mod tests {
     use super::*;
 
-    #[expect(clippy::disallowed_types, reason = "oci-spec's type")]
     fn one(key: &str, kinds: &[Kind]) -> Result<Vec<Sysctl>> {
         let namespaces = Namespaces { create: kinds.to_vec(), ..Namespaces::default() };
-        let map: SpecMap<_, _> = [(key.to_string(), "1".to_string())].into();
-        plan(Some(&map), &namespaces)
+        plan([(&key.to_string(), &"1".to_string())].into_iter(), &namespaces)
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use super::copy_up;
 use super::path::{LastLink, Root, Shape, kind, status};
-use crate::error::OrHint as _;
+use crate::error::hinted;
 use crate::plan::mount::{Attributes, FsOption, Propagation, PropagationKind, Recursion};
 use crate::plan::rootfs::{Bind, CgroupMount, FileSystem, Remount};
 use crate::sys::fd::{openat2, resolve};
@@ -117,20 +117,19 @@ fn forbid_fake_proc(root: &Root, plan: &FileSystem) -> Result<()> {
 }
 
 fn explain(plan: &FileSystem, err: sys::Error) -> anyhow::Error {
-    let hint = match (err.errno, plan.fstype.as_bytes()) {
-        (Errno::EPERM, b"proc") => {
+    let not_owner = match plan.fstype.as_bytes() {
+        b"proc" => {
             "a user namespace may mount proc only where the host's /proc is not covered by other \
              mounts; create a pid namespace and uncover the host's /proc"
         }
-        (Errno::EPERM, _) => {
-            "only the owner of the matching namespace may mount this; create that namespace too"
-        }
-        (Errno::ENODEV, _) => "the kernel has no such file system; see /proc/filesystems",
-        (Errno::ENOSPC, _) => "raise fs.mount-max, the number of mounts in a mount namespace",
-        _ => return err.into(),
+        _ => "only the owner of the matching namespace may mount this; create that namespace too",
     };
-    let Err(err) = Err::<(), _>(err).hint(hint) else { unreachable!() };
-    err
+    let hints = [
+        (Errno::EPERM, not_owner),
+        (Errno::ENODEV, "the kernel has no such file system; see /proc/filesystems"),
+        (Errno::ENOSPC, "raise fs.mount-max, the number of mounts in a mount namespace"),
+    ];
+    hinted(err, &hints)
 }
 
 /// mount(2) through the descriptor's name in the host's procfs, for very long options.
@@ -206,15 +205,8 @@ fn keep_locked(tree: &OwnedFd, plan: &Bind, err: sys::Error) -> sys::Result<()> 
 pub(crate) fn open_source(plan: &Bind) -> Result<OwnedFd> {
     let nofollow = if plan.links.source_nofollow { libc::AT_SYMLINK_NOFOLLOW } else { 0 };
     let recursive = recursive(plan.recursion);
-    api::open_tree(api::AT_FDCWD, &plan.source, recursive, nofollow).map_err(|err| {
-        match err.errno {
-            Errno::ENOENT => anyhow::Error::from(err).context(crate::error::Hint(format!(
-                "make the bind source {} on the host first",
-                plan.source.to_string_lossy()
-            ))),
-            _ => err.into(),
-        }
-    })
+    api::open_tree(api::AT_FDCWD, &plan.source, recursive, nofollow)
+        .map_err(|err| hinted(err, &[(Errno::ENOENT, "make the bind source on the host first")]))
 }
 
 /// `copy-symlink`: makes the same link at the destination instead of a mount.

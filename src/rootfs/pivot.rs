@@ -4,7 +4,7 @@
 
 use super::mount::propagate;
 use super::path::Root;
-use crate::error::Hint;
+use crate::error::hinted;
 use crate::fds::Fds;
 use crate::plan::Pivot;
 use crate::plan::mount::{Propagation, PropagationKind};
@@ -48,12 +48,8 @@ pub(crate) fn attach(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
 /// A detached copy of the root file system's mount.
 pub(crate) fn open_root(plan: &Rootfs) -> Result<OwnedFd> {
     let tree = api::open_tree(api::AT_FDCWD, &plan.path, Recursive::Yes, 0);
-    let tree = tree.map_err(|err| match err.errno {
-        Errno::ENOENT => anyhow::Error::from(err).context(Hint(
-            "unpack an image there, or correct root.path; it is relative to the bundle".into(),
-        )),
-        _ => err.into(),
-    });
+    let hint = "unpack an image there, or correct root.path; it is relative to the bundle";
+    let tree = tree.map_err(|err| hinted(err, &[(Errno::ENOENT, hint)]));
     let tree = tree.context("root.path")?;
     if super::path::kind(&tree)? != nix::sys::stat::SFlag::S_IFDIR {
         anyhow::bail!("root.path: {} is not a directory", plan.path.to_string_lossy());
@@ -64,14 +60,11 @@ pub(crate) fn open_root(plan: &Rootfs) -> Result<OwnedFd> {
 /// From here on no host path exists.
 pub(crate) fn pivot(root: &Root, plan: &Rootfs) -> Result<()> {
     match plan.pivot {
-        Pivot::PivotRoot => {
+        Pivot::Switch => {
             let old = api::open_path(api::AT_FDCWD, c"/")?;
             fchdir(root).call(|| "fchdir(rootfs)".into())?;
-            api::pivot_root_here().map_err(|err| match err.errno {
-                Errno::EINVAL => anyhow::Error::from(err)
-                    .context(Hint("the host's root is a ramfs; use --no-pivot".into())),
-                _ => err.into(),
-            })?;
+            let hint = "the host's root is a ramfs; use --no-pivot";
+            api::pivot_root_here().map_err(|err| hinted(err, &[(Errno::EINVAL, hint)]))?;
             // The old root is stacked on the new one: step onto it and let it go.
             fchdir(&old).call(|| "fchdir(old root)".into())?;
             api::detach_current_dir()?;

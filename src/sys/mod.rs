@@ -192,13 +192,9 @@ pub(crate) fn reset_signals() -> Result<()> {
         // SAFETY: SIG_DFL installs no handler. SIGKILL, SIGSTOP and libc's own signals refuse.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-    // SAFETY: an all-zero set is an empty one; both outlive the call.
-    let ret = unsafe {
-        let mut empty: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut empty);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const empty, std::ptr::null_mut())
-    };
-    check(ret.into(), || "sigprocmask(SIG_SETMASK, [])".into()).map(drop)
+    nix::sys::signal::SigSet::empty()
+        .thread_set_mask()
+        .call(|| "sigprocmask(SIG_SETMASK, [])".into())
 }
 
 /// `capset(2)` of the calling thread: effective, permitted and inheritable set at once.

@@ -6,7 +6,6 @@ use std::os::fd::{FromRawFd as _, OwnedFd};
 
 // linux/seccomp.h
 const SECCOMP_SET_MODE_FILTER: libc::c_uint = 1;
-const SECCOMP_GET_ACTION_AVAIL: libc::c_uint = 2;
 pub(crate) const NEW_LISTENER: u32 = 1 << 3;
 
 /// `struct sock_fprog` of linux/filter.h.
@@ -53,14 +52,6 @@ pub(crate) fn load<I: Copy>(program: &[I], flags: u32) -> Result<Option<OwnedFd>
     }
 }
 
-/// Whether the kernel knows the action of a `SECCOMP_RET_*` value (since Linux 4.14).
-pub(crate) fn action_available(action: u32) -> bool {
-    // SAFETY: the kernel reads the four bytes of `action`.
-    let ret =
-        unsafe { libc::syscall(libc::SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) };
-    ret == 0
-}
-
 /// Whether the kernel knows all of `flags`, `SECCOMP_FILTER_FLAG_*`.
 ///
 /// Asks with a null program: a known flag fails with `EFAULT`, an unknown one with `EINVAL` before
@@ -81,12 +72,6 @@ pub(crate) fn flags_available(flags: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn kernel_knows_allow_and_not_an_invented_action() {
-        assert!(action_available(0x7fff_0000));
-        assert!(!action_available(0x1234_0000));
-    }
 
     #[test]
     fn kernel_knows_the_log_flag_and_not_the_last_bit() {
