@@ -42,17 +42,17 @@ bash_on_a_terminal() {
 		expect ^in\$ 
 		send tty; echo $$\n
 		expect ^/dev/(pts/0|console)
-		expect ^1\r$
+		expect ^1\r
 		expect ^in\$ 
 		send stty size\n
-		expect ^24 80\r$
+		expect ^24 80\r
 		resize 33x101
 		send until [ "$(stty size)" = "33 101" ]; do sleep 0.05; done; stty size\n
-		expect ^33 101\r$
+		expect ^33 101\r
 		expect ^in\$ 
 		send id -un; hostname; test -t 0 && test -t 1 && test -t 2 && echo three\n
-		expect ^root\r$
-		expect ^three\r$
+		expect ^root\r
+		expect ^three\r
 		expect ^in\$ 
 		absent job control
 		send exit 7\n
@@ -64,7 +64,7 @@ bash_on_a_terminal() {
 		send \x03
 		expect ^in\$ 
 		send echo "status $?"\n
-		expect ^status 130\r$
+		expect ^status 130\r
 		send (echo re""ady; exec sleep 2000)\n
 		expect ^ready
 		send \x1a
@@ -80,7 +80,7 @@ bash_on_a_terminal() {
 		expect ^in\$ 
 		resize 40x120
 		send \n
-		expect changed\r$
+		expect changed\r
 		send \x04
 		exit 0' rt run -b shell shell2
 	try rt list -q
@@ -127,12 +127,12 @@ nginx() {
 		expect [#$] $
 		send tty; stty size\n
 		expect ^/dev/(pts/0|console)
-		expect ^30 90\r$
+		expect ^30 90\r
 		send (echo re""ady; exec sleep 1000)\n
 		expect ^ready
 		send \x03
 		send echo "status $?"\n
-		expect ^status 130\r$
+		expect ^status 130\r
 		send exit 9\n
 		exit 9' rt exec -t --env TERM=dumb web bash --norc
 	local i failures=0

@@ -77,7 +77,11 @@ one_shot() {
 		want "init" 0 2
 	fi
 	try p run --rm --network none --cgroups disabled $box echo free
-	want "without cgroups" 0 free
+	if [[ "$err" == *"not defined: -cgroup-manager"* ]]; then
+		skip "without cgroups" "runc has no such option"
+	else
+		want "without cgroups" 0 free
+	fi
 	try new run --rm --userns auto:size=1000 $box echo mapped
 	[[ "$err" == *"subuid"* || "$err" == *"cannot find"* ]] || want "a user namespace" 0 mapped
 	try new run --rm --uidmap 0:100000:5000 --gidmap 0:100000:5000 $box cat /proc/self/uid_map

@@ -324,6 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a directory of the test's own")]
     fn a_pid_file_replaces_what_has_its_name_and_leaves_nothing_beside_it() {
         let dir = std::env::temp_dir().join(format!("rt-pid-file-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
