@@ -102,9 +102,9 @@ pub(crate) fn read_only_root(root: &Root) -> Result<()> {
 
 /// `None`: the image or the kernel has no such path, which needs no protection.
 fn open(root: &Root, target: &Target) -> Result<Option<OwnedFd>> {
-    match root.open(&target.path, LastLink::Follow) {
-        Ok(fd) => Ok(Some(fd)),
-        Err(err) if matches!(err.errno, Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+    match root.find(&target.path, LastLink::Follow) {
+        Ok(place) => Ok(place),
+        Err(err) if err.errno == Errno::ENOTDIR => Ok(None),
         // A user namespace may not look into some directories of /proc, nor may the payload.
         Err(err) if err.errno == Errno::EACCES => Ok(None),
         Err(err) => Err(err).with_context(|| target.show()),

@@ -3,7 +3,7 @@
 //! Runs in: init, before and after `pivot_root`. A symbolic link of the image can lead anywhere
 //! inside the root and nowhere else (CVE-2019-18837, CVE-2021-30465, CVE-2024-45310).
 
-use crate::sys::fd::{openat2, resolve};
+use crate::sys::fd::{openat2, openat2_if_there, resolve};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
@@ -37,6 +37,16 @@ impl Root {
         Self(fd)
     }
 
+    /// An `O_PATH` descriptor; `None`: there is nothing.
+    pub(crate) fn find(&self, path: &CStr, last: LastLink) -> sys::Result<Option<OwnedFd>> {
+        let nofollow = if last == LastLink::Keep { OFlag::O_NOFOLLOW } else { OFlag::empty() };
+        openat2_if_there(self.0.as_fd(), path, OFlag::O_PATH | nofollow, INSIDE)
+    }
+
+    fn find_dir(&self, path: &CStr) -> sys::Result<Option<OwnedFd>> {
+        openat2_if_there(self.0.as_fd(), path, OFlag::O_PATH | OFlag::O_DIRECTORY, INSIDE)
+    }
+
     /// An `O_PATH` descriptor.
     pub(crate) fn open(&self, path: &CStr, last: LastLink) -> sys::Result<OwnedFd> {
         let nofollow = if last == LastLink::Keep { OFlag::O_NOFOLLOW } else { OFlag::empty() };
@@ -54,13 +64,11 @@ impl Root {
 
     /// The destination of a mount, made when it is missing.
     pub(crate) fn mount_point(&self, path: &CStr, shape: Shape, last: LastLink) -> Result<OwnedFd> {
-        match self.open(path, last) {
-            Ok(fd) => return Ok(fd),
-            Err(err) if err.errno == Errno::ENOENT => {}
-            Err(err) => return Err(err.into()),
+        if let Some(fd) = self.find(path, last)? {
+            return Ok(fd);
         }
         match shape {
-            Shape::Directory => self.make_dirs(path),
+            Shape::Directory => self.make_missing_dirs(path),
             Shape::File => {
                 let (parent, name) = self.parent(path)?;
                 make_file(parent.as_fd(), &name)
@@ -70,17 +78,7 @@ impl Root {
 
     /// The directory that holds `path`, made when it is missing, and the last name.
     pub(crate) fn parent(&self, path: &CStr) -> Result<(OwnedFd, CString)> {
-        let bytes = path.to_bytes();
-        let slash = bytes.iter().rposition(|byte| *byte == b'/');
-        let (dir, name) = match slash {
-            Some(at) => {
-                (bytes.get(..at).unwrap_or_default(), bytes.get(at + 1..).unwrap_or_default())
-            }
-            None => (&b""[..], bytes),
-        };
-        if matches!(name, b"" | b"." | b"..") {
-            bail!("{path:?} names no file");
-        }
+        let Some((dir, name)) = split(path.to_bytes()) else { bail!("{path:?} names no file") };
         let dir = CString::new([b"/", dir].concat())?;
         Ok((self.make_dirs(&dir)?, CString::new(name)?))
     }
@@ -88,9 +86,22 @@ impl Root {
     /// `mkdir -p`, mode 0755, one component at a time. Links are followed inside the root, dangling
     /// ones too: their target is made.
     pub(crate) fn make_dirs(&self, path: &CStr) -> Result<OwnedFd> {
-        match self.open_dir(path) {
-            Err(err) if err.errno == Errno::ENOENT => {}
-            other => return Ok(other?),
+        match self.find_dir(path)? {
+            Some(dir) => Ok(dir),
+            None => self.make_missing_dirs(path),
+        }
+    }
+
+    /// For a path that is known to be missing.
+    fn make_missing_dirs(&self, path: &CStr) -> Result<OwnedFd> {
+        // Most often it is the last part alone that is missing.
+        if let Some((parent, name)) = split(path.to_bytes())
+            && let Some(dir) = self.find_dir(&CString::new([b"/", parent].concat())?)?
+        {
+            let name = CString::new(name)?;
+            if mkdirat(&dir, name.as_c_str(), Mode::from_bits_truncate(0o755)).is_ok() {
+                return Ok(open_new_dir(&dir, &name)?);
+            }
         }
         let mut left = components(path.to_bytes());
         let mut made = Vec::new();
@@ -100,13 +111,10 @@ impl Root {
             let parent_length = made.len();
             made.push(b'/');
             made.extend_from_slice(&part);
-            match self.open_dir(&CString::new(made.as_slice())?) {
-                Ok(next) => {
-                    dir = next;
-                    continue;
-                }
-                Err(err) if err.errno == Errno::ENOENT && part != b".." => {}
-                Err(err) => return Err(err).with_context(|| format!("make {path:?}")),
+            let next = self.find_dir(&CString::new(made.as_slice())?);
+            if let Some(next) = next.with_context(|| format!("make {path:?}"))? {
+                dir = next;
+                continue;
             }
             let name = CString::new(part)?;
             match mkdirat(&dir, name.as_c_str(), Mode::from_bits_truncate(0o755)) {
@@ -137,6 +145,15 @@ impl Root {
 
 /// `MAXSYMLINKS` of linux/namei.h.
 const LINKS_MAX: u32 = 40;
+
+/// The directory's path and the last name; `None` when the last part names no file of its own.
+fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (dir, name) = match path.iter().rposition(|byte| *byte == b'/') {
+        Some(at) => (path.get(..at)?, path.get(at + 1..)?),
+        None => (&b""[..], path),
+    };
+    (!matches!(name, b"" | b"." | b"..")).then_some((dir, name))
+}
 
 /// The parts of a path, last one first, to be taken off the end.
 fn components(path: &[u8]) -> Vec<Vec<u8>> {

@@ -28,6 +28,33 @@ pub(crate) fn openat2(
     mode: u32,
     resolve: u64,
 ) -> Result<OwnedFd> {
+    check_fd(raw_openat2(dir, path, flags, mode, resolve), || {
+        format!("openat2({}, {path:?}, {flags:?}, resolve={resolve:#x})", show(dir))
+    })
+}
+
+/// Like [`openat2`], for what may be missing: `None` costs no error text.
+pub(crate) fn openat2_if_there(
+    dir: BorrowedFd<'_>,
+    path: &CStr,
+    flags: OFlag,
+    resolve: u64,
+) -> Result<Option<OwnedFd>> {
+    let ret = raw_openat2(dir, path, flags, 0, resolve);
+    if ret < 0 && nix::errno::Errno::last() == nix::errno::Errno::ENOENT {
+        return Ok(None);
+    }
+    let call = || format!("openat2({}, {path:?}, {flags:?}, resolve={resolve:#x})", show(dir));
+    check_fd(ret, call).map(Some)
+}
+
+fn raw_openat2(
+    dir: BorrowedFd<'_>,
+    path: &CStr,
+    flags: OFlag,
+    mode: u32,
+    resolve: u64,
+) -> libc::c_long {
     // SAFETY: open_how is nothing but integers, and all zero is its documented default.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     how.flags = u64::from((flags | OFlag::O_CLOEXEC).bits().cast_unsigned());
@@ -52,9 +79,7 @@ pub(crate) fn openat2(
         {
             continue;
         }
-        return check_fd(ret, || {
-            format!("openat2({}, {path:?}, {flags:?}, resolve={resolve:#x})", show(dir))
-        });
+        return ret;
     }
 }
 
