@@ -2,13 +2,17 @@
 //!
 //! Runs in: parent, after a failure.
 
-/// `linux.namespaces[2].type`: the path of the value that holds the byte before `line`, `column`
-/// (both from 1). `None` at the top.
-pub(crate) fn at(text: &str, line: usize, column: usize) -> Option<String> {
+/// `linux.namespaces[2].type`: the path of the value that an error is about. `None` at the top.
+pub(crate) fn of(err: &serde_json::Error, text: &str) -> Option<String> {
+    let (line, column) = (err.line(), err.column());
     let start: usize = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
     let end = (start + column.saturating_sub(1)).min(text.len());
     let mut scan = Scan { bytes: text.as_bytes().get(..end)?, at: 0, path: Vec::new() };
     scan.run();
+    // Told at the end of the object that lacks it, after its last key.
+    if err.to_string().starts_with("missing field") {
+        scan.path.pop();
+    }
     let mut path = String::new();
     for part in &scan.path {
         match part {
@@ -98,9 +102,8 @@ impl Scan<'_> {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Option<String> {
-        let err = serde_json::from_str::<oci_spec::runtime::Spec>(text).unwrap_err();
-        at(text, err.line(), err.column())
+    fn wrong(text: &str) -> Option<String> {
+        of(&serde_json::from_str::<oci_spec::runtime::Spec>(text).unwrap_err(), text)
     }
 
     #[test]
@@ -115,13 +118,13 @@ mod tests {
             (r#"{"root":{"path":"r","readonly":"yes"}}"#, "root.readonly"),
         ];
         for (text, field) in table {
-            assert_eq!(of(text).as_deref(), Some(field), "{text}");
+            assert_eq!(wrong(text).as_deref(), Some(field), "{text}");
         }
     }
 
     #[test]
     fn missing_fields_are_found_by_their_object() {
-        assert_eq!(of(r#"{"process":{"user":{}}}"#).as_deref(), Some("process"));
-        assert_eq!(of("[").as_deref(), Some("[0]"));
+        assert_eq!(wrong(r#"{"process":{"user":{}}}"#).as_deref(), Some("process"));
+        assert_eq!(wrong("7"), None);
     }
 }

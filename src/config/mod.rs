@@ -146,7 +146,7 @@ fn resources_file(path: &Path) -> Result<LinuxResources> {
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let text = std::str::from_utf8(bytes).context("not UTF-8 text")?;
     serde_json::from_str(text).map_err(|err| {
-        let field = if err.is_data() { field::at(text, err.line(), err.column()) } else { None };
+        let field = if err.is_data() { field::of(&err, text) } else { None };
         match field {
             Some(field) => anyhow::Error::from(err).context(field),
             None => err.into(),

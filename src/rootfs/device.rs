@@ -3,7 +3,7 @@
 //! Runs in: init, before `pivot_root`: a node that may not be made is bound from the host's /dev.
 
 use super::mount::attach;
-use super::path::{LastLink, Root, is_character_device, make_file};
+use super::path::{LastLink, Root, split, is_character_device, make_file};
 use crate::plan::rootfs::{Device, DeviceKind, Symlink};
 use crate::sys::mount::{self as api, Recursive};
 use crate::sys::{self, Call as _};
@@ -12,11 +12,30 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat, mknodat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd as _, OwnedFd};
 
-pub(crate) fn make(root: &Root, device: &Device) -> Result<()> {
-    let (dir, name) = root.parent(&device.target.path)?;
+/// The directory of the last node or link, since the next one is most often in the same. Must be
+/// forgotten when something is mounted.
+#[derive(Default)]
+pub(crate) struct LastDir(Option<(CString, OwnedFd)>);
+
+impl LastDir {
+    fn of<'a>(&'a mut self, root: &Root, path: &CStr) -> Result<(&'a OwnedFd, CString)> {
+        let Some((parent, name)) = split(path)? else { bail!("{path:?} names no file") };
+        if self.0.as_ref().is_none_or(|(last, _)| *last != parent) {
+            let dir = root.make_dirs(&parent)?;
+            self.0 = Some((parent, dir));
+        }
+        match &self.0 {
+            Some((_, dir)) => Ok((dir, name)),
+            None => bail!("internal error, please report: no directory for {path:?}"),
+        }
+    }
+}
+
+pub(crate) fn make(root: &Root, last: &mut LastDir, device: &Device) -> Result<()> {
+    let (dir, name) = last.of(root, &device.target.path)?;
     let kind = match device.kind {
         DeviceKind::Block => SFlag::S_IFBLK,
         DeviceKind::Character => SFlag::S_IFCHR,
@@ -24,10 +43,10 @@ pub(crate) fn make(root: &Root, device: &Device) -> Result<()> {
     };
     let number = libc::makedev(device.major, device.minor);
     let mode = Mode::from_bits_truncate(device.mode);
-    match mknodat(&dir, name.as_c_str(), kind, mode, number) {
+    match mknodat(dir, name.as_c_str(), kind, mode, number) {
         Ok(()) => {}
-        Err(Errno::EEXIST) => return existing(&dir, &name, kind, number),
-        Err(Errno::EPERM) if device.kind != DeviceKind::Fifo => return bind(&dir, &name, device),
+        Err(Errno::EEXIST) => return existing(dir, &name, kind, number),
+        Err(Errno::EPERM) if device.kind != DeviceKind::Fifo => return bind(dir, &name, device),
         Err(errno) => {
             let call = format!("mknodat({}, {name:?}, {:o})", sys::show(dir.as_fd()), device.mode);
             return Err(sys::Error::new(call, errno).into());
@@ -37,12 +56,12 @@ pub(crate) fn make(root: &Root, device: &Device) -> Result<()> {
     // followed all the same.
     let (uid, gid) = (Uid::from_raw(device.uid), Gid::from_raw(device.gid));
     if device.uid != 0 || device.gid != 0 {
-        fchownat(&dir, name.as_c_str(), Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
+        fchownat(dir, name.as_c_str(), Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
             .call(|| format!("fchownat({name:?}, {uid}, {gid})"))?;
     }
     // Init's umask is empty, so mknodat(2) gave the right mode; chown may have cleared bits of it.
     if device.mode & 0o6000 != 0 {
-        fchmodat(&dir, name.as_c_str(), mode, FchmodatFlags::FollowSymlink)
+        fchmodat(dir, name.as_c_str(), mode, FchmodatFlags::FollowSymlink)
             .call(|| format!("fchmodat({name:?}, {:o})", device.mode))?;
     }
     Ok(())
@@ -77,16 +96,16 @@ fn bind(dir: &OwnedFd, name: &CStr, device: &Device) -> Result<()> {
     Ok(attach(source.as_fd(), target.as_fd())?)
 }
 
-pub(crate) fn link(root: &Root, link: &Symlink) -> Result<()> {
-    let (dir, name) = root.parent(&link.target.path)?;
+pub(crate) fn link(root: &Root, last: &mut LastDir, link: &Symlink) -> Result<()> {
+    let (dir, name) = last.of(root, &link.target.path)?;
     if link.replace {
-        match unlinkat(&dir, name.as_c_str(), UnlinkatFlags::NoRemoveDir) {
+        match unlinkat(dir, name.as_c_str(), UnlinkatFlags::NoRemoveDir) {
             // EROFS and EPERM: symlinkat below has the last word.
             Ok(()) | Err(Errno::ENOENT | Errno::EROFS | Errno::EPERM) => {}
             Err(errno) => return Err(sys::Error::new(format!("unlinkat({name:?})"), errno).into()),
         }
     }
-    match symlinkat(link.to.as_c_str(), &dir, name.as_c_str()) {
+    match symlinkat(link.to.as_c_str(), dir, name.as_c_str()) {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         // An image on a read-only file system either has the links or does without.
         Err(Errno::EROFS) => Ok(()),

@@ -2,7 +2,7 @@
 //!
 //! Runs in: init, after `pivot_root`.
 
-use super::path::{LastLink, Root, is_character_device, kind};
+use super::path::{Root, is_character_device, kind};
 use crate::plan::mount::attr;
 use crate::plan::rootfs::{Rootfs, Target};
 use crate::sys::mount::{self as api, FsContext, Recursive};
@@ -100,13 +100,9 @@ pub(crate) fn read_only_root(root: &Root) -> Result<()> {
     Ok(api::mount_setattr(root.as_fd(), Recursive::No, READ_ONLY)?)
 }
 
-/// `None`: the image or the kernel has no such path, which needs no protection.
+/// `None`: the image or the kernel has no such path, which needs no protection. A user namespace
+/// may not look into some directories of /proc, nor may the payload (EACCES).
 fn open(root: &Root, target: &Target) -> Result<Option<OwnedFd>> {
-    match root.find(&target.path, LastLink::Follow) {
-        Ok(place) => Ok(place),
-        Err(err) if err.errno == Errno::ENOTDIR => Ok(None),
-        // A user namespace may not look into some directories of /proc, nor may the payload.
-        Err(err) if err.errno == Errno::EACCES => Ok(None),
-        Err(err) => Err(err).with_context(|| target.show()),
-    }
+    let absent = [Errno::ENOENT, Errno::ENOTDIR, Errno::EACCES];
+    root.open_unless(&target.path, &absent).with_context(|| target.show())
 }

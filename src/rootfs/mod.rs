@@ -14,13 +14,18 @@ pub(crate) mod pivot;
 use crate::fds::Fds;
 use crate::plan::rootfs::{Rootfs, Step};
 use anyhow::{Context as _, Result};
+use device::LastDir;
 use path::Root;
 
 /// Attaches the root and carries out every step in order, stopping at the first error.
 pub(crate) fn build(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
     let root = pivot::attach(plan, fds)?;
     let label = plan.mount_label.as_deref().filter(|_| mount::selinux_enabled());
+    let mut last_dir = LastDir::default();
     for (n, step) in plan.steps.iter().enumerate() {
+        if !matches!(step, Step::Device(_) | Step::Symlink(_)) {
+            last_dir = LastDir::default();
+        }
         match step {
             Step::FileSystem(new) => {
                 mount::file_system(&root, new, label).with_context(|| new.target.show())?;
@@ -37,10 +42,10 @@ pub(crate) fn build(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
                 mount::remount(&root, remount).with_context(|| remount.target.show())?;
             }
             Step::Device(device) => {
-                device::make(&root, device).with_context(|| device.target.show())?;
+                device::make(&root, &mut last_dir, device).with_context(|| device.target.show())?;
             }
             Step::Symlink(link) => {
-                device::link(&root, link).with_context(|| link.target.show())?;
+                device::link(&root, &mut last_dir, link).with_context(|| link.target.show())?;
             }
         }
     }

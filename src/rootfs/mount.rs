@@ -23,11 +23,15 @@ const LONGEST_VALUE: usize = 255;
 
 /// Mounts a new file system.
 pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) -> Result<()> {
-    let last = last_link(plan.links.destination_nofollow);
-    let is_tmpfs = plan.fstype.as_bytes() == b"tmpfs";
-    let existed = is_tmpfs && root.open_dir(&plan.target.path).is_ok();
-    let target = root.mount_point(&plan.target.path, Shape::Directory, last)?;
-    forbid_fake_proc(root, plan)?;
+    // CVE-2019-19921, CVE-2023-28642: /proc and /sys must be real directories of the image, or the
+    // masked paths and label writes go elsewhere.
+    let is_api = matches!(plan.fstype.as_bytes(), b"proc" | b"sysfs");
+    let last = last_link(is_api || plan.links.destination_nofollow);
+    let place = root.mount_point(&plan.target.path, Shape::Directory, last)?;
+    let target = place.fd;
+    if is_api && kind(&target)? != SFlag::S_IFDIR {
+        bail!("{:?} must be mounted on an ordinary directory, not on a symbolic link", plan.fstype);
+    }
     let too_long = |option: &FsOption| match option {
         FsOption::Flag(_) => false,
         FsOption::Value(_, value) => value.as_bytes().len() > LONGEST_VALUE,
@@ -40,7 +44,7 @@ pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) 
         Err(err) if plan.fstype.as_bytes() == b"sysfs" && is_eperm(&err) => host_sysfs()?,
         Err(err) => return Err(explain(plan, err)),
     };
-    if existed {
+    if place.existed && plan.fstype.as_bytes() == b"tmpfs" {
         inherit_mode(plan, &target, &mount)?;
     }
     if plan.copy_up {
@@ -101,19 +105,6 @@ fn host_sysfs() -> Result<OwnedFd> {
     api::mount_setattr(tree.as_fd(), Recursive::Yes, read_only)?;
     propagate(tree.as_fd(), Propagation::DEFAULT)?;
     Ok(tree)
-}
-
-/// CVE-2019-19921, CVE-2023-28642: /proc and /sys must be real directories of the image, or the
-/// masked paths and label writes go elsewhere.
-fn forbid_fake_proc(root: &Root, plan: &FileSystem) -> Result<()> {
-    if !matches!(plan.fstype.as_bytes(), b"proc" | b"sysfs") {
-        return Ok(());
-    }
-    let place = root.open(&plan.target.path, LastLink::Keep)?;
-    if kind(&place)? != SFlag::S_IFDIR {
-        bail!("{:?} must be mounted on an ordinary directory, not on a symbolic link", plan.fstype);
-    }
-    Ok(())
 }
 
 fn explain(plan: &FileSystem, err: sys::Error) -> anyhow::Error {
@@ -183,8 +174,8 @@ pub(crate) fn bind(root: &Root, plan: &Bind, tree: Option<OwnedFd>) -> Result<()
         SFlag::S_IFDIR => Shape::Directory,
         _ => Shape::File,
     };
-    let target =
-        root.mount_point(&plan.target.path, shape, last_link(plan.links.destination_nofollow))?;
+    let last = last_link(plan.links.destination_nofollow);
+    let target = root.mount_point(&plan.target.path, shape, last)?.fd;
     change(tree.as_fd(), plan.recursive, Recursive::Yes)?;
     change(tree.as_fd(), plan.attributes, Recursive::No)
         .or_else(|err| keep_locked(&tree, plan, err))?;
@@ -229,18 +220,21 @@ fn copy_link(root: &Root, plan: &Bind) -> Result<bool> {
 
 /// Mounts cgroup2, or binds the container's own directory of it.
 pub(crate) fn cgroup(root: &Root, plan: &CgroupMount, tree: Option<OwnedFd>) -> Result<()> {
-    let target = root.mount_point(&plan.target.path, Shape::Directory, LastLink::Follow)?;
+    let target = root.mount_point(&plan.target.path, Shape::Directory, LastLink::Follow)?.fd;
     let mount = match tree {
-        Some(tree) => tree,
+        Some(tree) => {
+            change(tree.as_fd(), plan.attributes, Recursive::No)?;
+            let private = Propagation { kind: PropagationKind::Private, recursive: true };
+            propagate(tree.as_fd(), private)?;
+            tree
+        }
         None => {
             let context = FsContext::open(c"cgroup2")?;
             context.set_string(c"source", c"cgroup")?;
             context.create()?;
-            context.mount(0)?
+            context.mount(plan.attributes.set)?
         }
     };
-    change(mount.as_fd(), plan.attributes, Recursive::No)?;
-    propagate(mount.as_fd(), Propagation { kind: PropagationKind::Private, recursive: true })?;
     Ok(attach(mount.as_fd(), target.as_fd())?)
 }
 

@@ -3,7 +3,7 @@
 //! Runs in: init, before and after `pivot_root`. A symbolic link of the image can lead anywhere
 //! inside the root and nowhere else (CVE-2019-18837, CVE-2021-30465, CVE-2024-45310).
 
-use crate::sys::fd::{openat2, openat2_if_there, resolve};
+use crate::sys::fd::{openat2, openat2_failed, resolve, try_openat2};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
@@ -32,76 +32,99 @@ pub(crate) enum Shape {
     File,
 }
 
+/// The destination of a mount.
+pub(crate) struct Place {
+    pub(crate) fd: OwnedFd,
+    /// Was it there before?
+    pub(crate) existed: bool,
+}
+
 impl Root {
     pub(crate) fn new(fd: OwnedFd) -> Self {
         Self(fd)
     }
 
-    /// An `O_PATH` descriptor; `None`: there is nothing.
-    pub(crate) fn find(&self, path: &CStr, last: LastLink) -> sys::Result<Option<OwnedFd>> {
-        let nofollow = if last == LastLink::Keep { OFlag::O_NOFOLLOW } else { OFlag::empty() };
-        openat2_if_there(self.0.as_fd(), path, OFlag::O_PATH | nofollow, INSIDE)
+    fn lookup(&self, path: &CStr, flags: OFlag) -> nix::Result<OwnedFd> {
+        try_openat2(self.0.as_fd(), path, flags, 0, INSIDE)
     }
 
-    fn find_dir(&self, path: &CStr) -> sys::Result<Option<OwnedFd>> {
-        openat2_if_there(self.0.as_fd(), path, OFlag::O_PATH | OFlag::O_DIRECTORY, INSIDE)
+    fn failed(&self, path: &CStr, flags: OFlag, errno: Errno) -> sys::Error {
+        openat2_failed(self.0.as_fd(), path, flags, INSIDE, errno)
+    }
+
+    fn open_with(&self, path: &CStr, flags: OFlag) -> sys::Result<OwnedFd> {
+        self.lookup(path, flags).map_err(|errno| self.failed(path, flags, errno))
     }
 
     /// An `O_PATH` descriptor.
     pub(crate) fn open(&self, path: &CStr, last: LastLink) -> sys::Result<OwnedFd> {
-        let nofollow = if last == LastLink::Keep { OFlag::O_NOFOLLOW } else { OFlag::empty() };
-        openat2(self.0.as_fd(), path, OFlag::O_PATH | nofollow, 0, INSIDE)
+        self.open_with(path, path_flags(last))
+    }
+
+    /// An `O_PATH` descriptor, or `None` for one of the `absent` errors.
+    pub(crate) fn open_unless(
+        &self,
+        path: &CStr,
+        absent: &[Errno],
+    ) -> sys::Result<Option<OwnedFd>> {
+        match self.lookup(path, OFlag::O_PATH) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(errno) if absent.contains(&errno) => Ok(None),
+            Err(errno) => Err(self.failed(path, OFlag::O_PATH, errno)),
+        }
     }
 
     pub(crate) fn open_dir(&self, path: &CStr) -> sys::Result<OwnedFd> {
-        openat2(self.0.as_fd(), path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0, INSIDE)
+        self.open_with(path, DIRECTORY)
     }
 
     /// For reading. Never blocks on a FIFO that the image has put there.
     pub(crate) fn open_file(&self, path: &CStr, flags: OFlag) -> sys::Result<OwnedFd> {
-        openat2(self.0.as_fd(), path, flags | OFlag::O_NOCTTY | OFlag::O_NONBLOCK, 0, INSIDE)
+        self.open_with(path, flags | OFlag::O_NOCTTY | OFlag::O_NONBLOCK)
     }
 
     /// The destination of a mount, made when it is missing.
-    pub(crate) fn mount_point(&self, path: &CStr, shape: Shape, last: LastLink) -> Result<OwnedFd> {
-        if let Some(fd) = self.find(path, last)? {
-            return Ok(fd);
+    pub(crate) fn mount_point(&self, path: &CStr, shape: Shape, last: LastLink) -> Result<Place> {
+        match self.lookup(path, path_flags(last)) {
+            Ok(fd) => return Ok(Place { fd, existed: true }),
+            Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(self.failed(path, path_flags(last), errno).into()),
         }
-        match shape {
-            Shape::Directory => self.make_missing_dirs(path),
+        let fd = match shape {
+            Shape::Directory => self.make_missing_dirs(path)?,
             Shape::File => {
                 let (parent, name) = self.parent(path)?;
-                make_file(parent.as_fd(), &name)
+                make_file(parent.as_fd(), &name)?
             }
-        }
+        };
+        Ok(Place { fd, existed: false })
     }
 
     /// The directory that holds `path`, made when it is missing, and the last name.
     pub(crate) fn parent(&self, path: &CStr) -> Result<(OwnedFd, CString)> {
-        let Some((dir, name)) = split(path.to_bytes()) else { bail!("{path:?} names no file") };
-        let dir = CString::new([b"/", dir].concat())?;
-        Ok((self.make_dirs(&dir)?, CString::new(name)?))
+        match split(path)? {
+            Some((dir, name)) => Ok((self.make_dirs(&dir)?, name)),
+            None => bail!("{path:?} names no file"),
+        }
     }
 
     /// `mkdir -p`, mode 0755, one component at a time. Links are followed inside the root, dangling
     /// ones too: their target is made.
     pub(crate) fn make_dirs(&self, path: &CStr) -> Result<OwnedFd> {
-        match self.find_dir(path)? {
-            Some(dir) => Ok(dir),
-            None => self.make_missing_dirs(path),
+        match self.lookup(path, DIRECTORY) {
+            Err(Errno::ENOENT) => self.make_missing_dirs(path),
+            Ok(dir) => Ok(dir),
+            Err(errno) => Err(self.failed(path, DIRECTORY, errno).into()),
         }
     }
 
-    /// For a path that is known to be missing.
     fn make_missing_dirs(&self, path: &CStr) -> Result<OwnedFd> {
-        // Most often it is the last part alone that is missing.
-        if let Some((parent, name)) = split(path.to_bytes())
-            && let Some(dir) = self.find_dir(&CString::new([b"/", parent].concat())?)?
+        // Most often the last part alone is missing.
+        if let Some((parent, name)) = split(path)?
+            && let Ok(dir) = self.lookup(&parent, DIRECTORY)
+            && mkdirat(&dir, name.as_c_str(), Mode::from_bits_truncate(0o755)).is_ok()
         {
-            let name = CString::new(name)?;
-            if mkdirat(&dir, name.as_c_str(), Mode::from_bits_truncate(0o755)).is_ok() {
-                return Ok(open_new_dir(&dir, &name)?);
-            }
+            return Ok(open_new_dir(&dir, &name)?);
         }
         let mut left = components(path.to_bytes());
         let mut made = Vec::new();
@@ -111,10 +134,17 @@ impl Root {
             let parent_length = made.len();
             made.push(b'/');
             made.extend_from_slice(&part);
-            let next = self.find_dir(&CString::new(made.as_slice())?);
-            if let Some(next) = next.with_context(|| format!("make {path:?}"))? {
-                dir = next;
-                continue;
+            let so_far = CString::new(made.as_slice())?;
+            match self.lookup(&so_far, DIRECTORY) {
+                Ok(next) => {
+                    dir = next;
+                    continue;
+                }
+                Err(Errno::ENOENT) if part != b".." => {}
+                Err(errno) => {
+                    let err = self.failed(&so_far, DIRECTORY, errno);
+                    return Err(err).with_context(|| format!("make {path:?}"));
+                }
             }
             let name = CString::new(part)?;
             match mkdirat(&dir, name.as_c_str(), Mode::from_bits_truncate(0o755)) {
@@ -143,17 +173,30 @@ impl Root {
     }
 }
 
+const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY);
+
+fn path_flags(last: LastLink) -> OFlag {
+    if last == LastLink::Keep { OFlag::O_PATH | OFlag::O_NOFOLLOW } else { OFlag::O_PATH }
+}
+
+/// Directory and last name of a path; `None` where it has no name.
+pub(crate) fn split(path: &CStr) -> Result<Option<(CString, CString)>> {
+    let bytes = path.to_bytes();
+    let (dir, name) = match bytes.iter().rposition(|byte| *byte == b'/') {
+        Some(0) | None => (&b"/"[..], bytes.strip_prefix(b"/").unwrap_or(bytes)),
+        Some(at) => (
+            bytes.get(..at).unwrap_or_default(),
+            bytes.get(at + 1..).unwrap_or_default(),
+        ),
+    };
+    if matches!(name, b"" | b"." | b"..") {
+        return Ok(None);
+    }
+    Ok(Some((CString::new(dir)?, CString::new(name)?)))
+}
+
 /// `MAXSYMLINKS` of linux/namei.h.
 const LINKS_MAX: u32 = 40;
-
-/// The directory's path and the last name; `None` when the last part names no file of its own.
-fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (dir, name) = match path.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (path.get(..at)?, path.get(at + 1..)?),
-        None => (&b""[..], path),
-    };
-    (!matches!(name, b"" | b"." | b"..")).then_some((dir, name))
-}
 
 /// The parts of a path, last one first, to be taken off the end.
 fn components(path: &[u8]) -> Vec<Vec<u8>> {

@@ -2,10 +2,12 @@
 //!
 //! Runs in: any process.
 
-use super::{Result, check, check_fd, show};
+use super::{Call as _, Result, check, check_fd, show};
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::path::Path;
 
 /// linux/openat2.h.
 pub(crate) mod resolve {
@@ -20,7 +22,6 @@ pub(crate) mod resolve {
 ///
 /// # Errors
 /// `ELOOP`: a link that `resolve` forbids. `EXDEV`: the path leaves what `resolve` allows.
-/// `EAGAIN`: a rename raced with the lookup; callers try again.
 pub(crate) fn openat2(
     dir: BorrowedFd<'_>,
     path: &CStr,
@@ -28,33 +29,18 @@ pub(crate) fn openat2(
     mode: u32,
     resolve: u64,
 ) -> Result<OwnedFd> {
-    check_fd(raw_openat2(dir, path, flags, mode, resolve), || {
-        format!("openat2({}, {path:?}, {flags:?}, resolve={resolve:#x})", show(dir))
-    })
+    try_openat2(dir, path, flags, mode, resolve)
+        .map_err(|errno| openat2_failed(dir, path, flags, resolve, errno))
 }
 
-/// Like [`openat2`], for what may be missing: `None` costs no error text.
-pub(crate) fn openat2_if_there(
-    dir: BorrowedFd<'_>,
-    path: &CStr,
-    flags: OFlag,
-    resolve: u64,
-) -> Result<Option<OwnedFd>> {
-    let ret = raw_openat2(dir, path, flags, 0, resolve);
-    if ret < 0 && nix::errno::Errno::last() == nix::errno::Errno::ENOENT {
-        return Ok(None);
-    }
-    let call = || format!("openat2({}, {path:?}, {flags:?}, resolve={resolve:#x})", show(dir));
-    check_fd(ret, call).map(Some)
-}
-
-fn raw_openat2(
+/// [`openat2`] for lookups that may fail: without the text of an error that nobody will read.
+pub(crate) fn try_openat2(
     dir: BorrowedFd<'_>,
     path: &CStr,
     flags: OFlag,
     mode: u32,
     resolve: u64,
-) -> libc::c_long {
+) -> nix::Result<OwnedFd> {
     // SAFETY: open_how is nothing but integers, and all zero is its documented default.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     how.flags = u64::from((flags | OFlag::O_CLOEXEC).bits().cast_unsigned());
@@ -71,15 +57,60 @@ fn raw_openat2(
                 size_of::<libc::open_how>(),
             )
         };
-        if ret < 0
-            && matches!(
-                nix::errno::Errno::last(),
-                nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR
-            )
-        {
-            continue;
+        match i32::try_from(ret) {
+            // SAFETY: the kernel has just returned this descriptor and nobody else knows it.
+            Ok(fd @ 0..) => return Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+            _ => match Errno::last() {
+                // A rename raced with the lookup, or a signal came.
+                Errno::EAGAIN | Errno::EINTR => {}
+                errno => return Err(errno),
+            },
         }
-        return ret;
+    }
+}
+
+/// The error of a lookup by [`try_openat2`].
+pub(crate) fn openat2_failed(
+    dir: BorrowedFd<'_>,
+    path: &CStr,
+    flags: OFlag,
+    resolve: u64,
+    errno: Errno,
+) -> super::Error {
+    let call = format!("openat2({}, {path:?}, {flags:?}, resolve={resolve:#x})", show(dir));
+    super::Error::new(call, errno)
+}
+
+/// `openat(2)` of a path on the host, close-on-exec. (musl's open(3) and std's add an fcntl(2).)
+pub(crate) fn open(path: &Path, flags: OFlag) -> Result<OwnedFd> {
+    let flags = flags | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(nix::fcntl::AT_FDCWD, path, flags, nix::sys::stat::Mode::empty())
+        .call(|| format!("open({})", path.display()))
+}
+
+/// A whole file of the host.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let fd = open(path, OFlag::O_RDONLY)?;
+    read_all(&fd).call(|| format!("read({})", path.display()))
+}
+
+/// The rest of a file. Files of /proc do not tell their size, and a config fits into one read.
+pub(crate) fn read_all(fd: &OwnedFd) -> nix::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    loop {
+        if bytes.len() - length < 4096 {
+            bytes.resize((bytes.len() * 2).max(16384), 0);
+        }
+        match nix::unistd::read(fd, bytes.get_mut(length..).unwrap_or_default()) {
+            Ok(0) => {
+                bytes.truncate(length);
+                return Ok(bytes);
+            }
+            Ok(n) => length += n,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
     }
 }
 
@@ -120,7 +151,6 @@ pub(crate) fn dup_onto(fd: BorrowedFd<'_>, target: RawFd) -> Result<()> {
 
 /// Receives one descriptor (`SCM_RIGHTS`, unix(7)). `None`: the peer sent none.
 pub(crate) fn receive(socket: &OwnedFd) -> Result<Option<OwnedFd>> {
-    use super::Call as _;
     use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
     let mut data = [0; 4096];
     let mut data = [std::io::IoSliceMut::new(&mut data)];
@@ -147,11 +177,11 @@ pub(crate) fn memfd(name: &CStr) -> Result<OwnedFd> {
     for flags in [flags | MFD_EXEC, flags] {
         // SAFETY: the name is terminated and outlives the call.
         let ret = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags) };
-        if ret >= 0 || nix::errno::Errno::last() != nix::errno::Errno::EINVAL {
+        if ret >= 0 || Errno::last() != Errno::EINVAL {
             return check_fd(ret, || format!("memfd_create({name:?}, {flags:#x})"));
         }
     }
-    Err(super::Error::new("memfd_create()", nix::errno::Errno::EINVAL))
+    Err(super::Error::new("memfd_create()", Errno::EINVAL))
 }
 
 /// Standard input (0), output (1) or error (2).
