@@ -3,7 +3,7 @@
 //! Runs in: init, before `pivot_root`: a node that may not be made is bound from the host's /dev.
 
 use super::mount::attach;
-use super::path::{LastLink, Root, split, is_character_device, make_file};
+use super::path::{LastLink, Root, is_character_device, make_file, split};
 use crate::plan::rootfs::{Device, DeviceKind, Symlink};
 use crate::sys::mount::{self as api, Recursive};
 use crate::sys::{self, Call as _};

@@ -184,10 +184,7 @@ pub(crate) fn split(path: &CStr) -> Result<Option<(CString, CString)>> {
     let bytes = path.to_bytes();
     let (dir, name) = match bytes.iter().rposition(|byte| *byte == b'/') {
         Some(0) | None => (&b"/"[..], bytes.strip_prefix(b"/").unwrap_or(bytes)),
-        Some(at) => (
-            bytes.get(..at).unwrap_or_default(),
-            bytes.get(at + 1..).unwrap_or_default(),
-        ),
+        Some(at) => (bytes.get(..at).unwrap_or_default(), bytes.get(at + 1..).unwrap_or_default()),
     };
     if matches!(name, b"" | b"." | b"..") {
         return Ok(None);
