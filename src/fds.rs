@@ -60,13 +60,8 @@ impl Fds {
 
     fn open_namespaces(&mut self, plan: &Plan) -> Result<()> {
         for join in &plan.namespaces.join {
-            let fd = nix::fcntl::open(
-                &join.path,
-                OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-                nix::sys::stat::Mode::empty(),
-            )
-            .call(|| format!("open({:?})", join.path))
-            .with_context(|| join.field.clone())?;
+            let fd =
+                sys::fd::open(&join.path, OFlag::O_RDONLY).with_context(|| join.field.clone())?;
             ensure!(
                 namespace_kind(&fd) == Some(join.kind),
                 "{}: {} is not a {} namespace",

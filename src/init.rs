@@ -12,7 +12,7 @@ use crate::join;
 use crate::labels;
 use crate::launch::{self, clone_flag};
 use crate::plan::namespaces::IdMap;
-use crate::plan::{Kind, Pivot, Plan, Process, seccomp};
+use crate::plan::{Hook, Kind, Pivot, Plan, Process, seccomp};
 use crate::process::{self, Rlimits};
 use crate::rootfs::path::Root;
 use crate::rootfs::{self, device, mask, pivot};
@@ -25,6 +25,7 @@ use nix::sys::socket::{SockFlag, accept4};
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Exit code after a failure that was reported to the parent.
@@ -32,17 +33,38 @@ const FAILED: i32 = 1;
 /// sysexits.h, `EX_SOFTWARE`: a bug of ours.
 const BUG: i32 = 70;
 
+/// What the caller of `rt` has passed on, beside the standard streams.
+#[derive(Clone, Copy)]
+pub(crate) struct Inherited {
+    /// Descriptors from 3 on that are for the payload.
+    pub(crate) preserve_fds: u32,
+    /// Bit n - 1 is signal n. Rust ignores SIGPIPE, an engine may ignore others, and both would
+    /// survive execve(2).
+    pub(crate) ignored_signals: u64,
+}
+
+impl Inherited {
+    pub(crate) fn new(preserve_fds: u32) -> Result<Self> {
+        Ok(Self { preserve_fds, ignored_signals: crate::proc::ignored_signals()? })
+    }
+}
+
 /// Whoever waits for news: the parent, later `rt start`.
 type Reporter = Arc<std::sync::Mutex<Option<Channel>>>;
 
 /// The first process of a new container.
-pub(crate) fn run_create(parent: Channel, plan: &Plan, fds: Fds, preserve_fds: u32) -> ! {
-    run(parent, |parent| create(parent, plan, fds, preserve_fds))
+pub(crate) fn run_create(parent: Channel, plan: &Plan, fds: Fds, inherited: Inherited) -> ! {
+    run(parent, |parent| create(parent, plan, fds, inherited))
 }
 
 /// Another process in a running container.
-pub(crate) fn run_exec(parent: Channel, plan: &join::Plan, fds: join::Fds, preserve_fds: u32) -> ! {
-    run(parent, |parent| exec(parent, plan, fds, preserve_fds))
+pub(crate) fn run_exec(
+    parent: Channel,
+    plan: &join::Plan,
+    fds: join::Fds,
+    inherited: Inherited,
+) -> ! {
+    run(parent, |parent| exec(parent, plan, fds, inherited))
 }
 
 fn run(parent: Channel, life: impl FnOnce(&Reporter) -> Result<Infallible>) -> ! {
@@ -76,7 +98,12 @@ fn with_parent<T>(reporter: &Reporter, talk: impl FnOnce(&Channel) -> Result<T>)
     }
 }
 
-fn create(parent: &Reporter, plan: &Plan, mut fds: Fds, preserve_fds: u32) -> Result<Infallible> {
+fn create(
+    parent: &Reporter,
+    plan: &Plan,
+    mut fds: Fds,
+    inherited: Inherited,
+) -> Result<Infallible> {
     with_parent(parent, |parent| parent.expect(&Message::Go))?;
     // From here on other processes may share our pid namespace: none may look into our memory or
     // descriptors (CVE-2016-9962). Not before Go: the parent writes files in our /proc directory,
@@ -103,15 +130,16 @@ fn create(parent: &Reporter, plan: &Plan, mut fds: Fds, preserve_fds: u32) -> Re
         })?;
     }
     // Their paths are those of the host, so before pivot_root.
-    hooks::run(&plan.hooks.create_container, &hook_state(plan, &fds.proc, "creating")?)?;
+    let hooks = &plan.hooks.create_container;
+    hooks::run(hooks, &hook_state(plan, hooks, &fds.proc, "creating")?)?;
     pivot::pivot(&root, &plan.rootfs)?;
     // === no host path exists from here, only descriptors ===
     inside(plan, &root, &mut fds)?;
-    let state = hook_state(plan, &fds.proc, "created")?;
+    let state = hook_state(plan, &plan.hooks.start_container, &fds.proc, "created")?;
     labels::set(&fds.proc, &plan.process)?;
     personality(plan.personality)?;
     let rlimits = if plan.namespaces.has(Kind::User) { Rlimits::Parents } else { Rlimits::Mine };
-    let payload = give_up(&plan.process, plan.seccomp.as_ref(), rlimits, preserve_fds)?;
+    let payload = give_up(&plan.process, plan.seccomp.as_ref(), rlimits, inherited)?;
     let start = fds.start.take();
     // Nothing of the host is left open while init is parked (CVE-2016-9962): an exec may come in.
     drop(fds);
@@ -126,7 +154,7 @@ fn exec(
     parent: &Reporter,
     plan: &join::Plan,
     mut fds: join::Fds,
-    preserve_fds: u32,
+    inherited: Inherited,
 ) -> Result<Infallible> {
     with_parent(parent, |parent| parent.expect(&Message::Go))?;
     // What is born below inherits this: payloads without CAP_SYS_PTRACE cannot look into it.
@@ -149,7 +177,7 @@ fn exec(
     personality(plan.personality)?;
     drop(fds);
     let rlimits = if plan.user_namespace { Rlimits::Parents } else { Rlimits::Doorkeepers };
-    let payload = give_up(&plan.process, plan.seccomp.as_ref(), rlimits, preserve_fds)?;
+    let payload = give_up(&plan.process, plan.seccomp.as_ref(), rlimits, inherited)?;
     with_parent(parent, |parent| payload.close_others(&[parent.as_fd()]))?;
     if !with_parent(parent, launch::bear)? {
         sys::exit_now(0);
@@ -220,10 +248,8 @@ fn time_namespace(plan: &Plan, proc: &Procfs) -> Result<()> {
             .with_context(|| format!("linux.timeOffsets.{}", offset.clock))?;
     }
     // A magic link, which Procfs::open_file refuses; the host's /proc is still in place here.
-    let path = "/proc/self/ns/time_for_children";
-    let fd =
-        nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
-            .call(|| format!("open({path})"))?;
+    let path = Path::new("/proc/self/ns/time_for_children");
+    let fd = sys::fd::open(path, OFlag::O_RDONLY)?;
     Ok(sys::clone::setns(fd.as_fd(), clone_flag(Kind::Time))?)
 }
 
@@ -327,6 +353,7 @@ struct Payload<'a> {
     available: u64,
     /// The first descriptor that is not for the payload.
     first: i32,
+    ignored_signals: u64,
 }
 
 impl Payload<'_> {
@@ -349,21 +376,26 @@ fn give_up<'a>(
     process: &'a Process,
     seccomp: Option<&'a seccomp::Filter>,
     rlimits: Rlimits,
-    preserve_fds: u32,
+    inherited: Inherited,
 ) -> Result<Payload<'a>> {
     // Loading a filter without no_new_privs needs CAP_SYS_ADMIN (seccomp(2)). It is kept so that
     // the filter can come last in both cases and has to allow nothing but capset and execve.
     let filter_is_privileged = seccomp.is_some() && !process.no_new_privs;
     let keep = if filter_is_privileged { CAP_SYS_ADMIN } else { 0 };
-    let available = process::available()?;
-    process::restrict(process, rlimits, keep)?;
+    let available = process::restrict(process, rlimits, keep)?;
     if process.no_new_privs {
         sys::prctl("PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
     }
     // A change of ids sets it to fs.suid_dumpable, which may be anything.
     sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
-    let first = i32::try_from(preserve_fds).unwrap_or(0) + 3;
-    Ok(Payload { process, seccomp, filter_is_privileged, available, first })
+    Ok(Payload {
+        process,
+        seccomp,
+        filter_is_privileged,
+        available,
+        first: i32::try_from(inherited.preserve_fds).unwrap_or(0) + 3,
+        ignored_signals: inherited.ignored_signals,
+    })
 }
 
 /// Parks, and becomes the payload.
@@ -398,7 +430,7 @@ fn become_payload(
         with_parent(parent, |starter| Ok(starter.send(&Message::HooksDone)?))?;
     }
 
-    sys::reset_signals()?;
+    sys::reset_signals(payload.ignored_signals)?;
     with_parent(parent, |parent| payload.close_others(&[parent.as_fd()]))?;
     if let Some(filter) = payload.seccomp {
         sys::seccomp::load(&filter.program, filter.flags).context("linux.seccomp")?;
@@ -444,7 +476,10 @@ fn wait_for_start(reporter: &Reporter, socket: &OwnedFd) -> Result<()> {
     Ok(())
 }
 
-/// The state on a hook's stdin. The pid is the one that the host sees.
-fn hook_state(plan: &Plan, proc: &Procfs, status: &str) -> Result<String> {
+/// The state on the stdin of hooks, if there are any. The pid is the one that the host sees.
+fn hook_state(plan: &Plan, hooks: &[Hook], proc: &Procfs, status: &str) -> Result<String> {
+    if hooks.is_empty() {
+        return Ok(String::new());
+    }
     Ok(container::state::for_hooks(plan, status, proc.own_pid()?))
 }

@@ -7,6 +7,7 @@ use crate::cgroup::Cgroup;
 use crate::container::{Dir, state};
 use crate::error::{OrHint as _, hinted};
 use crate::fds::{Fds, Procfs};
+use crate::init::Inherited;
 use crate::plan::namespaces::Join;
 use crate::plan::{Kind, Plan, Process};
 use crate::sync::{Channel, Gone, Message};
@@ -19,6 +20,7 @@ use nix::sched::CloneFlags;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 /// A child on its way to become the payload.
 pub(crate) struct Child {
@@ -47,20 +49,19 @@ pub(crate) fn create(
     mut fds: Fds,
     cgroup: Option<&Cgroup>,
     dir: &Dir,
-    preserve_fds: u32,
+    inherited: Inherited,
 ) -> Result<Child> {
-    let proc = Procfs::open()?;
     let own = join_first(plan, &mut fds)?;
     let (channel, init_end) = Channel::pair()?;
     let cloned = spawn(create_flags(plan), cgroup)?;
     let Cloned::Parent { child: pid, pidfd } = cloned else {
         dir.unlock_in_child();
         drop(channel); // or our own copy would hide the parent's death from us
-        init::run_create(init_end, plan, fds, preserve_fds)
+        init::run_create(init_end, plan, fds, inherited)
     };
-    drop((init_end, fds)); // or init's end-of-file would never reach us
+    drop(init_end); // or init's end-of-file would never reach us
     let child = Child { pid, pidfd, channel };
-    let walked = return_to(own).and_then(|()| walk_to_ready(plan, &child, &proc));
+    let walked = return_to(own).and_then(|()| walk_to_ready(plan, &child, &fds.proc));
     finish(child, walked, cgroup)
 }
 
@@ -74,13 +75,13 @@ pub(crate) fn exec(
     plan: &join::Plan,
     fds: join::Fds,
     cgroup: Option<&Cgroup>,
-    preserve_fds: u32,
+    inherited: Inherited,
 ) -> Result<Child> {
     let proc = Procfs::open()?;
     let (channel, init_end) = Channel::pair()?;
     let Cloned::Parent { child: pid, pidfd } = spawn(CloneFlags::empty(), cgroup)? else {
         drop(channel);
-        init::run_exec(init_end, plan, fds, preserve_fds)
+        init::run_exec(init_end, plan, fds, inherited)
     };
     drop((init_end, fds));
     let doorkeeper = Child { pid, pidfd, channel };
@@ -174,12 +175,7 @@ fn join_first(plan: &Plan, fds: &mut Fds) -> Result<Vec<(Kind, OwnedFd)>> {
 
 fn open_own(kind: Kind) -> Result<OwnedFd> {
     let path = format!("/proc/self/ns/{}", kind.proc_name());
-    let opened = nix::fcntl::open(
-        path.as_str(),
-        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-        nix::sys::stat::Mode::empty(),
-    );
-    crate::sys::Call::call(opened, || format!("open({path})")).map_err(Into::into)
+    Ok(crate::sys::fd::open(Path::new(&path), OFlag::O_RDONLY)?)
 }
 
 fn return_to(own: Vec<(Kind, OwnedFd)>) -> Result<()> {
@@ -192,7 +188,10 @@ fn return_to(own: Vec<(Kind, OwnedFd)>) -> Result<()> {
 /// clone3 into the cgroup; writing cgroup.procs costs the kernel an RCU grace period (5-15 ms), so
 /// that is for kernels and places where the flag is refused.
 fn spawn(flags: CloneFlags, cgroup: Option<&Cgroup>) -> Result<Cloned> {
-    ensure!(clone::thread_count() == 1, "internal error, please report: more than one thread");
+    ensure!(
+        clone::is_single_threaded(),
+        "internal error, please report: more than one thread, or no /proc"
+    );
     // SAFETY: the line above: no other thread can hold a lock that the child would wait for.
     match unsafe { clone::clone3(flags, cgroup.map(Cgroup::dir)) } {
         Ok(cloned) => Ok(cloned),

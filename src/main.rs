@@ -26,6 +26,11 @@ mod sys;
 mod userns;
 mod wait;
 
+/// musl's allocator asks the kernel for memory in small pieces and gives it back at once: 220 system
+/// calls of a run. This one takes few large ones, and a run is too short to give anything back.
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use cli::{Cli, Command};

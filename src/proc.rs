@@ -2,6 +2,8 @@
 //!
 //! Runs in: parent. Privilege: none. The parsers themselves are pure.
 
+use crate::sys::fd::read_file;
+use anyhow::{Context as _, Result};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
@@ -96,6 +98,16 @@ pub(crate) fn unified_cgroup(text: &[u8]) -> Option<&Path> {
         .map(|path| Path::new(std::ffi::OsStr::from_bytes(path)))
 }
 
+/// The signals that this process ignores: bit n - 1 is signal n (`proc_pid_status(5)`, SigIgn).
+pub(crate) fn ignored_signals() -> Result<u64> {
+    let path = Path::new("/proc/self/status");
+    let text = read_file(path)?;
+    let text = String::from_utf8_lossy(&text);
+    let mask = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .with_context(|| format!("{}: no SigIgn line", path.display()))
+}
+
 /// What /proc/PID/stat tells: `proc_pid_stat(5)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {
@@ -106,7 +118,7 @@ pub(crate) struct Stat {
 
 /// `None`: there is no such process.
 pub(crate) fn stat(pid: i32) -> Option<Stat> {
-    parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(&read_file(Path::new(&format!("/proc/{pid}/stat"))).ok()?)
 }
 
 /// The command in parentheses may contain anything, so fields are counted after the last one.

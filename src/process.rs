@@ -29,8 +29,8 @@ pub(crate) enum Rlimits {
 }
 
 /// Sets limits, groups and ids, and all capability sets but for `keep`, a mask of capabilities
-/// that the last steps before execve(2) still need.
-pub(crate) fn restrict(plan: &Process, rlimits: Rlimits, keep: u64) -> Result<()> {
+/// that the last steps before execve(2) still need. Returns the capabilities there were before.
+pub(crate) fn restrict(plan: &Process, rlimits: Rlimits, keep: u64) -> Result<u64> {
     match rlimits {
         Rlimits::Mine => set_rlimits(plan, 0)?,
         Rlimits::Doorkeepers => set_rlimits_of_doorkeeper(plan, 0)?,
@@ -43,7 +43,8 @@ pub(crate) fn restrict(plan: &Process, rlimits: Rlimits, keep: u64) -> Result<()
     drop_bounding(plan.capabilities.bounding)?;
     sys::prctl("PR_SET_KEEPCAPS", libc::PR_SET_KEEPCAPS, 1, 0)?;
     set_ids(plan)?;
-    set_capabilities(plan.capabilities, available, keep)
+    set_capabilities(plan.capabilities, available, keep)?;
+    Ok(available)
 }
 
 /// The sets without anything kept. One system call, no allocation: it may run under the filter.
@@ -56,7 +57,7 @@ pub(crate) fn give_up_kept(sets: CapabilitySets, available: u64) -> sys::Result<
 }
 
 /// The capabilities that this process has. "All capabilities" in a config means those.
-pub(crate) fn available() -> Result<u64> {
+fn available() -> Result<u64> {
     let set = caps::read(None, CapSet::Permitted).context("capget()")?;
     Ok(set.iter().fold(0, |mask, capability| mask | capability.bitmask()))
 }

@@ -11,18 +11,17 @@ use crate::sys::mount::{self, Attributes, Recursive};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result};
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
-use nix::sys::stat::Mode;
 use nix::sys::statfs::statfs;
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
 
 const EXE: &str = "/proc/self/exe";
 
 /// Returns at once when we are protected already; else executes ourselves anew.
 pub(crate) fn run_sealed() -> Result<()> {
-    let exe = nix::fcntl::open(EXE, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-        .call(|| format!("open({EXE})"))?;
+    let exe = sys::fd::open(Path::new(EXE), OFlag::O_RDONLY)?;
     if is_protected(&exe) {
         sys::set_name(c"rt");
         return Ok(());

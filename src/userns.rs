@@ -12,6 +12,7 @@ use nix::sched::CloneFlags;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 use std::process::Command;
 
 /// Writes the maps of a child that waits in its new user namespace.
@@ -83,12 +84,7 @@ pub(crate) fn with_mappings(uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<Ow
         write_direct(&proc, pid, uid_maps, gid_maps)?;
         // The link in ns/ is a magic one, so it is opened by its path.
         let path = format!("/proc/{pid}/ns/user");
-        nix::fcntl::open(
-            path.as_str(),
-            OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-            nix::sys::stat::Mode::empty(),
-        )
-        .map_err(|errno| anyhow::Error::from(sys::Error::new(format!("open({path})"), errno)))
+        Ok(sys::fd::open(Path::new(&path), OFlag::O_RDONLY)?)
     };
     let opened = open();
     clone::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL)?;

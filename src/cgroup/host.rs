@@ -2,9 +2,10 @@
 //!
 //! Runs in: parent, with the host's mount namespace. Privilege: none.
 
-use super::v2::{Dir, bail_with_hint, failed, open_root};
+use super::v2::{Dir, bail_with_hint, open_root};
 use crate::plan::cgroup::{Limits, Location, Otherwise};
 use crate::proc;
+use crate::sys::fd::read_file;
 use anyhow::{Result, anyhow};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use std::collections::BTreeMap;
@@ -50,9 +51,7 @@ impl Host {
             let mount = CgroupMount { point: usual.to_owned(), root: "/".into() };
             return Ok(Self::Unified { mount });
         }
-        let path = "/proc/self/mountinfo";
-        let text = std::fs::read(path).map_err(|err| failed("open", Path::new(path), "", &err))?;
-        Ok(Self::from_mountinfo(&text))
+        Ok(Self::from_mountinfo(&read_file(Path::new("/proc/self/mountinfo"))?))
     }
 
     fn from_mountinfo(text: &[u8]) -> Self {
@@ -105,8 +104,7 @@ impl Host {
         match location {
             Location::BelowMount(path) => Ok(mount.point.join(path)),
             Location::BesideOwn(path) => {
-                let file = Path::new("/proc/self/cgroup");
-                let text = std::fs::read(file).map_err(|err| failed("open", file, "", &err))?;
+                let text = read_file(Path::new("/proc/self/cgroup"))?;
                 Ok(mount.point.join(mount.beside_own(&text)?).join(path))
             }
         }

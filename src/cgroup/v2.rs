@@ -10,7 +10,7 @@ use crate::plan::cgroup::{Limits, Otherwise, UsageCheck, Write};
 use crate::sys;
 use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
+use nix::fcntl::{OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -321,8 +321,7 @@ fn wait_for_change(file: BorrowedFd<'_>, timeout: Duration) -> Result<bool> {
 
 /// Opens a cgroup by its absolute path.
 pub(super) fn open_root(point: &Path) -> sys::Result<OwnedFd> {
-    open(point, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .map_err(|errno| sys::Error::new(format!("open({point:?})"), errno))
+    sys::fd::open(point, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
 }
 
 /// Opens a sub-directory by its name.

@@ -8,6 +8,7 @@ use crate::container::Dir;
 use crate::container::state::{Process, State};
 use crate::error::OrHint as _;
 use crate::fds::{self, Fds};
+use crate::init::Inherited;
 use crate::launch::{self, Child};
 use crate::plan::cgroup::Driver;
 use crate::plan::rootfs::Step;
@@ -25,10 +26,8 @@ pub(crate) fn run(host: &Host, args: &Create) -> Result<()> {
     let args = &args.container;
     let new = plan(host, args)?;
     let console = console_socket(&new.plan, args.console_socket.as_deref())?;
-    let (_, child) = make(host, args, &new, console, Then::Park)?;
     // The engine reaps the container's process: it becomes its child when we exit.
-    drop(child);
-    Ok(())
+    make(host, args, &new, console, Then::Park).map(drop)
 }
 
 /// A config that was read and understood.
@@ -99,6 +98,13 @@ fn console_socket(plan: &Plan, path: Option<&Path>) -> Result<Option<OwnedFd>> {
     }
 }
 
+/// A container whose process is ready.
+pub(crate) struct Made {
+    pub(crate) dir: Dir,
+    pub(crate) child: Child,
+    pub(crate) state: State,
+}
+
 /// Makes the container. On failure nothing of it is left.
 pub(crate) fn make(
     host: &Host,
@@ -106,7 +112,7 @@ pub(crate) fn make(
     new: &Planned,
     console: Option<OwnedFd>,
     then: Then,
-) -> Result<(Dir, Child)> {
+) -> Result<Made> {
     let plan = &new.plan;
     let driver = host.cgroup_driver()?;
     let place = place_cgroup(plan, driver)?;
@@ -115,6 +121,7 @@ pub(crate) fn make(
     // === the first side effect; everything below is undone when it fails ===
     let dir = Dir::create(&host.root, &args.id)?;
     let mut cgroup = None;
+    let inherited = Inherited::new(args.preserve_fds + listen_fds())?;
     let made = (|| {
         let mut state = first_state(plan, driver)?;
         state.cgroup = place.as_ref().map(|(_, path)| path.clone());
@@ -129,16 +136,15 @@ pub(crate) fn make(
         if let Some(cgroup) = cgroup.as_ref().filter(|_| binds_cgroup(plan)) {
             fds.open_cgroup_tree(cgroup.dir())?;
         }
-        let child =
-            launch::create(plan, fds, cgroup.as_ref(), &dir, args.preserve_fds + listen_fds())?;
+        let child = launch::create(plan, fds, cgroup.as_ref(), &dir, inherited)?;
         let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), pidfd_socket.as_ref());
         told.inspect_err(|_err| {
             end(&child);
         })?;
-        Ok(child)
+        Ok((child, state))
     })();
     match made {
-        Ok(child) => Ok((dir, child)),
+        Ok((child, state)) => Ok(Made { dir, child, state }),
         Err(err) => Err(undo(&dir, cgroup, err)),
     }
 }
@@ -203,6 +209,9 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
 
 fn owner() -> String {
     let uid = nix::unistd::getuid().as_raw();
+    if uid == 0 {
+        return "root".into();
+    }
     let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     crate::process::passwd(&text, uid)
         .map_or_else(|| uid.to_string(), |entry| entry.name.to_string())

@@ -10,12 +10,14 @@ use crate::container::state::{State, Status};
 use crate::container::{Dir, Lock, open_process};
 use crate::error::OrHint as _;
 use crate::fds;
+use crate::init::Inherited;
 use crate::join;
 use crate::launch;
 use crate::plan::Kind;
 use crate::plan::exec::{self, Changes};
 use crate::proc;
 use crate::sync::{Gone, Message};
+use crate::sys;
 use crate::wait::{self, Signals};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use std::os::fd::OwnedFd;
@@ -37,7 +39,7 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<ExitCode> {
 
     let signals = if args.detach { None } else { Some(Signals::block()?) };
     let fds = join::Fds::open(&plan, init_pidfd, init.pid, console)?;
-    let child = launch::exec(&plan, fds, cgroup.as_ref(), args.preserve_fds)?;
+    let child = launch::exec(&plan, fds, cgroup.as_ref(), Inherited::new(args.preserve_fds)?)?;
     if let Some(path) = &args.pid_file {
         write_pid_file(path, child.pid.as_raw())?;
     }
@@ -160,7 +162,7 @@ fn cgroup(dir: &Dir, state: &State, init: i32, wanted: &[String]) -> Result<Opti
 /// Where init is now, as a path on the host: /proc tells it relative to some root, whose end is
 /// the same as that of the container's path.
 fn init_cgroup(container: &Path, init: i32) -> Option<PathBuf> {
-    let text = std::fs::read(format!("/proc/{init}/cgroup")).ok()?;
+    let text = sys::fd::read_file(Path::new(&format!("/proc/{init}/cgroup"))).ok()?;
     let now = proc::unified_cgroup(&text)?;
     let own = now.ancestors().find(|path| {
         path.strip_prefix("/")

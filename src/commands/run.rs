@@ -1,7 +1,7 @@
 //! `rt run`
 
 use super::Host;
-use super::create::{self, Planned, Then};
+use super::create::{self, Made, Planned, Then};
 use super::delete::{destroy, kill_all};
 use super::start::poststart;
 use crate::cli::Run;
@@ -24,8 +24,8 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<ExitCode> {
         sys::prctl("PR_SET_CHILD_SUBREAPER", libc::PR_SET_CHILD_SUBREAPER, 1, 0)?;
     }
     let signals = if args.detach { None } else { Some(Signals::block()?) };
-    let (dir, child) = create::make(host, &args.container, &new, console, Then::Start)?;
-    let state = dir.state()?;
+    let made = create::make(host, &args.container, &new, console, Then::Start)?;
+    let Made { dir, child, state } = made;
     let master = started(&child, &new).and_then(|()| {
         poststart(host, &dir, &state, &new.plan.hooks)?;
         our_end.as_ref().map(receive_master).transpose()

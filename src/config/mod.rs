@@ -6,6 +6,7 @@ mod field;
 
 use crate::plan;
 use crate::plan::namespaces::{IdMap, id_maps};
+use crate::sys::fd::read_file;
 use anyhow::{Context as _, Result};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxResources, Process, Spec};
 use serde::de::DeserializeOwned;
@@ -29,8 +30,7 @@ pub(crate) fn bundle(path: Option<&Path>) -> Result<PathBuf> {
 /// `config` is relative to the bundle (`--config`).
 pub(crate) fn load(bundle: &Path, config: Option<&Path>) -> Result<Config> {
     let path = bundle.join(config.unwrap_or(Path::new("config.json")));
-    let bytes =
-        std::fs::read(&path).map_err(|err| io(&err)).with_context(|| path.display().to_string())?;
+    let bytes = read_file(&path)?;
     let bytes = with_user(bytes, "/process/user");
     let spec = parse(&bytes).with_context(|| path.display().to_string())?;
     Ok(Config { spec, bytes })
@@ -93,8 +93,7 @@ impl Saved {
 }
 
 pub(crate) fn load_process(path: &Path) -> Result<plan::Process> {
-    let bytes =
-        std::fs::read(path).map_err(|err| io(&err)).with_context(|| path.display().to_string())?;
+    let bytes = read_file(path)?;
     let process = parse(&with_user(bytes, "/user"));
     let process: Process = process.with_context(|| path.display().to_string())?;
     plan::Process::new(&process, "process")
@@ -138,8 +137,7 @@ fn resources_file(path: &Path) -> Result<LinuxResources> {
         std::io::stdin().read_to_end(&mut bytes).context("standard input")?;
         return parse(&bytes).context("standard input");
     }
-    let bytes = std::fs::read(path).map_err(|err| io(&err));
-    bytes.and_then(|bytes| parse(&bytes)).with_context(|| path.display().to_string())
+    parse(&read_file(path)?).with_context(|| path.display().to_string())
 }
 
 /// `serde_json`'s errors end with "at line 3 column 5"; the field is put before.

@@ -25,7 +25,7 @@ use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use state::{Process, State, Status};
 use std::ffi::CString;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -89,12 +89,10 @@ impl Dir {
         check_id(id)?;
         let path = root.join(id);
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        let fd = match nix::fcntl::open(&path, flags, Mode::empty()) {
-            Ok(fd) => fd,
-            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
-            Err(errno) => {
-                return Err(sys::Error::new(format!("open({})", path.display()), errno))
-                    .hint("use the --root and the user that the container was created with");
+        let fd = match sys::fd::open(&path, flags) {
+            Err(err) if matches!(err.errno, Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+            other => {
+                other.hint("use the --root and the user that the container was created with")?
             }
         };
         if lock == Lock::Exclusive {
@@ -161,9 +159,8 @@ impl Dir {
                 .into());
             }
         };
-        let mut bytes = Vec::new();
-        std::fs::File::from(fd).read_to_end(&mut bytes)?;
-        Ok(Some(bytes))
+        let bytes = sys::fd::read_all(&fd);
+        Ok(Some(bytes.call(|| format!("read({}/{name:?})", self.path.display()))?))
     }
 
     fn write(&self, name: &std::ffi::CStr, bytes: &[u8]) -> Result<()> {
@@ -296,9 +293,10 @@ fn flock(fd: &OwnedFd) -> Result<()> {
 }
 
 fn open_root(root: &Path) -> Result<OwnedFd> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    match nix::fcntl::open(root, flags, Mode::empty()) {
-        Err(Errno::ENOENT) => {
+    const HINT: &str = "choose a directory that you may write to with --root";
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+    match sys::fd::open(root, flags) {
+        Err(err) if err.errno == Errno::ENOENT => {
             use std::os::unix::fs::DirBuilderExt as _;
             std::fs::DirBuilder::new()
                 .recursive(true)
@@ -306,13 +304,10 @@ fn open_root(root: &Path) -> Result<OwnedFd> {
                 .create(root)
                 .map_err(|err| crate::config::io(&err))
                 .with_context(|| format!("mkdir({})", root.display()))
-                .hint("choose a directory that you may write to with --root")?;
-            Ok(nix::fcntl::open(root, flags, Mode::empty())
-                .call(|| format!("open({})", root.display()))?)
+                .hint(HINT)?;
+            Ok(sys::fd::open(root, flags)?)
         }
-        other => other
-            .call(|| format!("open({})", root.display()))
-            .hint("choose a directory that you may write to with --root"),
+        other => other.hint(HINT),
     }
 }
 

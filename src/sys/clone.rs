@@ -136,9 +136,10 @@ pub(crate) fn namespace_type(fd: BorrowedFd<'_>) -> Result<libc::c_int> {
     check(ret.into(), || format!("ioctl({}, NS_GET_NSTYPE)", show(fd))).map(|_| ret)
 }
 
-/// The number of threads of this process.
-pub(crate) fn thread_count() -> usize {
-    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+/// Is this the only thread of the process? Without /proc that is not known.
+pub(crate) fn is_single_threaded() -> bool {
+    // A directory has two links of its own, and /proc/self/task one for each thread.
+    nix::sys::stat::stat(c"/proc/self/task").is_ok_and(|status| status.st_nlink == 3)
 }
 
 #[cfg(test)]

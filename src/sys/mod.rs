@@ -185,12 +185,11 @@ pub(crate) fn prlimit(pid: i32, resource: u32, soft: u64, hard: u64) -> Result<(
     check(ret, || format!("prlimit({pid}, {resource}, {{{soft}, {hard}}})")).map(drop)
 }
 
-/// Resets every signal to its default disposition and empties the mask.
-///
-/// Rust ignores SIGPIPE at start-up, an engine may ignore others, and both survive execve(2).
-pub(crate) fn reset_signals() -> Result<()> {
-    for signal in 1..=64 {
-        // SAFETY: SIG_DFL installs no handler. SIGKILL, SIGSTOP and libc's own signals refuse.
+/// Resets ignored signals (bit n - 1 is signal n) to their default disposition and empties the
+/// mask. Handlers need no reset: execve(2) does it.
+pub(crate) fn reset_signals(ignored: u64) -> Result<()> {
+    for signal in (1..=64).filter(|signal| ignored & (1 << (signal - 1)) != 0) {
+        // SAFETY: SIG_DFL installs no handler. libc refuses its own signals, which nobody sends.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     nix::sys::signal::SigSet::empty()
