@@ -38,6 +38,12 @@ is() { [ "$(status "$1")" = "$2" ]; }
 
 bash_on_a_terminal() {
 	ID=shell bundle shell '.process.args = ["bash", "--norc"] | .process.env += ["PS1=in$ ", "TERM=dumb"]'
+	cat >shell/rootfs/job <<-'TEXT'
+		$| = 1;
+		$SIG{CONT} = sub { print "again\n" };
+		print "ready\n";
+		sleep 1 while 1;
+	TEXT
 	check "bash: prompt, tty, stty, resize, exit code" console 24x80 '
 		expect ^in\$ 
 		send tty; echo $$\n
@@ -65,15 +71,16 @@ bash_on_a_terminal() {
 		expect ^in\$ 
 		send echo "status $?"\n
 		expect ^status 130\r
-		send (echo re""ady; exec sleep 2000)\n
+		send perl /job\n
 		expect ^ready
 		send \x1a
-		expect Stopped .*sleep 2000
+		expect Stopped .*perl /job
 		expect ^in\$ 
 		send jobs\n
-		expect Stopped .*sleep 2000
+		expect Stopped .*perl /job
 		send fg\n
-		expect exec sleep 2000 .\r\n
+		# Said by the job itself: it runs, and has the terminal.
+		expect ^again
 		send \x03
 		expect ^in\$ 
 		send trap "echo changed" WINCH\n
@@ -85,6 +92,9 @@ bash_on_a_terminal() {
 		exit 0' rt run -b shell shell2
 	try rt list -q
 	want "bash: nothing is left" 0 ""
+	# A shell that was given up must not fail the tests which follow.
+	rt delete --force shell
+	rt delete --force shell2
 }
 
 apt_get() {
