@@ -209,8 +209,8 @@ limit() {
 	local name=$1
 	shift
 	try new run --rm "$@" $box echo limited
-	if [[ "$err" == *"mounted as cgroup v1 on this host"* ]]; then
-		skip "$name" "its controller is mounted as cgroup v1, which the runtime refuses"
+	if [[ "$err" == *"mounted as cgroup v1 on this host"* || "$err" == *"cgroup v2 has no"*"controller on this host"* ]]; then
+		skip "$name" "its controller is not in cgroup v2 here, and the runtime says so"
 	else
 		want "$name" 0 limited
 	fi
