@@ -416,9 +416,10 @@ fn become_payload(
     let envp: Vec<&CStr> = env.iter().map(CString::as_c_str).collect();
 
     with_parent(parent, |parent| {
-        let mut keep = vec![parent.as_fd(), root.as_fd()];
-        keep.extend(start.as_ref().map(|start| start.as_fd()));
-        payload.close_others(&keep)?;
+        // Before parking; without it the sweep before execve follows at once.
+        if let Some(start) = &start {
+            payload.close_others(&[parent.as_fd(), root.as_fd(), start.as_fd()])?;
+        }
         parent.send(&Message::Ready).context("tell the parent: ready")?;
         // End-of-file instead: the parent died before the state was on disk.
         parent.expect(&Message::Created)

@@ -2,7 +2,7 @@
 //!
 //! Runs in: parent. Privilege: none. The parsers themselves are pure.
 
-use crate::sys::fd::read_file;
+use crate::sys::fd::read_record;
 use anyhow::{Context as _, Result};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -101,7 +101,7 @@ pub(crate) fn unified_cgroup(text: &[u8]) -> Option<&Path> {
 /// The signals that this process ignores: bit n - 1 is signal n (`proc_pid_status(5)`, SigIgn).
 pub(crate) fn ignored_signals() -> Result<u64> {
     let path = Path::new("/proc/self/status");
-    let text = read_file(path)?;
+    let text = read_record(path)?;
     let text = String::from_utf8_lossy(&text);
     let mask = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
@@ -118,7 +118,7 @@ pub(crate) struct Stat {
 
 /// `None`: there is no such process.
 pub(crate) fn stat(pid: i32) -> Option<Stat> {
-    parse_stat(&read_file(Path::new(&format!("/proc/{pid}/stat"))).ok()?)
+    parse_stat(&read_record(Path::new(&format!("/proc/{pid}/stat"))).ok()?)
 }
 
 /// The command in parentheses may contain anything, so fields are counted after the last one.

@@ -41,7 +41,9 @@ pub(crate) fn restrict(plan: &Process, rlimits: Rlimits, keep: u64) -> Result<u6
     let available = available()?;
     // Dropping from the bounding set needs CAP_SETPCAP, which goes away with the ids.
     drop_bounding(plan.capabilities.bounding)?;
-    sys::prctl("PR_SET_KEEPCAPS", libc::PR_SET_KEEPCAPS, 1, 0)?;
+    if plan.uid != 0 {
+        sys::prctl("PR_SET_KEEPCAPS", libc::PR_SET_KEEPCAPS, 1, 0)?;
+    }
     set_ids(plan)?;
     set_capabilities(plan.capabilities, available, keep)?;
     Ok(available)

@@ -21,8 +21,16 @@ const EXE: &str = "/proc/self/exe";
 
 /// Returns at once when we are protected already; else executes ourselves anew.
 pub(crate) fn run_sealed() -> Result<()> {
+    // A file system that cannot be written to, or our own read-only mount.
+    let read_only =
+        statfs(EXE).is_ok_and(|fs| fs.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY));
+    if read_only {
+        sys::set_name(c"rt");
+        return Ok(());
+    }
     let exe = sys::fd::open(Path::new(EXE), OFlag::O_RDONLY)?;
-    if is_protected(&exe) {
+    let seals = fcntl(&exe, FcntlArg::F_GET_SEALS).map(SealFlag::from_bits_truncate);
+    if seals.is_ok_and(|seals| seals.contains(SealFlag::F_SEAL_WRITE)) {
         sys::set_name(c"rt");
         return Ok(());
     }
@@ -42,14 +50,6 @@ pub(crate) fn run_sealed() -> Result<()> {
         })
         .collect::<Result<_, _>>()?;
     Err(sys::fexecve(sealed.as_fd(), &argv, &env)).context("run the sealed copy of rt")
-}
-
-/// A file system that cannot be written to, our own read-only mount, or a sealed memfd.
-fn is_protected(exe: &OwnedFd) -> bool {
-    let read_only =
-        statfs(EXE).is_ok_and(|fs| fs.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY));
-    let seals = || fcntl(exe, FcntlArg::F_GET_SEALS).ok().map(SealFlag::from_bits_truncate);
-    read_only || seals().is_some_and(|seals| seals.contains(SealFlag::F_SEAL_WRITE))
 }
 
 fn read_only_mount(exe: &OwnedFd) -> sys::Result<OwnedFd> {

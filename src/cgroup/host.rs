@@ -5,7 +5,7 @@
 use super::v2::{Dir, bail_with_hint, open_root};
 use crate::plan::cgroup::{Limits, Location, Otherwise};
 use crate::proc;
-use crate::sys::fd::read_file;
+use crate::sys::fd::{read_file, read_record};
 use anyhow::{Result, anyhow};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use std::collections::BTreeMap;
@@ -104,7 +104,7 @@ impl Host {
         match location {
             Location::BelowMount(path) => Ok(mount.point.join(path)),
             Location::BesideOwn(path) => {
-                let text = read_file(Path::new("/proc/self/cgroup"))?;
+                let text = read_record(Path::new("/proc/self/cgroup"))?;
                 Ok(mount.point.join(mount.beside_own(&text)?).join(path))
             }
         }

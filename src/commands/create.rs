@@ -71,8 +71,9 @@ pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
 /// `sd_listen_fds(3)`: descriptors that a service manager passes to us are for the payload.
 pub(crate) fn listen_fds() -> u32 {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u32>().ok());
-    let ours = number("LISTEN_PID") == Some(std::process::id());
-    if ours { number("LISTEN_FDS").unwrap_or(0) } else { 0 }
+    let count = number("LISTEN_FDS").unwrap_or(0);
+    let ours = count > 0 && number("LISTEN_PID") == Some(std::process::id());
+    if ours { count } else { 0 }
 }
 
 /// `--preserve-fds` promises descriptors that must exist.
@@ -103,6 +104,7 @@ pub(crate) struct Made {
     pub(crate) dir: Dir,
     pub(crate) child: Child,
     pub(crate) state: State,
+    pub(crate) cgroup: Option<Cgroup>,
 }
 
 /// Makes the container. On failure nothing of it is left.
@@ -144,7 +146,7 @@ pub(crate) fn make(
         Ok((child, state))
     })();
     match made {
-        Ok((child, state)) => Ok(Made { dir, child, state }),
+        Ok((child, state)) => Ok(Made { dir, child, state, cgroup }),
         Err(err) => Err(undo(&dir, cgroup, err)),
     }
 }
@@ -202,6 +204,7 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
         cgroup: None,
         chroot: plan.rootfs.pivot != Pivot::Switch,
         session_keyring: plan.session_keyring,
+        hooks: plan.hooks.names(),
         own_pid_namespace: plan.namespaces.creates(Kind::Pid),
         namespaces: launch::names(plan),
     })

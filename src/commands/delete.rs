@@ -2,11 +2,13 @@
 
 use super::Host;
 use super::start::saved_hooks;
+use crate::cgroup::Cgroup;
 use crate::cli::Delete;
 use crate::container::state::{State, Status};
 use crate::container::{Dir, Lock, open_process};
 use crate::error::OrHint as _;
 use crate::hooks;
+use crate::plan::Hook;
 use crate::sys::clone::pidfd_send_signal;
 use anyhow::{Result, anyhow, bail};
 use nix::errno::Errno;
@@ -105,12 +107,28 @@ pub(crate) fn kill_all(dir: &Dir, state: &State) -> Result<()> {
 
 /// Removes what is left of a stopped container. Goes on after a failure and reports all of them.
 pub(crate) fn destroy(host: &Host, dir: &Dir, state: &State) -> Result<()> {
-    let poststop = match saved_hooks(dir) {
+    let poststop = match saved_hooks(dir, state, "poststop") {
         Ok(hooks) => hooks.poststop,
-        // A create that was cut off, or a container that is gone already: no hook ever ran.
-        Err(_) => Vec::new(),
+        Err(err) => {
+            host.log.warning(&crate::error::chain(&err.context("poststop hooks")));
+            Vec::new()
+        }
     };
-    let removed = match dir.cgroup(state) {
+    let cgroup = dir.cgroup(state);
+    destroy_with(host, Remains { dir, state, cgroup, poststop: &poststop })
+}
+
+/// What a stopped container has left.
+pub(crate) struct Remains<'a> {
+    pub(crate) dir: &'a Dir,
+    pub(crate) state: &'a State,
+    pub(crate) cgroup: Result<Option<Cgroup>>,
+    pub(crate) poststop: &'a [Hook],
+}
+
+pub(crate) fn destroy_with(host: &Host, remains: Remains<'_>) -> Result<()> {
+    let Remains { dir, state, cgroup, poststop } = remains;
+    let removed = match cgroup {
         Ok(Some(cgroup)) => cgroup.remove(),
         Ok(None) => Ok(()),
         Err(err) => Err(err),
@@ -119,8 +137,8 @@ pub(crate) fn destroy(host: &Host, dir: &Dir, state: &State) -> Result<()> {
         [removed, dir.remove()].into_iter().filter_map(Result::err).collect();
     // config.md, "Poststop": after the container is deleted; a failure is a warning, the other
     // hooks and the deletion go on.
-    if state.init.is_some() {
-        for err in hooks::run_all(&poststop, &state.for_hooks(Status::Stopped)?) {
+    if state.init.is_some() && !poststop.is_empty() {
+        for err in hooks::run_all(poststop, &state.for_hooks(Status::Stopped)?) {
             host.log.warning(&crate::error::chain(&err));
         }
     }

@@ -162,7 +162,7 @@ fn cgroup(dir: &Dir, state: &State, init: i32, wanted: &[String]) -> Result<Opti
 /// Where init is now, as a path on the host: /proc tells it relative to some root, whose end is
 /// the same as that of the container's path.
 fn init_cgroup(container: &Path, init: i32) -> Option<PathBuf> {
-    let text = sys::fd::read_file(Path::new(&format!("/proc/{init}/cgroup"))).ok()?;
+    let text = sys::fd::read_record(Path::new(&format!("/proc/{init}/cgroup"))).ok()?;
     let now = proc::unified_cgroup(&text)?;
     let own = now.ancestors().find(|path| {
         path.strip_prefix("/")

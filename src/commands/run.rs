@@ -2,10 +2,10 @@
 
 use super::Host;
 use super::create::{self, Made, Planned, Then};
-use super::delete::{destroy, kill_all};
+use super::delete::{Remains, destroy, destroy_with, kill_all};
 use super::start::poststart;
 use crate::cli::Run;
-use crate::container::{Dir, Lock};
+use crate::container::Locked;
 use crate::error::OrHint as _;
 use crate::fds;
 use crate::launch::Child;
@@ -25,7 +25,7 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<ExitCode> {
     }
     let signals = if args.detach { None } else { Some(Signals::block()?) };
     let made = create::make(host, &args.container, &new, console, Then::Start)?;
-    let Made { dir, child, state } = made;
+    let Made { dir, child, state, cgroup } = made;
     let master = started(&child, &new).and_then(|()| {
         poststart(host, &dir, &state, &new.plan.hooks)?;
         our_end.as_ref().map(receive_master).transpose()
@@ -41,16 +41,17 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<ExitCode> {
             });
         }
     };
-    // Other commands need the lock while we wait.
-    drop(dir);
     let Some(signals) = signals else { return Ok(ExitCode::SUCCESS) };
+    // Other commands need the lock while we wait.
+    dir.unlock()?;
     let code = wait::foreground(&signals, &child.pidfd, master)?;
-    if !args.keep
-        && let Some(dir) = Dir::open(&host.root, &args.container.id, Lock::Exclusive)?
-        && let Some(state) = dir.read_state()?
-    {
-        kill_all(&dir, &state)?;
-        destroy(host, &dir, &state)?;
+    // Gone meanwhile: somebody has deleted the container, and there may be a new one of that name.
+    if !args.keep && dir.lock()? == Locked::Yes {
+        if !state.own_pid_namespace {
+            kill_all(&dir, &state)?;
+        }
+        let poststop = &new.plan.hooks.poststop;
+        destroy_with(host, Remains { dir: &dir, state: &state, cgroup: Ok(cgroup), poststop })?;
     }
     Ok(ExitCode::from(code))
 }

@@ -17,7 +17,8 @@ pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
     if status != Status::Created {
         bail!("cannot start a container in the {} state", status.name());
     }
-    let hooks = saved_hooks(&dir)?;
+    let kind = if state.has_hooks("poststart") { "poststart" } else { "startContainer" };
+    let hooks = saved_hooks(&dir, &state, kind)?;
     let socket = dir.connect_start()?.context("the container's init is no longer waiting")?;
     let init = Channel::new(socket);
     if !hooks.start_container.is_empty()
@@ -33,8 +34,13 @@ pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
     poststart(host, &dir, &state, &hooks)
 }
 
-pub(crate) fn saved_hooks(dir: &Dir) -> Result<Hooks> {
-    Saved::read(&dir.saved_config()?)?.hooks()
+/// The hooks of the saved config. It is parsed again only when it has some of that kind.
+pub(crate) fn saved_hooks(dir: &Dir, state: &State, kind: &str) -> Result<Hooks> {
+    if state.has_hooks(kind) {
+        Saved::read(&dir.saved_config()?)?.hooks()
+    } else {
+        Ok(Hooks::default())
+    }
 }
 
 /// config.md, "Poststart": after the process runs; a failure stops the container, and its poststop

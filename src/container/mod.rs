@@ -43,6 +43,13 @@ pub(crate) enum Lock {
     None,
 }
 
+/// The container may have been removed while we waited for its lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Locked {
+    Yes,
+    Gone,
+}
+
 /// An open container directory.
 pub(crate) struct Dir {
     path: PathBuf,
@@ -95,14 +102,21 @@ impl Dir {
                 other.hint("use the --root and the user that the container was created with")?
             }
         };
-        if lock == Lock::Exclusive {
-            flock(&fd)?;
-            // It may have been removed while we waited.
-            if fstat(&fd).call(|| format!("fstat({})", path.display()))?.st_nlink == 0 {
-                return Ok(None);
-            }
+        let dir = Self { path, fd };
+        if lock == Lock::Exclusive && dir.lock()? == Locked::Gone {
+            return Ok(None);
         }
-        Ok(Some(Self { path, fd }))
+        Ok(Some(dir))
+    }
+
+    pub(crate) fn lock(&self) -> Result<Locked> {
+        flock(&self.fd, FlockArg::LockExclusive)?;
+        let links = fstat(&self.fd).call(|| format!("fstat({})", self.path.display()))?.st_nlink;
+        Ok(if links == 0 { Locked::Gone } else { Locked::Yes })
+    }
+
+    pub(crate) fn unlock(&self) -> Result<()> {
+        flock(&self.fd, FlockArg::Unlock)
     }
 
     /// Like [`Dir::open`], for commands that need the container.
@@ -246,8 +260,20 @@ impl Dir {
 
     /// Removes the directory and everything in it.
     pub(crate) fn remove(&self) -> Result<()> {
-        for name in [STATE_NEW, CONFIG, START, STATE] {
-            match unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir) {
+        // What is always there first: most often that is all.
+        self.unlink(&[CONFIG, STATE])?;
+        if std::fs::remove_dir(&self.path).is_ok() {
+            return Ok(());
+        }
+        self.unlink(&[STATE_NEW, START])?;
+        std::fs::remove_dir(&self.path)
+            .map_err(|err| crate::config::io(&err))
+            .with_context(|| format!("rmdir({})", self.path.display()))
+    }
+
+    fn unlink(&self, names: &[&std::ffi::CStr]) -> Result<()> {
+        for name in names {
+            match unlinkat(&self.fd, *name, UnlinkatFlags::NoRemoveDir) {
                 Ok(()) | Err(Errno::ENOENT) => {}
                 Err(errno) => {
                     let call =
@@ -256,9 +282,7 @@ impl Dir {
                 }
             }
         }
-        std::fs::remove_dir(&self.path)
-            .map_err(|err| crate::config::io(&err))
-            .with_context(|| format!("rmdir({})", self.path.display()))
+        Ok(())
     }
 
     /// In the child: flock(2) belongs to the open file, and a parked init must not hold it.
@@ -279,13 +303,13 @@ pub(crate) fn absent(id: &str) -> anyhow::Error {
     anyhow::anyhow!("container {id:?} does not exist")
 }
 
-fn flock(fd: &OwnedFd) -> Result<()> {
+fn flock(fd: &OwnedFd, how: FlockArg) -> Result<()> {
     loop {
         #[expect(
             deprecated,
             reason = "nix's replacement owns the descriptor, which is more than a lock here"
         )]
-        match nix::fcntl::flock(fd.as_raw_fd(), FlockArg::LockExclusive) {
+        match nix::fcntl::flock(fd.as_raw_fd(), how) {
             Err(Errno::EINTR) => {}
             other => return Ok(other.call(|| format!("flock({})", sys::show(fd.as_fd())))?),
         }

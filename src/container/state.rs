@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) own_pid_namespace: bool,
     /// Not `--no-new-keyring`.
     pub(crate) session_keyring: bool,
+    /// Kinds of hooks that the saved config has, by their names in it.
+    pub(crate) hooks: Vec<String>,
     /// Joined or created namespaces, by their names in the config.
     pub(crate) namespaces: Vec<String>,
 }
@@ -87,6 +89,10 @@ pub(crate) struct Report<'a> {
 }
 
 impl State {
+    pub(crate) fn has_hooks(&self, kind: &str) -> bool {
+        self.hooks.iter().any(|name| name == kind)
+    }
+
     /// `pid` is 0 when the container is stopped, as in runc.
     pub(crate) fn report(&self, status: Status) -> Report<'_> {
         let pid = if status == Status::Stopped { 0 } else { self.init.map_or(0, |init| init.pid) };

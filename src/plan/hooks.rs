@@ -49,6 +49,12 @@ impl Hooks {
         !self.prestart.is_empty() || !self.create_runtime.is_empty()
     }
 
+    /// The kinds of which there are any.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let kinds = self.kinds().into_iter().filter(|(_, hooks)| !hooks.is_empty());
+        kinds.map(|(name, _)| name.to_string()).collect()
+    }
+
     /// Each kind under its name in the config, in the order of the life cycle.
     pub(crate) fn kinds(&self) -> [(&'static str, &[Hook]); 6] {
         [

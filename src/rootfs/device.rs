@@ -93,7 +93,7 @@ fn bind(dir: &OwnedFd, name: &CStr, device: &Device) -> Result<()> {
         );
     }
     let target = make_file(dir.as_fd(), name)?;
-    Ok(attach(source.as_fd(), target.as_fd())?)
+    attach(source, target)
 }
 
 pub(crate) fn link(root: &Root, last: &mut LastDir, link: &Symlink) -> Result<()> {
@@ -119,6 +119,5 @@ pub(crate) fn link(root: &Root, last: &mut LastDir, link: &Symlink) -> Result<()
 pub(crate) fn bind_console(root: &Root, slave: &OwnedFd) -> Result<()> {
     let dir = root.open(c"/dev", LastLink::Follow)?;
     let target = make_file(dir.as_fd(), c"console")?;
-    super::mount::bind_fd(slave.as_fd(), target.as_fd())?;
-    Ok(())
+    super::mount::bind_fd(slave.as_fd(), target)
 }

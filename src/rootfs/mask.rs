@@ -2,6 +2,7 @@
 //!
 //! Runs in: init, after `pivot_root`.
 
+use super::mount::attach;
 use super::path::{Root, is_character_device, kind};
 use crate::plan::mount::attr;
 use crate::plan::rootfs::{Rootfs, Target};
@@ -42,12 +43,12 @@ impl Cover {
         Self { mount, attached: false }
     }
 
-    fn put_over(&mut self, place: &OwnedFd) -> sys::Result<()> {
+    fn put_over(&mut self, place: OwnedFd) -> Result<()> {
         if self.attached {
-            let copy = api::open_tree(self.mount.as_fd(), c"", Recursive::No, 0)?;
-            return api::move_mount(copy.as_fd(), place.as_fd());
+            return attach(api::open_tree(self.mount.as_fd(), c"", Recursive::No, 0)?, place);
         }
         api::move_mount(self.mount.as_fd(), place.as_fd())?;
+        sys::fd::leave([place]);
         self.attached = true;
         Ok(())
     }
@@ -66,7 +67,7 @@ pub(crate) fn mask(root: &Root, plan: &Rootfs, null: OwnedFd) -> Result<()> {
             }
             _ => &mut null,
         };
-        cover.put_over(&place).with_context(|| target.show())?;
+        cover.put_over(place).with_context(|| target.show())?;
     }
     Ok(())
 }
@@ -74,7 +75,6 @@ pub(crate) fn mask(root: &Root, plan: &Rootfs, null: OwnedFd) -> Result<()> {
 /// One tmpfs for all masked directories: each further mount of it costs no superblock.
 fn empty_dir() -> Result<OwnedFd, sys::Error> {
     let context = FsContext::open(c"tmpfs")?;
-    context.set_string(c"source", c"tmpfs")?;
     context.set_string(c"nr_inodes", c"2")?;
     context.set_string(c"mode", c"0555")?;
     context.create()?;
@@ -85,12 +85,12 @@ fn empty_dir() -> Result<OwnedFd, sys::Error> {
 pub(crate) fn read_only(root: &Root, plan: &Rootfs) -> Result<()> {
     for target in &plan.read_only {
         let Some(place) = open(root, target)? else { continue };
-        let seal = || -> sys::Result<()> {
+        let seal = |place: OwnedFd| {
             let tree = api::open_tree(place.as_fd(), c"", Recursive::Yes, 0)?;
             api::mount_setattr(tree.as_fd(), Recursive::No, READ_ONLY)?;
-            api::move_mount(tree.as_fd(), place.as_fd())
+            attach(tree, place)
         };
-        seal().with_context(|| target.show())?;
+        seal(place).with_context(|| target.show())?;
     }
     Ok(())
 }

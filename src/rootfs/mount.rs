@@ -53,7 +53,7 @@ pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) 
     if let Some(propagation) = plan.propagation {
         propagate(mount.as_fd(), propagation)?;
     }
-    Ok(attach(mount.as_fd(), target.as_fd())?)
+    attach(mount, target)
 }
 
 fn create(plan: &FileSystem, label: Option<&CStr>) -> Result<OwnedFd, sys::Error> {
@@ -180,7 +180,7 @@ pub(crate) fn bind(root: &Root, plan: &Bind, tree: Option<OwnedFd>) -> Result<()
     change(tree.as_fd(), plan.attributes, Recursive::No)
         .or_else(|err| keep_locked(&tree, plan, err))?;
     propagate(tree.as_fd(), plan.propagation)?;
-    Ok(attach(tree.as_fd(), target.as_fd())?)
+    attach(tree, target)
 }
 
 /// Clearing a flag that the host has locked is refused for all flags at once (`mount_setattr(2)`,
@@ -235,7 +235,7 @@ pub(crate) fn cgroup(root: &Root, plan: &CgroupMount, tree: Option<OwnedFd>) -> 
             context.mount(plan.attributes.set)?
         }
     };
-    Ok(attach(mount.as_fd(), target.as_fd())?)
+    attach(mount, target)
 }
 
 /// Changes what is mounted at the destination.
@@ -249,8 +249,11 @@ pub(crate) fn remount(root: &Root, plan: &Remount) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> sys::Result<()> {
-    api::move_mount(mount, target)
+/// Shows a detached mount at its place.
+pub(crate) fn attach(mount: OwnedFd, target: OwnedFd) -> Result<()> {
+    api::move_mount(mount.as_fd(), target.as_fd())?;
+    sys::fd::leave([mount, target]);
+    Ok(())
 }
 
 fn change(mount: BorrowedFd<'_>, attributes: Attributes, recursive: Recursive) -> sys::Result<()> {
@@ -291,9 +294,8 @@ pub(crate) fn selinux_enabled() -> bool {
 }
 
 /// Brings a copy of an open file or device to `target`.
-pub(crate) fn bind_fd(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> sys::Result<()> {
-    let tree = api::open_tree(source, c"", Recursive::No, 0)?;
-    attach(tree.as_fd(), target)
+pub(crate) fn bind_fd(source: BorrowedFd<'_>, target: OwnedFd) -> Result<()> {
+    attach(api::open_tree(source, c"", Recursive::No, 0)?, target)
 }
 
 /// The type of file system that holds a descriptor, `*_MAGIC` of linux/magic.h.

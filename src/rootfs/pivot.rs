@@ -50,11 +50,7 @@ pub(crate) fn open_root(plan: &Rootfs) -> Result<OwnedFd> {
     let tree = api::open_tree(api::AT_FDCWD, &plan.path, Recursive::Yes, 0);
     let hint = "unpack an image there, or correct root.path; it is relative to the bundle";
     let tree = tree.map_err(|err| hinted(err, &[(Errno::ENOENT, hint)]));
-    let tree = tree.context("root.path")?;
-    if super::path::kind(&tree)? != nix::sys::stat::SFlag::S_IFDIR {
-        anyhow::bail!("root.path: {} is not a directory", plan.path.to_string_lossy());
-    }
-    Ok(tree)
+    tree.context("root.path")
 }
 
 /// From here on no host path exists.

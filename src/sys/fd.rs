@@ -6,7 +6,7 @@ use super::{Call as _, Result, check, check_fd, show};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 use std::path::Path;
 
 /// linux/openat2.h.
@@ -94,6 +94,16 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
     read_all(&fd).call(|| format!("read({})", path.display()))
 }
 
+/// A file of /proc which the kernel makes in one piece, such as /proc/PID/stat: the first read(2)
+/// returns all of it.
+pub(crate) fn read_record(path: &Path) -> Result<Vec<u8>> {
+    let fd = open(path, OFlag::O_RDONLY)?;
+    let mut bytes = vec![0; 16384];
+    let length = nix::unistd::read(&fd, &mut bytes).call(|| format!("read({})", path.display()))?;
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
 /// The rest of a file. Files of /proc do not tell their size, and a config fits into one read.
 pub(crate) fn read_all(fd: &OwnedFd) -> nix::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -127,6 +137,17 @@ pub(crate) fn close_others(first: RawFd, keep: &[BorrowedFd<'_>]) -> Result<()> 
         from = fd + 1;
     }
     close_range(from.cast_unsigned(), u32::MAX, 0)
+}
+
+/// Lets go of descriptors without close(2): one `close_others` before init parks closes them all,
+/// which saves a tenth of all system calls of a run. A container with hundreds of mounts does not
+/// gather so many that it meets RLIMIT_NOFILE.
+pub(crate) fn leave(fds: impl IntoIterator<Item = OwnedFd>) {
+    for fd in fds {
+        if fd.as_raw_fd() < 256 {
+            let _left_open = fd.into_raw_fd();
+        }
+    }
 }
 
 /// Marks every descriptor from `first` on close-on-exec (`close_range(2)`, since Linux 5.11).

@@ -145,7 +145,11 @@ impl FsContext {
     pub(crate) fn mount(self, attributes: u64) -> Result<OwnedFd> {
         // SAFETY: takes numbers only.
         let ret = unsafe { libc::syscall(libc::SYS_fsmount, self.fd.as_raw_fd(), 1, attributes) };
-        check_fd(ret, || format!("fsmount({}, {attributes:#x}){}", self.fstype, self.messages()))
+        let mount = check_fd(ret, || {
+            format!("fsmount({}, {attributes:#x}){}", self.fstype, self.messages())
+        })?;
+        super::fd::leave([self.fd]);
+        Ok(mount)
     }
 
     /// What the file system has to say about a failure, see fsopen(2).
