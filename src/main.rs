@@ -36,9 +36,6 @@ use clap::error::ErrorKind;
 use cli::{Cli, Command};
 use std::process::ExitCode;
 
-#[global_allocator]
-static ALLOCATOR: sys::alloc::Arena = sys::alloc::Arena::new();
-
 /// runc and crun: any failure of our own, but for exec.
 const FAILED: u8 = 1;
 /// What exec returns when it fails itself, so that it is not taken for the payload's code.

@@ -3,7 +3,6 @@
 //! Runs in: any process. Knows nothing about containers. Allocates on the error path only.
 #![expect(unsafe_code, reason = "the one place that talks to the kernel directly")]
 
-pub(crate) mod alloc;
 pub(crate) mod bpf;
 pub(crate) mod clone;
 pub(crate) mod fd;
