@@ -16,7 +16,7 @@ MAX_RT_SIZE := 2500000
 export T
 
 .DEFAULT_GOAL := help
-.PHONY: help build release check test test-unit test-runtime test-other bench demo install clean
+.PHONY: help build release check test test-unit test-runtime test-other test-engines test-stress bench demo install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -53,6 +53,14 @@ test-runtime: deps-test ## black-box tests of one runtime: make test-runtime RT=
 
 test-other: deps-other ## the same tests against runc and crun: are the tests right?
 	@runtime-tests/all "$(RUNC):host" "$(RUNC):v2" "$(CRUN):v2"
+
+test-engines: deps-engines ## a Debian root file system, containerd, Podman and Docker on RT; as root
+	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi
+	@RT="$(RT)" runtime-tests/engines/all $(T)
+
+test-stress: deps-test ## many runs, and creations killed at random instants: nothing may be left
+	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi
+	@RT="$(RT)" runtime-tests/stress.sh
 
 bench: deps-bench release ## times and sizes against runc, crun and a floor of bare system calls
 	@RUNC="$(RUNC)" CRUN="$(CRUN)" .ci/bench $(BENCH)

@@ -19,7 +19,8 @@ runtime = "$name"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime_supports_json = ["$name"]
-runtime_supports_nocgroups = ["$name"]
+runtime_supports_nocgroup = ["$name"]
+runtime_supports_nocgroups = ["$name"] # its name since Podman 4.4
 tmp_dir = "$SCRATCH/tmpdir"
 [engine.runtimes]
 $name = ["$RT"]
@@ -76,7 +77,11 @@ one_shot() {
 		want "init" 0 2
 	fi
 	try p run --rm --network none --cgroups disabled $box echo free
-	want "without cgroups" 0 free
+	if [[ "$err" == *"not defined: -cgroup-manager"* ]]; then
+		skip "without cgroups" "runc has no such option"
+	else
+		want "without cgroups" 0 free
+	fi
 	try new run --rm --userns auto:size=1000 $box echo mapped
 	[[ "$err" == *"subuid"* || "$err" == *"cannot find"* ]] || want "a user namespace" 0 mapped
 	try new run --rm --uidmap 0:100000:5000 --gidmap 0:100000:5000 $box cat /proc/self/uid_map
@@ -204,8 +209,8 @@ limit() {
 	local name=$1
 	shift
 	try new run --rm "$@" $box echo limited
-	if [[ "$err" == *"mounted as cgroup v1 on this host"* ]]; then
-		skip "$name" "its controller is mounted as cgroup v1, which the runtime refuses"
+	if [[ "$err" == *"mounted as cgroup v1 on this host"* || "$err" == *"cgroup v2 has no"*"controller on this host"* ]]; then
+		skip "$name" "its controller is not in cgroup v2 here, and the runtime says so"
 	else
 		want "$name" 0 limited
 	fi
