@@ -105,11 +105,14 @@ detached() {
 		expect ^status 130
 		send exit 9\n
 		exit 9' c task exec -t --exec-id e4 web sh
-	local i failures=0
-	for i in {1..20}; do
-		[ "$(c task exec --exec-id "m$i" web echo "$i")" = "$i" ] || failures=$((failures + 1))
-	done
-	check "exec 20 times" test $failures = 0
+	local i
+	for i in $(seq "${EXECS:-20}"); do
+		try c task exec --exec-id "m$i" web echo "$i"
+		# ctr 1.6 loses the output of a quick process about once in 400 times, with runc as well.
+		[ "$rc$out" != 0 ] || try c task exec --exec-id "n$i" web echo "$i"
+		[ "$rc $out" = "0 $i" ] || echo "exec $i: status $rc, output $out, error $err"
+	done >wrong
+	check "exec ${EXECS:-20} times" diff /dev/null wrong
 	try c task ps web
 	want "task ps" 0 "PID*[0-9]*"
 	try c task pause web
