@@ -98,7 +98,7 @@ pub(crate) fn unified_cgroup(text: &[u8]) -> Option<&Path> {
         .map(|path| Path::new(std::ffi::OsStr::from_bytes(path)))
 }
 
-/// The signals that this process ignores: bit n - 1 is signal n (`proc_pid_status(5)`, SigIgn).
+/// The signals that this process ignores: bit n - 1 is signal n (`proc_pid_status(5)`, `SigIgn`).
 pub(crate) fn ignored_signals() -> Result<u64> {
     let path = Path::new("/proc/self/status");
     let text = read_record(path)?;

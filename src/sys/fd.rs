@@ -60,11 +60,13 @@ pub(crate) fn try_openat2(
         match i32::try_from(ret) {
             // SAFETY: the kernel has just returned this descriptor and nobody else knows it.
             Ok(fd @ 0..) => return Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-            _ => match Errno::last() {
-                // A rename raced with the lookup, or a signal came.
-                Errno::EAGAIN | Errno::EINTR => {}
-                errno => return Err(errno),
-            },
+            _ => {
+                let errno = Errno::last();
+                // Else a rename raced with the lookup, or a signal came.
+                if !matches!(errno, Errno::EAGAIN | Errno::EINTR) {
+                    return Err(errno);
+                }
+            }
         }
     }
 }
@@ -141,7 +143,7 @@ pub(crate) fn close_others(first: RawFd, keep: &[BorrowedFd<'_>]) -> Result<()> 
 
 /// Lets go of descriptors without close(2): one `close_others` before init parks closes them all,
 /// which saves a tenth of all system calls of a run. A container with hundreds of mounts does not
-/// gather so many that it meets RLIMIT_NOFILE.
+/// gather so many that it meets `RLIMIT_NOFILE`.
 pub(crate) fn leave(fds: impl IntoIterator<Item = OwnedFd>) {
     for fd in fds {
         if fd.as_raw_fd() < 256 {

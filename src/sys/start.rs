@@ -43,15 +43,14 @@ fn open_standard_streams() {
 /// # Safety
 /// `argv` points to `argc` terminated strings that live for ever.
 unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<OsString> {
-    (0..usize::try_from(argc).unwrap_or(0))
-        .map(|n| {
-            // SAFETY: n is below argc.
-            let arg = unsafe { *argv.add(n) };
-            // SAFETY: the caller promises a terminated string.
-            let arg = unsafe { CStr::from_ptr(arg) };
-            OsStr::from_bytes(arg.to_bytes()).to_os_string()
-        })
-        .collect()
+    // SAFETY: argv points to argc pointers.
+    let args = unsafe { std::slice::from_raw_parts(argv, usize::try_from(argc).unwrap_or(0)) };
+    let text = |arg: &*const c_char| {
+        // SAFETY: the caller promises terminated strings.
+        let arg = unsafe { CStr::from_ptr(*arg) };
+        OsStr::from_bytes(arg.to_bytes()).to_os_string()
+    };
+    args.iter().map(text).collect()
 }
 
 #[cfg(test)]
