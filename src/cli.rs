@@ -1,6 +1,7 @@
 //! The command line: clap's types only. The doc comments are the help texts.
 //!
 //! Runs in: parent.
+#![expect(clippy::doc_markdown, reason = "the doc comments are what the user reads in a terminal")]
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -23,7 +24,7 @@ pub(crate) struct Cli {
 
 #[derive(Args, Debug)]
 pub(crate) struct Global {
-    /// Directory for the state of containers [default: /run/rt, rootless $`XDG_RUNTIME_DIR/rt`]
+    /// Directory for the state of containers [default: /run/rt, rootless $XDG_RUNTIME_DIR/rt]
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
     /// Append errors and warnings to this file instead of standard error
@@ -147,7 +148,7 @@ pub(crate) struct NewContainer {
     /// Write the pid of the container's process to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
-    /// Do not use `pivot_root(2)`, for a host that runs from a ramdisk
+    /// Do not use pivot_root(2), for a host that runs from a ramdisk
     #[arg(long)]
     pub(crate) no_pivot: bool,
     /// Keep the caller's session keyring
@@ -205,13 +206,13 @@ pub(crate) struct Exec {
     /// Write the pid of the process to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
-    /// `SELinux` label of the process
+    /// SELinux label of the process
     #[arg(long, value_name = "LABEL")]
     pub(crate) process_label: Option<String>,
-    /// `AppArmor` profile of the process
+    /// AppArmor profile of the process
     #[arg(long, value_name = "PROFILE")]
     pub(crate) apparmor: Option<String>,
-    /// Set the process's `no_new_privs` attribute
+    /// Set the process's no_new_privs attribute
     #[arg(long)]
     pub(crate) no_new_privs: bool,
     /// Add a capability

@@ -278,7 +278,10 @@ fn finish(child: Child, walked: Result<()>, cgroup: Option<&Cgroup>) -> Result<C
     // ESRCH: it has gone by itself.
     clone::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL).ok();
     let ended = wait(child.pidfd.as_fd());
-    if !err.is::<Gone>() && !err.is::<crate::sys::Error>() {
+    // EPIPE is the same end, seen while sending.
+    let sent_to_nobody =
+        err.downcast_ref::<crate::sys::Error>().is_some_and(|err| err.errno == Errno::EPIPE);
+    if !err.is::<Gone>() && !sent_to_nobody {
         return Err(err);
     }
     if cgroup.is_some_and(|cgroup| cgroup.oom_kills().unwrap_or(0) > 0) {

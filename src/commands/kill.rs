@@ -56,7 +56,10 @@ fn one(host: &Host, id: &str, signal: i32, all: bool) -> Result<()> {
 fn to_all(dir: &Dir, state: &State, signal: i32) -> Result<()> {
     let Some(cgroup) = dir.cgroup(state)? else {
         if let Some(init) = state.init.map(open_process).transpose()?.flatten() {
-            pidfd_send_signal(init.as_fd(), signal)?;
+            match pidfd_send_signal(init.as_fd(), signal) {
+                Err(err) if err.errno != Errno::ESRCH => return Err(err.into()),
+                _ => {}
+            }
         }
         return Ok(());
     };

@@ -13,10 +13,10 @@ pub(crate) fn run(host: &Host, args: &List) -> Result<()> {
         // Deleted meanwhile, or not far enough to be listed. A broken one must not hide the others.
         let Ok(Some(dir)) = Dir::open(&host.root, &id, Lock::None) else { continue };
         match dir.read_state() {
-            Ok(Some(state)) => {
-                let status = dir.status(&state)?;
-                containers.push((state, status));
-            }
+            Ok(Some(state)) => match dir.status(&state) {
+                Ok(status) => containers.push((state, status)),
+                Err(err) => host.log.warning(&crate::error::chain(&err.context(id))),
+            },
             Ok(None) => {}
             Err(err) => host.log.warning(&crate::error::chain(&err)),
         }

@@ -2,8 +2,8 @@
 
 use super::Host;
 use super::create::{self, Made, Planned, Then};
-use super::delete::{Remains, destroy, destroy_with, kill_all};
-use super::start::poststart;
+use super::delete::{Remains, destroy_with, kill_all};
+use super::start::{poststart, stop};
 use crate::cli::Run;
 use crate::container::Locked;
 use crate::error::OrHint as _;
@@ -25,21 +25,10 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
     let signals = if args.detach { None } else { Some(Signals::block()?) };
     let made = create::make(host, &args.container, &new, console, Then::Start)?;
     let Made { dir, child, state, cgroup } = made;
-    let master = started(&child, &new).and_then(|()| {
-        poststart(host, &dir, &state, &new.plan.hooks)?;
-        our_end.as_ref().map(receive_master).transpose()
-    });
-    let master = match master {
-        Ok(master) => master,
-        Err(err) => {
-            // poststart may have removed the container already; deleting again finds nothing.
-            let ended = kill_all(&dir, &state).and_then(|()| destroy(host, &dir, &state));
-            return Err(match ended {
-                Ok(()) => err,
-                Err(other) => err.context(format!("clean up: {other:#}")),
-            });
-        }
-    };
+    started(&child, &new).map_err(|err| stop(host, &dir, &state, err))?;
+    poststart(host, &dir, &state, &new.plan.hooks)?;
+    let master = our_end.as_ref().map(receive_master).transpose();
+    let master = master.map_err(|err| stop(host, &dir, &state, err))?;
     let Some(signals) = signals else { return Ok(0) };
     // Other commands need the lock while we wait.
     dir.unlock()?;

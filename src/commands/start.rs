@@ -57,7 +57,7 @@ pub(crate) fn poststart(host: &Host, dir: &Dir, state: &State, hooks: &Hooks) ->
 
 /// runtime.md, "Lifecycle", steps 7, 9 and 12: after a failing startContainer or poststart hook the
 /// container is stopped and destroyed.
-fn stop(host: &Host, dir: &Dir, state: &State, err: anyhow::Error) -> anyhow::Error {
+pub(super) fn stop(host: &Host, dir: &Dir, state: &State, err: anyhow::Error) -> anyhow::Error {
     match kill_all(dir, state).and_then(|()| destroy(host, dir, state)) {
         Ok(()) => err,
         Err(other) => err.context(format!("stop the container: {other:#}")),

@@ -250,6 +250,12 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
             "process.capabilities.bounding",
         );
     }
+    if let Some(score) = process.oom_score_adj {
+        add("process", format!("oom_score_adj={score}"), "process.oomScoreAdj");
+    }
+    if let Some(domain) = plan.personality {
+        add("process", format!("personality={domain:#x}"), "linux.personality");
+    }
     for limit in &process.rlimits {
         add("process", format!("{} {} {}", limit.name, limit.soft, limit.hard), &limit.field);
     }

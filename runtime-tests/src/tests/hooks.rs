@@ -22,6 +22,7 @@ tests![
     failing_start_container_hook_fails_start,
     poststart_runs_after_the_program_has_started,
     failing_poststart_stops_the_container,
+    failing_poststart_of_run_leaves_nothing,
     every_poststop_hook_runs,
     poststop_runs_after_the_container_is_gone,
     missing_or_relative_hook_path_is_refused,
@@ -315,6 +316,19 @@ fn failing_poststart_stops_the_container() {
     let b = with_hook(Bundle::new(), "poststart", &shell("cat >/dev/null; exit 3"));
     let c = b.args(&["/probe", "sleep", "60"]).create();
     assert_destroyed_by_failing_start(&c);
+}
+
+/// The same for `run`, whose poststop hooks run once.
+fn failing_poststart_of_run_leaves_nothing() {
+    differs!(Runc, "1.1 runs poststart hooks during create");
+    differs!(Crun, "ignores the failure before 1.27");
+    let b = with_hook(Bundle::new(), "poststart", &shell("cat >/dev/null; exit 3"));
+    let b = with_hook(b, "poststop", &note("poststop"));
+    let output = b.run(&["/probe", "sleep", "60"]);
+    output.assert_fails();
+    assert!(output.stderr().contains("hooks.poststart[0]"), "{}", output.stderr());
+    assert!(!output.stderr().contains("clean up"), "{}", output.stderr());
+    assert_eq!(read_journal(), ["poststop"]);
 }
 
 /// config.md, "Poststop": a failure is a warning, the others run, delete succeeds.

@@ -40,6 +40,7 @@ areas![
     errors,
     robustness,
     rootless,
+    golden,
     escapes,
     escapes_mounts,
     escapes_devices,
@@ -57,6 +58,7 @@ mod escapes_devices;
 mod escapes_host;
 mod escapes_mounts;
 mod exec;
+mod golden;
 mod hooks;
 mod lifecycle;
 mod masks;
