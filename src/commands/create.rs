@@ -4,8 +4,8 @@ use super::Host;
 use crate::cgroup::{self, Cgroup, devices::Filter};
 use crate::cli::{Create, NewContainer};
 use crate::config;
-use crate::container::Dir;
-use crate::container::state::{Process, State};
+use crate::container::state::State;
+use crate::container::{self, Dir};
 use crate::error::OrHint as _;
 use crate::fds::{self, Fds};
 use crate::init::Inherited;
@@ -13,7 +13,6 @@ use crate::launch::{self, Child};
 use crate::plan::cgroup::Driver;
 use crate::plan::rootfs::Step;
 use crate::plan::{Kind, Options, Pivot, Plan};
-use crate::proc;
 use crate::sync::Message;
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -160,8 +159,8 @@ fn tell(
     pidfd_socket: Option<&OwnedFd>,
 ) -> Result<()> {
     let pid = child.pid.as_raw();
-    let stat = proc::stat(pid).context("container init died before it was ready")?;
-    state.init = Some(Process { pid, start_time: stat.start_time });
+    let init = container::identify(pid, &child.pidfd)?;
+    state.init = Some(init.context("container init died before it was ready")?);
     dir.write_state(state)?;
     if let Some(path) = pid_file {
         write_pid_file(path, pid)?;

@@ -363,7 +363,17 @@ pub(crate) fn open_process(process: Process) -> Result<Option<OwnedFd>> {
     let same = proc::stat(process.pid).is_some_and(|stat| {
         stat.start_time == process.start_time && !matches!(stat.state, 'Z' | 'X')
     });
-    Ok(same.then_some(pidfd))
+    Ok((same && inode(&pidfd)? == process.pidfd_inode).then_some(pidfd))
+}
+
+/// What to remember of a living process, to know it again.
+pub(crate) fn identify(pid: i32, pidfd: &OwnedFd) -> Result<Option<Process>> {
+    let Some(stat) = proc::stat(pid) else { return Ok(None) };
+    Ok(Some(Process { pid, start_time: stat.start_time, pidfd_inode: inode(pidfd)? }))
+}
+
+fn inode(pidfd: &OwnedFd) -> sys::Result<u64> {
+    Ok(fstat(pidfd).call(|| format!("fstat({})", sys::show(pidfd.as_fd())))?.st_ino)
 }
 
 #[cfg(test)]

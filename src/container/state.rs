@@ -44,6 +44,9 @@ pub(crate) struct Process {
     pub(crate) pid: i32,
     /// Field 22 of /proc/PID/stat, in clock ticks since boot.
     pub(crate) start_time: u64,
+    /// Inode of its pidfd: unique for each process since Linux 6.9, the same for all before.
+    /// A clock tick of 10 ms is long enough to use a pid twice.
+    pub(crate) pidfd_inode: u64,
 }
 
 /// runtime.md, "State".
