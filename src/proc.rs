@@ -101,17 +101,33 @@ pub(crate) fn unified_cgroup(text: &[u8]) -> Option<&Path> {
 /// The signals that this process ignores: bit n - 1 is signal n (`proc_pid_status(5)`, `SigIgn`).
 pub(crate) fn ignored_signals() -> Result<u64> {
     let path = Path::new("/proc/self/status");
-    let text = read_record(path)?;
-    let text = String::from_utf8_lossy(&text);
-    let mask = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+    signal_mask(&read_record(path)?, "SigIgn:")
         .with_context(|| format!("{}: no SigIgn line", path.display()))
+}
+
+/// A mask of signals in /proc/PID/status.
+fn signal_mask(status: &[u8], key: &str) -> Option<u64> {
+    let status = String::from_utf8_lossy(status);
+    let mask = status.lines().find_map(|line| line.strip_prefix(key))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
+/// Whether this process has got its SIGKILL, or is on its way out for another reason.
+pub(crate) fn is_dying(pid: i32) -> bool {
+    // linux/sched.h
+    const PF_EXITING: u32 = 0x4;
+    const SIGKILL: u64 = 1 << (9 - 1);
+    let status = read_record(Path::new(&format!("/proc/{pid}/status")));
+    let pending = |key| status.as_ref().ok().and_then(|text| signal_mask(text, key)).unwrap_or(0);
+    (pending("SigPnd:") | pending("ShdPnd:")) & SIGKILL != 0
+        || stat(pid).is_none_or(|stat| stat.flags & PF_EXITING != 0)
 }
 
 /// What /proc/PID/stat tells: `proc_pid_stat(5)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {
-    pub(crate) state: char,
+    /// `PF_*` of the kernel.
+    pub(crate) flags: u32,
     /// In clock ticks since boot.
     pub(crate) start_time: u64,
 }
@@ -126,9 +142,9 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let end = text.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(text.get(end + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    let state = fields.next()?.chars().next()?;
-    let start_time = fields.nth(18)?.parse().ok()?;
-    Some(Stat { state, start_time })
+    let flags = fields.nth(6)?.parse().ok()?;
+    let start_time = fields.nth(12)?.parse().ok()?;
+    Some(Stat { flags, start_time })
 }
 
 #[cfg(test)]
@@ -138,7 +154,7 @@ mod tests {
     #[test]
     fn stat_is_read_after_the_last_parenthesis() {
         let line = b"7 (a) b (c) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 1 2";
-        assert_eq!(parse_stat(line), Some(Stat { state: 'S', start_time: 4711 }));
+        assert_eq!(parse_stat(line), Some(Stat { flags: 0x0040_0100, start_time: 4711 }));
         assert_eq!(parse_stat(b"7 (a"), None);
     }
 

@@ -9,11 +9,12 @@ use crate::container::{Dir, Lock, open_process};
 use crate::error::OrHint as _;
 use crate::hooks;
 use crate::plan::Hook;
+use crate::proc;
 use crate::sys::clone::pidfd_send_signal;
 use anyhow::{Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 /// How long the kernel may take to end killed processes. Seconds only when one of them is stuck in
@@ -54,7 +55,7 @@ fn one(host: &Host, id: &str, force: bool) -> Result<()> {
         }
         return dir.remove();
     };
-    match dir.status(&state)? {
+    match settled(&dir, &state)? {
         // Without a pid namespace of its own, others may have outlived init.
         Status::Stopped if !state.own_pid_namespace => kill_all(&dir, &state)?,
         Status::Stopped => {}
@@ -74,6 +75,31 @@ fn one(host: &Host, id: &str, force: bool) -> Result<()> {
     destroy(host, &dir, &state)
 }
 
+/// The status, after the end of an init that is dying: `rt kill ID KILL; rt delete ID` is no race.
+fn settled(dir: &Dir, state: &State) -> Result<Status> {
+    let status = dir.status(state)?;
+    if status == Status::Running
+        && let Some(process) = state.init
+        && let Some(init) = open_process(process)?
+        && proc::is_dying(process.pid)
+    {
+        await_end(&init)?;
+        return dir.status(state);
+    }
+    Ok(status)
+}
+
+/// Waits for the end of a process that was killed.
+fn await_end(init: &OwnedFd) -> Result<()> {
+    let mut fds = [PollFd::new(init.as_fd(), PollFlags::POLLIN)];
+    let limit = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+    // EINTR is no reason to give up, but signals are rare and the wait is long enough.
+    if poll(&mut fds, limit) == Ok(0) {
+        bail!("the container's init still exists {} s after SIGKILL", PATIENCE.as_secs());
+    }
+    Ok(())
+}
+
 /// Kills every process of the container and waits for the end.
 pub(crate) fn kill_all(dir: &Dir, state: &State) -> Result<()> {
     let init = state.init.map(open_process).transpose()?.flatten();
@@ -86,12 +112,7 @@ pub(crate) fn kill_all(dir: &Dir, state: &State) -> Result<()> {
             Err(err) if err.errno != Errno::ESRCH => return Err(err.into()),
             _ => {}
         }
-        let mut fds = [PollFd::new(init.as_fd(), PollFlags::POLLIN)];
-        let limit = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
-        // EINTR is no reason to give up, but signals are rare and the wait is long enough.
-        if poll(&mut fds, limit) == Ok(0) {
-            bail!("the container's init still exists {} s after SIGKILL", PATIENCE.as_secs());
-        }
+        await_end(init)?;
     }
     if let Some(cgroup) = cgroup
         && !cgroup.wait_empty(PATIENCE)?

@@ -18,6 +18,7 @@ use crate::sys::{self, Call as _, clone};
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, openat, renameat};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
 };
@@ -352,7 +353,7 @@ pub(crate) fn ids(root: &Path) -> Result<Vec<String>> {
     Ok(ids)
 }
 
-/// A pidfd of exactly this process; `None` when it has ended, as a zombie too.
+/// A pidfd of exactly this process; `None` when all its threads have ended, reaped or not.
 pub(crate) fn open_process(process: Process) -> Result<Option<OwnedFd>> {
     let pidfd = match clone::pidfd_open(process.pid) {
         Ok(pidfd) => pidfd,
@@ -360,10 +361,14 @@ pub(crate) fn open_process(process: Process) -> Result<Option<OwnedFd>> {
         Err(err) => return Err(err.into()),
     };
     // Read after the pidfd exists: if this is the right process, the pidfd is, too.
-    let same = proc::stat(process.pid).is_some_and(|stat| {
-        stat.start_time == process.start_time && !matches!(stat.state, 'Z' | 'X')
-    });
-    Ok((same && inode(&pidfd)? == process.pidfd_inode).then_some(pidfd))
+    let same = proc::stat(process.pid).is_some_and(|stat| stat.start_time == process.start_time);
+    let lives = same && inode(&pidfd)? == process.pidfd_inode && !has_ended(&pidfd);
+    Ok(lives.then_some(pidfd))
+}
+
+/// The state letter Z of /proc would not do: so is the first thread that ended before the others.
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(1)
 }
 
 /// What to remember of a living process, to know it again.

@@ -74,8 +74,8 @@ fn answer(verb: &str, args: &[&str]) -> Answer {
         "prctl" | "syscall" | "syscall32" | "mount" | "umount" | "unshare" | "raise" => {
             calls(verb, args)
         }
-        "sleep" | "spin" | "alloc" | "fork" | "stdin" | "signals" | "orphan" | "write-fd"
-        | "winch" | "connect" => activity(verb, args),
+        "sleep" | "spin" | "alloc" | "fork" | "stdin" | "signals" | "orphan" | "leave-main"
+        | "write-fd" | "winch" | "connect" => activity(verb, args),
         other => {
             eprintln!("probe: unknown verb {other}");
             std::process::exit(64)
@@ -421,6 +421,18 @@ fn activity(verb: &str, args: &[&str]) -> Answer {
                 std::process::exit(0);
             }
             Ok("ok".to_owned())
+        }
+        "leave-main" => {
+            // The first thread ends, the process goes on: it is a zombie by its state letter.
+            let seconds = number(args[0]) as u64;
+            std::thread::spawn(move || {
+                println!("ready");
+                std::thread::sleep(Duration::from_secs(seconds));
+                std::process::exit(0);
+            });
+            // SAFETY: exit(2), not exit_group(2); nothing of this stack is used by the other thread.
+            unsafe { libc::syscall(libc::SYS_exit, 0) };
+            Ok(String::new())
         }
         "write-fd" => {
             let text = args[1].as_bytes();

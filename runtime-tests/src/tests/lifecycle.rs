@@ -16,6 +16,8 @@ tests![
     unknown_id_is_refused_by_every_command,
     commands_in_the_wrong_state_are_refused,
     delete_force_of_absent_id_succeeds,
+    delete_right_after_kill_succeeds,
+    process_without_its_first_thread_runs,
     delete_force_ends_a_running_container,
     delete_force_removes_a_created_container,
     pid_file_holds_the_pid_of_init,
@@ -135,6 +137,26 @@ fn commands_in_the_wrong_state_are_refused() {
 fn delete_force_of_absent_id_succeeds() {
     rt(["delete", "--force", &new_id()]).output().assert_exit(0);
     rt(["delete", &new_id()]).output().assert_fails();
+}
+
+/// Typed by people and written in scripts; the kernel needs a moment to end the processes.
+fn delete_right_after_kill_succeeds() {
+    sometimes_differs!(Runc, "asks once whether init has ended");
+    sometimes_differs!(Crun, "asks once whether init has ended");
+    for _ in 0..10 {
+        let c = Bundle::new().start(&["/probe", "orphan", "60", "--", "sleep", "60"]);
+        c.kill("KILL").delete();
+    }
+}
+
+/// /proc/PID/stat calls such a process a zombie, pidfds and the kernel do not.
+fn process_without_its_first_thread_runs() {
+    differs!(Runc, "takes the state letter Z for the end of the process");
+    differs!(Crun, "takes the state letter Z for the end of the process");
+    let c = Bundle::new().start(&["/probe", "leave-main", "60"]);
+    c.wait_for("ready");
+    assert_eq!(c.status(), "running");
+    c.kill("KILL").delete();
 }
 
 fn delete_force_ends_a_running_container() {
