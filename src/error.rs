@@ -46,6 +46,34 @@ pub(crate) fn chain(err: &anyhow::Error) -> String {
     causes.join(": ")
 }
 
+/// The longest text that is shown, in characters; values of a config have no such bound.
+const LONGEST: usize = 4000;
+
+/// Fit for one line of a terminal or a log: names out of configs, images and hooks may hold line
+/// breaks, escape sequences, or megabytes. Of a long text the end stays, too: the cause is there.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_bidi(c) {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    let length = line.chars().count();
+    if length <= LONGEST {
+        return line;
+    }
+    let head = line.chars().take(LONGEST / 2);
+    let tail = line.chars().skip(length - LONGEST / 2);
+    head.chain(" [...] ".chars()).chain(tail).collect()
+}
+
+/// Characters that turn the direction of what follows, and hide what it says (CVE-2021-42574).
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// The hint of an error, found under any number of further contexts.
 pub(crate) fn hint(err: &anyhow::Error) -> Option<&str> {
     err.downcast_ref::<Hint>().map(|hint| hint.0.as_str())
@@ -61,5 +89,17 @@ mod tests {
         let err = Err::<(), _>(anyhow!("cause")).hint("do this").context("field").unwrap_err();
         assert_eq!(chain(&err), "field: cause");
         assert_eq!(hint(&err), Some("do this"));
+    }
+
+    #[test]
+    fn a_line_is_short_and_has_no_control_characters() {
+        assert_eq!(one_line("a \u{e4}"), "a \u{e4}");
+        assert_eq!(one_line("a\n\u{1b}[31m\u{202e}"), "a\\n\\u{1b}[31m\\u{202e}");
+        let long = one_line(&format!("field: {}: cause", "\u{e4}".repeat(10_000)));
+        assert!(
+            long.chars().count() < LONGEST + 10
+                && long.starts_with("field: ")
+                && long.ends_with(": cause")
+        );
     }
 }

@@ -5,6 +5,7 @@
 //! but the error is written unless it is asked for.
 
 use crate::cli::{LogFormat, LogLevel};
+use crate::error::one_line;
 use anyhow::{Context as _, Result};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -35,12 +36,15 @@ impl Log {
 
     pub(crate) fn warning(&self, text: &str) {
         if self.level >= LogLevel::Warning {
-            self.write("warning", text, None);
+            self.write("warning", &one_line(text), None);
         }
     }
 
     /// The failure of the command. With `--log` the same text goes to standard error as well.
     pub(crate) fn error(&self, text: &str, hint: Option<&str>) {
+        let text = &one_line(text);
+        let hint = hint.map(one_line);
+        let hint = hint.as_deref();
         if self.file.is_some() {
             self.write("error", text, hint);
         }

@@ -41,6 +41,7 @@ areas![
     robustness,
     rootless,
     golden,
+    fuzz,
     escapes,
     escapes_mounts,
     escapes_devices,
@@ -58,6 +59,7 @@ mod escapes_devices;
 mod escapes_host;
 mod escapes_mounts;
 mod exec;
+mod fuzz;
 mod golden;
 mod hooks;
 mod lifecycle;
