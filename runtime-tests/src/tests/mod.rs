@@ -42,6 +42,7 @@ areas![
     rootless,
     golden,
     fuzz,
+    faults,
     escapes,
     escapes_mounts,
     escapes_devices,
@@ -59,6 +60,7 @@ mod escapes_devices;
 mod escapes_host;
 mod escapes_mounts;
 mod exec;
+mod faults;
 mod fuzz;
 mod golden;
 mod hooks;
