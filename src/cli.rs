@@ -13,7 +13,7 @@ mod update;
 pub(crate) use create::{Create, NewContainer, Run};
 pub(crate) use dash::arguments;
 pub(crate) use exec::Exec;
-pub(crate) use inspect::{Events, List, Plan, PlanFormat, Ps, TableFormat};
+pub(crate) use inspect::{Doctor, Events, List, Plan, PlanFormat, Ps, TableFormat};
 pub(crate) use update::Update;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -127,6 +127,8 @@ pub(crate) enum Command {
     Features,
     /// Show what would be done for a bundle, without doing it
     Plan(Plan),
+    /// Tell what this host can do for containers, and how to mend what it cannot
+    Doctor(Doctor),
 }
 
 #[derive(Args, Debug)]

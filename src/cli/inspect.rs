@@ -1,4 +1,4 @@
-//! Flags of the commands that only look: list, ps, events, plan.
+//! Flags of the commands that only look: list, ps, events, plan, doctor.
 //!
 //! Runs in: parent.
 
@@ -67,4 +67,11 @@ pub(crate) struct Plan {
 pub(crate) enum PlanFormat {
     Text,
     Json,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Output format
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: PlanFormat,
 }

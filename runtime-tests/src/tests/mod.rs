@@ -26,6 +26,7 @@ macro_rules! areas {
 
 areas![
     cli,
+    doctor,
     lifecycle,
     process,
     exec,
@@ -53,6 +54,7 @@ areas![
 mod cgroups;
 mod cli;
 mod devices;
+mod doctor;
 mod errors;
 mod escapes;
 mod escapes_config;
