@@ -8,6 +8,8 @@ mod create;
 mod dash;
 mod exec;
 mod inspect;
+#[cfg(test)]
+mod tests;
 mod update;
 
 pub(crate) use create::{Create, NewContainer, Run};
