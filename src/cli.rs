@@ -26,8 +26,8 @@ use std::path::PathBuf;
 #[command(
     name = "rt",
     disable_version_flag = true,
-    disable_help_subcommand = true,
-    infer_long_args = false
+    infer_long_args = false,
+    after_help = "Examples:\n  rt spec && rt run web     run the bundle in this directory\n  rt exec -t web sh         a shell in it\n  rt doctor                 what this host can do for containers"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -41,9 +41,12 @@ pub(crate) struct Global {
     /// Directory for the state of containers [default: /run/rt, rootless $XDG_RUNTIME_DIR/rt]
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
-    /// Append errors and warnings to this file instead of standard error
+    /// Append errors and warnings to this file, or send them to journald:NAME or syslog:NAME
     #[arg(long, value_name = "FILE")]
     pub(crate) log: Option<PathBuf>,
+    /// Same as --log journald:rt
+    #[arg(long, conflicts_with = "log")]
+    pub(crate) systemd_log: bool,
     /// Format of the lines in --log
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
@@ -130,6 +133,7 @@ pub(crate) enum Command {
     /// Show what would be done for a bundle, without doing it
     Plan(Plan),
     /// Tell what this host can do for containers, and how to mend what it cannot
+    #[command(visible_alias = "info")]
     Doctor(Doctor),
 }
 
@@ -140,6 +144,7 @@ pub(crate) struct Id {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Example: rt kill web HUP")]
 pub(crate) struct Kill {
     /// The container's id, or a pattern with --regex
     pub(crate) id: String,
@@ -171,6 +176,9 @@ pub(crate) struct Spec {
     /// Directory to write config.json to [default: the current directory]
     #[arg(short, long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
+    /// Another file than config.json, relative to the bundle
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// For a container of an ordinary user
     #[arg(long)]
     pub(crate) rootless: bool,

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_rt_global_optspecs
-    string join \n root= log= log-format= log-level= debug systemd-cgroup cgroup-manager= rootless= v/version h/help
+    string join \n root= log= systemd-log log-format= log-level= debug systemd-cgroup cgroup-manager= rootless= v/version h/help
 end
 
 function __fish_rt_needs_command
@@ -25,7 +25,7 @@ function __fish_rt_using_subcommand
 end
 
 complete -c rt -n "__fish_rt_needs_command" -l root -d 'Directory for the state of containers [default: /run/rt, rootless $XDG_RUNTIME_DIR/rt]' -r -F
-complete -c rt -n "__fish_rt_needs_command" -l log -d 'Append errors and warnings to this file instead of standard error' -r -F
+complete -c rt -n "__fish_rt_needs_command" -l log -d 'Append errors and warnings to this file, or send them to journald:NAME or syslog:NAME' -r -F
 complete -c rt -n "__fish_rt_needs_command" -l log-format -d 'Format of the lines in --log' -r -f -a "text\t''
 json\t''"
 complete -c rt -n "__fish_rt_needs_command" -l log-level -d 'What is logged' -r -f -a "error\t''
@@ -38,6 +38,7 @@ disabled\t''"
 complete -c rt -n "__fish_rt_needs_command" -l rootless -d 'Ignore missing privileges for cgroups' -r -f -a "true\t''
 false\t''
 auto\t''"
+complete -c rt -n "__fish_rt_needs_command" -l systemd-log -d 'Same as --log journald:rt'
 complete -c rt -n "__fish_rt_needs_command" -l debug -d 'Same as --log-level debug'
 complete -c rt -n "__fish_rt_needs_command" -l systemd-cgroup -d 'Let systemd make the cgroups'
 complete -c rt -n "__fish_rt_needs_command" -s v -l version -d 'Print the version'
@@ -59,6 +60,8 @@ complete -c rt -n "__fish_rt_needs_command" -f -a "spec" -d 'Write a config.json
 complete -c rt -n "__fish_rt_needs_command" -f -a "features" -d 'Print what this build and kernel support, as JSON'
 complete -c rt -n "__fish_rt_needs_command" -f -a "plan" -d 'Show what would be done for a bundle, without doing it'
 complete -c rt -n "__fish_rt_needs_command" -f -a "doctor" -d 'Tell what this host can do for containers, and how to mend what it cannot'
+complete -c rt -n "__fish_rt_needs_command" -f -a "info" -d 'Tell what this host can do for containers, and how to mend what it cannot'
+complete -c rt -n "__fish_rt_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rt -n "__fish_rt_using_subcommand create" -s b -l bundle -d 'Directory with config.json [default: the current directory]' -r -F
 complete -c rt -n "__fish_rt_using_subcommand create" -s f -l config -d 'Another file than config.json, relative to the bundle' -r -F
 complete -c rt -n "__fish_rt_using_subcommand create" -l console-socket -d 'Unix socket that receives the master of the container\'s terminal' -r -F
@@ -130,11 +133,14 @@ complete -c rt -n "__fish_rt_using_subcommand update" -l memory -d 'Memory limit
 complete -c rt -n "__fish_rt_using_subcommand update" -l memory-reservation -d 'Memory that is protected from reclaim, in bytes or with a unit' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l memory-swap -d 'Memory plus swap, in bytes or with a unit; -1 for no limit' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l pids-limit -d 'Number of processes; -1 for no limit' -r
+complete -c rt -n "__fish_rt_using_subcommand update" -l kernel-memory -d 'Without effect: the kernel has given up this limit' -r
+complete -c rt -n "__fish_rt_using_subcommand update" -l kernel-memory-tcp -d 'Without effect but in cgroup v1' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -s h -l help -d 'Print help'
 complete -c rt -n "__fish_rt_using_subcommand events" -l interval -d 'Time between two reports, such as 5s or 1m' -r
 complete -c rt -n "__fish_rt_using_subcommand events" -l stats -d 'Print the statistics once'
 complete -c rt -n "__fish_rt_using_subcommand events" -s h -l help -d 'Print help'
 complete -c rt -n "__fish_rt_using_subcommand spec" -s b -l bundle -d 'Directory to write config.json to [default: the current directory]' -r -F
+complete -c rt -n "__fish_rt_using_subcommand spec" -s f -l config -d 'Another file than config.json, relative to the bundle' -r -F
 complete -c rt -n "__fish_rt_using_subcommand spec" -l rootless -d 'For a container of an ordinary user'
 complete -c rt -n "__fish_rt_using_subcommand spec" -s h -l help -d 'Print help'
 complete -c rt -n "__fish_rt_using_subcommand features" -s h -l help -d 'Print help'
@@ -146,3 +152,24 @@ complete -c rt -n "__fish_rt_using_subcommand plan" -s h -l help -d 'Print help'
 complete -c rt -n "__fish_rt_using_subcommand doctor" -s f -l format -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c rt -n "__fish_rt_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c rt -n "__fish_rt_using_subcommand info" -s f -l format -d 'Output format' -r -f -a "text\t''
+json\t''"
+complete -c rt -n "__fish_rt_using_subcommand info" -s h -l help -d 'Print help'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "create" -d 'Create a container; `start` runs its process'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "start" -d 'Run the process of a created container'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "run" -d 'Create and start a container'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "exec" -d 'Run another process in a container'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "kill" -d 'Send a signal to a container'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "delete" -d 'Remove a stopped container'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "state" -d 'Print the state of a container as JSON'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "list" -d 'List the containers'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "ps" -d 'List the processes of a container'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "pause" -d 'Suspend all processes of a container'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "resume" -d 'Resume a paused container'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "update" -d 'Change the limits of a container'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "events" -d 'Report resource usage and out-of-memory events'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "spec" -d 'Write a config.json to begin with'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "features" -d 'Print what this build and kernel support, as JSON'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "plan" -d 'Show what would be done for a bundle, without doing it'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "doctor" -d 'Tell what this host can do for containers, and how to mend what it cannot'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update events spec features plan doctor help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

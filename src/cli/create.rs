@@ -6,6 +6,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Args, Debug)]
+#[command(after_help = "Example: rt create --bundle /srv/web web && rt start web")]
 pub(crate) struct Create {
     #[command(flatten)]
     pub(crate) container: NewContainer,
@@ -42,6 +43,7 @@ pub(crate) struct NewContainer {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Example: rt run --detach --pid-file web.pid --bundle /srv/web web")]
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) container: NewContainer,

@@ -8,7 +8,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 #[derive(Args, Debug)]
-#[command(trailing_var_arg = true)]
+#[command(
+    trailing_var_arg = true,
+    after_help = "Example: rt exec -t -u 1000:1000 --cwd /srv web sh"
+)]
 pub(crate) struct Exec {
     /// The container's id
     pub(crate) id: String,

@@ -6,6 +6,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Args, Debug)]
+#[command(after_help = "Example: rt update --memory 512m --pids-limit 100 web")]
 pub(crate) struct Update {
     /// The container's id
     pub(crate) id: String,
@@ -54,4 +55,10 @@ pub(crate) struct Update {
     /// Number of processes; -1 for no limit
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) pids_limit: Option<i64>,
+    /// Without effect: the kernel has given up this limit
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, hide = true)]
+    pub(crate) kernel_memory: Option<String>,
+    /// Without effect but in cgroup v1
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, hide = true)]
+    pub(crate) kernel_memory_tcp: Option<String>,
 }

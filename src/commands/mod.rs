@@ -45,6 +45,10 @@ impl Host {
             // Podman reads --log as one JSON object, so warnings would hide the error there.
             (false, None) => LogLevel::Error,
         };
+        let log = match &global.log {
+            Some(target) => Some(target.as_path()),
+            None => global.systemd_log.then_some(Path::new("journald:rt")),
+        };
         let manager =
             if global.systemd_cgroup { CgroupManager::Systemd } else { global.cgroup_manager };
         Ok(Self {
@@ -53,7 +57,7 @@ impl Host {
                 Err(_) if !keeps_state(cli.command.as_ref()) => PathBuf::new(),
                 root => root?,
             },
-            log: Log::open(global.log.as_deref(), global.log_format, level)?,
+            log: Log::open(log, global.log_format, level)?,
             cgroup_manager: manager,
             rootless: global.rootless,
         })

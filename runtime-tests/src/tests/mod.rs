@@ -26,6 +26,8 @@ macro_rules! areas {
 
 areas![
     cli,
+    usage,
+    features,
     doctor,
     lifecycle,
     process,
@@ -63,6 +65,7 @@ mod escapes_host;
 mod escapes_mounts;
 mod exec;
 mod faults;
+mod features;
 mod fuzz;
 mod golden;
 mod hooks;
@@ -75,3 +78,4 @@ mod robustness;
 mod rootless;
 mod seccomp;
 mod terminal;
+mod usage;
