@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod console;
 mod container;
+mod doctor;
 mod error;
 mod fds;
 mod hooks;
@@ -56,7 +57,7 @@ pub(crate) fn main(args: Vec<OsString>) -> i32 {
         Some(Command::Exec(_)) => EXEC_FAILED,
         _ => FAILED,
     };
-    let host = match commands::Host::new(&cli.global) {
+    let host = match commands::Host::new(&cli) {
         Ok(host) => host,
         Err(err) => {
             log::stderr(&format!("rt: {}", error::chain(&err)));

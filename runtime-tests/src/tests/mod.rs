@@ -26,6 +26,9 @@ macro_rules! areas {
 
 areas![
     cli,
+    usage,
+    features,
+    doctor,
     lifecycle,
     process,
     exec,
@@ -53,6 +56,7 @@ areas![
 mod cgroups;
 mod cli;
 mod devices;
+mod doctor;
 mod errors;
 mod escapes;
 mod escapes_config;
@@ -61,6 +65,7 @@ mod escapes_host;
 mod escapes_mounts;
 mod exec;
 mod faults;
+mod features;
 mod fuzz;
 mod golden;
 mod hooks;
@@ -73,3 +78,4 @@ mod robustness;
 mod rootless;
 mod seccomp;
 mod terminal;
+mod usage;
