@@ -22,6 +22,7 @@ pub(crate) mod resolve {
 ///
 /// # Errors
 /// `ELOOP`: a link that `resolve` forbids. `EXDEV`: the path leaves what `resolve` allows.
+/// `EAGAIN`: renames raced with 128 tries.
 pub(crate) fn openat2(
     dir: BorrowedFd<'_>,
     path: &CStr,
@@ -32,6 +33,11 @@ pub(crate) fn openat2(
     try_openat2(dir, path, flags, mode, resolve)
         .map_err(|errno| openat2_failed(dir, path, flags, resolve, errno))
 }
+
+/// How often a lookup is tried while something else renames. Once is enough on a quiet machine, and
+/// two or three times on a busy one; but a payload of another container can rename without end, and
+/// must not hold up a runtime that has the container's lock.
+const TRIES: u32 = 128;
 
 /// [`openat2`] for lookups that may fail: without the text of an error that nobody will read.
 pub(crate) fn try_openat2(
@@ -46,6 +52,7 @@ pub(crate) fn try_openat2(
     how.flags = u64::from((flags | OFlag::O_CLOEXEC).bits().cast_unsigned());
     how.mode = u64::from(mode);
     how.resolve = resolve;
+    let mut tries = 0;
     loop {
         // SAFETY: path and how outlive the call; the size is that of the struct passed.
         let ret = unsafe {
@@ -62,8 +69,10 @@ pub(crate) fn try_openat2(
             Ok(fd @ 0..) => return Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
             _ => {
                 let errno = Errno::last();
-                // Else a rename raced with the lookup, or a signal came.
-                if !matches!(errno, Errno::EAGAIN | Errno::EINTR) {
+                tries += 1;
+                // Else a signal came, or a rename or mount somewhere raced with "..", which
+                // openat2(2) says to try again.
+                if !matches!(errno, Errno::EAGAIN | Errno::EINTR) || tries == TRIES {
                     return Err(errno);
                 }
             }
