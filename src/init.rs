@@ -11,6 +11,7 @@ use crate::hooks;
 use crate::join;
 use crate::labels;
 use crate::launch::{self, clone_flag};
+use crate::listener;
 use crate::plan::namespaces::IdMap;
 use crate::plan::{Hook, Kind, Pivot, Plan, Process, seccomp};
 use crate::process::{self, Rlimits};
@@ -439,7 +440,12 @@ fn become_payload(
     sys::reset_signals(payload.ignored_signals)?;
     with_parent(parent, |parent| payload.close_others(&[parent.as_fd()]))?;
     if let Some(filter) = payload.seccomp {
-        sys::seccomp::load(&filter.program, filter.flags).context("linux.seccomp")?;
+        match &filter.notify {
+            Some(notify) => with_parent(parent, |parent| listener::load(parent, filter, notify))?,
+            None => {
+                sys::seccomp::load(&filter.program, filter.flags).context("linux.seccomp")?;
+            }
+        }
         if payload.filter_is_privileged {
             process::give_up_kept(process.capabilities, payload.available)?;
         }

@@ -4,6 +4,7 @@
 
 #![cfg_attr(not(test), no_main)]
 
+mod agent;
 mod cgroup;
 mod cli;
 mod commands;
@@ -17,6 +18,7 @@ mod init;
 mod join;
 mod labels;
 mod launch;
+mod listener;
 mod log;
 mod plan;
 mod proc;

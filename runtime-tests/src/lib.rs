@@ -12,6 +12,7 @@
     reason = "a test program: a panic is how a test fails, printing how it reports"
 )]
 
+pub mod agent;
 pub mod bundle;
 pub mod call;
 pub mod cgroups;

@@ -171,7 +171,8 @@ fn tell(
     Ok(child.channel.send(&Message::Created)?)
 }
 
-fn end(child: &Child) {
+/// Ends a process that is not the payload yet.
+pub(crate) fn end(child: &Child) {
     use std::os::fd::AsFd as _;
     // It may have died by itself.
     sys::clone::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL).ok();
@@ -203,6 +204,7 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
         cgroup: None,
         chroot: plan.rootfs.pivot != Pivot::Switch,
         session_keyring: plan.session_keyring,
+        seccomp_notify: plan.seccomp.as_ref().and_then(|filter| filter.notify.clone()),
         hooks: plan.hooks.names(),
         own_pid_namespace: plan.namespaces.creates(Kind::Pid),
         namespaces: launch::names(plan),

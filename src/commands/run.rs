@@ -4,8 +4,10 @@ use super::Host;
 use super::create::{self, Made, Planned, Then};
 use super::delete::{Remains, destroy_with, kill_all};
 use super::start::{poststart, stop};
+use crate::agent::Agent;
 use crate::cli::Run;
 use crate::container::Locked;
+use crate::container::state::{State, Status};
 use crate::error::OrHint as _;
 use crate::fds;
 use crate::launch::Child;
@@ -22,10 +24,12 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
     if !args.detach && !args.no_subreaper {
         sys::prctl("PR_SET_CHILD_SUBREAPER", libc::PR_SET_CHILD_SUBREAPER, 1, 0)?;
     }
+    let notify = new.plan.seccomp.as_ref().and_then(|filter| filter.notify.as_ref());
+    let agent = Agent::connect(notify)?;
     let signals = if args.detach { None } else { Some(Signals::block()?) };
     let made = create::make(host, &args.container, &new, console, Then::Start)?;
     let Made { dir, child, state, cgroup } = made;
-    started(&child, &new).map_err(|err| stop(host, &dir, &state, err))?;
+    started(&child, &new, agent, &state).map_err(|err| stop(host, &dir, &state, err))?;
     poststart(host, &dir, &state, &new.plan.hooks)?;
     let master = our_end.as_ref().map(receive_master).transpose();
     let master = master.map_err(|err| stop(host, &dir, &state, err))?;
@@ -44,9 +48,12 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
     Ok(code)
 }
 
-fn started(child: &Child, new: &Planned) -> Result<()> {
+fn started(child: &Child, new: &Planned, agent: Option<Agent<'_>>, state: &State) -> Result<()> {
     if !new.plan.hooks.start_container.is_empty() {
         child.channel.expect(&Message::HooksDone)?;
+    }
+    if let Some(agent) = agent {
+        agent.introduce(&child.channel, child.pid.as_raw(), &state.of_the_spec(Status::Created))?;
     }
     child
         .channel

@@ -2,6 +2,7 @@
 
 use super::Host;
 use super::delete::{destroy, kill_all};
+use crate::agent::Agent;
 use crate::config::Saved;
 use crate::container::state::{State, Status};
 use crate::container::{Dir, Lock};
@@ -17,14 +18,26 @@ pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
     if status != Status::Created {
         bail!("cannot start a container in the {} state", status.name());
     }
+    let pid = state.init.map_or(0, |init| init.pid);
     let kind = if state.has_hooks("poststart") { "poststart" } else { "startContainer" };
     let hooks = saved_hooks(&dir, &state, kind)?;
+    // Before init is woken: without its agent the container can be started again later.
+    let agent = Agent::connect(state.seccomp_notify.as_ref())?;
     let socket = dir.connect_start()?.context("the container's init is no longer waiting")?;
     let init = Channel::new(socket);
     if !hooks.start_container.is_empty()
         && let Err(err) = init.expect(&Message::HooksDone)
     {
         return Err(stop(host, &dir, &state, err));
+    }
+    if let Some(agent) = agent
+        && let Err(err) = agent.introduce(&init, pid, &state.of_the_spec(Status::Created))
+    {
+        // Its filter may keep it from ending by itself.
+        return Err(match kill_all(&dir, &state) {
+            Ok(()) => err,
+            Err(other) => err.context(format!("stop the container: {other:#}")),
+        });
     }
     match init.expect_exec() {
         Ok(()) => {}

@@ -184,10 +184,6 @@ pub(crate) fn filter(
     let Some(spec) = spec else { return Ok(None) };
     let filter = seccomp::compile(spec)?;
     if let Some(filter) = &filter {
-        ensure!(
-            filter.notify.is_none(),
-            "linux.seccomp.listenerPath: SCMP_ACT_NOTIFY is not supported yet; use SCMP_ACT_ERRNO"
-        );
         warnings.extend(filter.warnings.iter().cloned());
     }
     Ok(filter)

@@ -37,6 +37,7 @@ areas![
     cgroups,
     hooks,
     seccomp,
+    notify,
     errors,
     robustness,
     rootless,
@@ -66,6 +67,7 @@ mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
+mod notify;
 mod process;
 mod robustness;
 mod rootless;
