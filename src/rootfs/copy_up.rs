@@ -75,7 +75,8 @@ fn entry(from: BorrowedFd<'_>, to: &OwnedFd, name: &CStr) -> Result<()> {
             own_link(to, name, &status)?;
         }
         SFlag::S_IFREG => {
-            let source = openat2(from, name, OFlag::O_RDONLY, 0, BELOW)?;
+            // Without O_NONBLOCK, whoever swaps in a FIFO meanwhile makes this wait for ever.
+            let source = openat2(from, name, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0, BELOW)?;
             let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
             let made = openat2(to.as_fd(), name, flags, 0o600, BELOW)?;
             own(&made, &status)?;

@@ -3,7 +3,7 @@
 //! Runs in: init, before `pivot_root`: a node that may not be made is bound from the host's /dev.
 
 use super::mount::attach;
-use super::path::{LastLink, Root, is_character_device, make_file, split};
+use super::path::{LastLink, Root, is_device, make_file, split};
 use crate::plan::mount::attr;
 use crate::plan::rootfs::{Device, DeviceKind, Symlink};
 use crate::sys::mount::{self as api, Recursive};
@@ -47,7 +47,9 @@ pub(crate) fn make(root: &Root, last: &mut LastDir, device: &Device) -> Result<(
     match mknodat(dir, name.as_c_str(), kind, mode, number) {
         Ok(()) => {}
         Err(Errno::EEXIST) => return existing(dir, &name, device, kind, number),
-        Err(Errno::EPERM) if device.kind != DeviceKind::Fifo => return bind(dir, &name, device),
+        Err(Errno::EPERM) if device.kind != DeviceKind::Fifo => {
+            return bind(dir, &name, device, kind, number);
+        }
         Err(errno) => {
             let call = format!("mknodat({}, {name:?}, {:o})", sys::show(dir.as_fd()), device.mode);
             return Err(sys::Error::new(call, errno).into());
@@ -78,21 +80,20 @@ fn existing(dir: &OwnedFd, name: &CStr, device: &Device, kind: SFlag, number: u6
         return Ok(());
     }
     if found == SFlag::S_IFREG && status.st_size == 0 && kind != SFlag::S_IFIFO {
-        return bind(dir, name, device);
+        return bind(dir, name, device, kind, number);
     }
     bail!("{name:?} exists in the image and is something else")
 }
 
 /// mknod(2) is not for user namespaces: shows the host's node of the same name.
-fn bind(dir: &OwnedFd, name: &CStr, device: &Device) -> Result<()> {
+fn bind(dir: &OwnedFd, name: &CStr, device: &Device, kind: SFlag, number: u64) -> Result<()> {
     let source = api::open_tree(api::AT_FDCWD, &device.target.path, Recursive::No, 0)
         .context("mknod(2) is not allowed here, and the host's node cannot be bound")?;
-    if device.kind == DeviceKind::Character
-        && !is_character_device(&source, device.major, device.minor)?
-    {
+    if !is_device(&source, kind, number)? {
         bail!(
-            "mknod(2) is not allowed here, and the host's {:?} is not {}:{}",
+            "mknod(2) is not allowed here, and the host's {:?} is not the {} device {}:{}",
             device.target.path,
+            if kind == SFlag::S_IFBLK { "block" } else { "character" },
             device.major,
             device.minor
         );

@@ -251,7 +251,12 @@ pub(crate) fn kind(fd: &OwnedFd) -> sys::Result<SFlag> {
 
 /// Is it the character device `major:minor`?
 pub(crate) fn is_character_device(fd: &OwnedFd, major: u32, minor: u32) -> sys::Result<bool> {
+    is_device(fd, SFlag::S_IFCHR, libc::makedev(major, minor))
+}
+
+/// Is it the device `number` of this kind?
+pub(crate) fn is_device(fd: &OwnedFd, kind: SFlag, number: libc::dev_t) -> sys::Result<bool> {
     let status = status(fd)?;
-    Ok(SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR
-        && status.st_rdev == libc::makedev(major, minor))
+    let found = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
+    Ok(found == kind && status.st_rdev == number)
 }

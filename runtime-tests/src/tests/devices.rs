@@ -11,6 +11,7 @@ tests![
     device_below_a_new_directory,
     device_of_unknown_type_is_refused,
     devices_in_a_user_namespace,
+    bound_device_must_be_the_one_that_was_asked_for,
     host_devices_are_not_there,
     device_rules_deny_by_default,
     device_rules_allow_what_is_listed,
@@ -149,6 +150,23 @@ fn devices_in_a_user_namespace() {
     ]);
     output.assert_exit(0);
     assert!(output.stdout().starts_with("ok\nok\nchar 666 65534 65534 1:5"), "{}", output.stdout());
+}
+
+/// Else a wrong number in the config would give the container another device of the host.
+fn bound_device_must_be_the_one_that_was_asked_for() {
+    requires!(userns, program("/dev/kmsg"));
+    differs!(Runc, "binds whatever has the name");
+    differs!(Crun, "binds whatever has the name");
+    for (kind, minor) in [("b", 11), ("c", 3)] {
+        let b = Bundle::new().user_namespace(100_000).with(|c| {
+            c["mounts"][2]["options"] = json!(["nosuid", "noexec", "newinstance"]);
+            c["linux"]["devices"] =
+                json!([{"path": "/dev/kmsg", "type": kind, "major": 1, "minor": minor}]);
+        });
+        let output = b.run(&["/probe", "true"]);
+        output.assert_fails();
+        output.assert_stderr_has("/dev/kmsg");
+    }
 }
 
 fn host_devices_are_not_there() {

@@ -43,6 +43,7 @@ areas![
     rootless,
     golden,
     fuzz,
+    faults,
     escapes,
     escapes_mounts,
     escapes_devices,
@@ -60,6 +61,7 @@ mod escapes_devices;
 mod escapes_host;
 mod escapes_mounts;
 mod exec;
+mod faults;
 mod fuzz;
 mod golden;
 mod hooks;
