@@ -23,6 +23,7 @@ mod log;
 mod plan;
 mod proc;
 mod process;
+mod readiness;
 mod rootfs;
 mod seal;
 mod sync;

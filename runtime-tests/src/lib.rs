@@ -21,6 +21,7 @@ pub mod container;
 pub mod hostmount;
 pub mod isolate;
 pub mod leaks;
+pub mod manager;
 pub mod outcome;
 pub mod poll;
 pub mod probe;

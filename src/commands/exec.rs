@@ -64,7 +64,7 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<u8> {
     let master = our_end.as_ref().map(receive_master).transpose()?;
     match signals {
         None => Ok(0),
-        Some(signals) => wait::foreground(&signals, &child.pidfd, master),
+        Some(signals) => wait::foreground(&signals, &child.pidfd, master, None),
     }
 }
 

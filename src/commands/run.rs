@@ -16,7 +16,7 @@ use crate::sys;
 use crate::wait::{self, Signals};
 use anyhow::{Context as _, Result, anyhow};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
     let new = create::plan(host, &args.container)?;
@@ -28,14 +28,21 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
     let agent = Agent::connect(notify)?;
     let signals = if args.detach { None } else { Some(Signals::block()?) };
     let made = create::make(host, &args.container, &new, console, Then::Start)?;
-    let Made { dir, child, state, cgroup } = made;
+    let Made { dir, child, state, cgroup, readiness } = made;
     started(&child, &new, agent, &state).map_err(|err| stop(host, &dir, &state, err))?;
     poststart(host, &dir, &state, &new.plan.hooks)?;
     let master = our_end.as_ref().map(receive_master).transpose();
     let master = master.map_err(|err| stop(host, &dir, &state, err))?;
-    let Some(signals) = signals else { return Ok(0) };
+    let Some(signals) = signals else {
+        let Some(readiness) = readiness else { return Ok(0) };
+        // Others need the lock: whoever does not get ready may have to be stopped.
+        dir.unlock()?;
+        return readiness.wait(child.pid.as_raw(), child.pidfd.as_fd()).map(|()| 0);
+    };
     // Other commands need the lock while we wait.
-    let waited = dir.unlock().and_then(|()| wait::foreground(&signals, &child.pidfd, master));
+    let waited = dir
+        .unlock()
+        .and_then(|()| wait::foreground(&signals, &child.pidfd, master, readiness.as_ref()));
     let code = match waited {
         Ok(code) => code,
         Err(err) if dir.lock()? == Locked::Yes => return Err(stop(host, &dir, &state, err)),

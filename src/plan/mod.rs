@@ -10,6 +10,7 @@ pub(crate) mod exec;
 pub(crate) mod hooks;
 pub(crate) mod mount;
 pub(crate) mod namespaces;
+pub(crate) mod notify_socket;
 pub(crate) mod print;
 pub(crate) mod process;
 pub(crate) mod rootfs;

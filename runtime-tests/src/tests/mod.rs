@@ -38,6 +38,7 @@ areas![
     hooks,
     seccomp,
     notify,
+    service,
     errors,
     robustness,
     rootless,
@@ -74,4 +75,5 @@ mod process;
 mod robustness;
 mod rootless;
 mod seccomp;
+mod service;
 mod terminal;
