@@ -9,6 +9,7 @@ use crate::container::{self, Dir};
 use crate::error::OrHint as _;
 use crate::fds::{self, Fds};
 use crate::init::Inherited;
+use crate::labels;
 use crate::launch::{self, Child};
 use crate::plan::cgroup::Driver;
 use crate::plan::notify_socket;
@@ -125,6 +126,7 @@ pub(crate) fn make(
     then: Then,
 ) -> Result<Made> {
     let plan = &new.plan;
+    labels::check(&plan.process)?;
     let driver = host.cgroup_driver()?;
     let place = place_cgroup(plan, driver)?;
     let pidfd_socket =

@@ -13,6 +13,7 @@ use crate::error::OrHint as _;
 use crate::fds;
 use crate::init::Inherited;
 use crate::join;
+use crate::labels;
 use crate::launch;
 use crate::plan::Kind;
 use crate::plan::exec::{self, Changes};
@@ -33,6 +34,7 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<u8> {
     let init = state.init.context("the container has no process")?;
     let init_pidfd = open_process(init)?.context("container not running")?;
     let plan = plan(&Saved::read(&dir.saved_config()?)?, &state, args)?;
+    labels::check(&plan.process)?;
     let (console, our_end) = console(&plan, args)?;
     let pidfd_socket =
         args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;

@@ -1,6 +1,7 @@
 //! `rt features`: features.md of the runtime-spec. Read by containerd, Docker and CRI-O at start.
 
 use crate::container::state::SPEC_VERSION;
+use crate::labels;
 use crate::log::stdout;
 use crate::plan::{Kind, mount, seccomp};
 use crate::sys;
@@ -23,8 +24,8 @@ fn features() -> Value {
             "capabilities": capabilities(),
             "cgroup": { "v1": false, "v2": true, "systemd": false, "systemdUser": false, "rdma": true },
             "seccomp": seccomp_features(),
-            "apparmor": { "enabled": Path::new("/sys/module/apparmor").exists() },
-            "selinux": { "enabled": crate::rootfs::mount::selinux_enabled() },
+            "apparmor": { "enabled": labels::apparmor_is_active() },
+            "selinux": { "enabled": labels::selinux_is_active() },
             "intelRdt": { "enabled": false, "schemata": false, "monitoring": false },
             "memoryPolicy": { "modes": [], "flags": [] },
             "mountExtensions": { "idmap": { "enabled": true } },

@@ -39,6 +39,7 @@ areas![
     seccomp,
     notify,
     service,
+    labels,
     errors,
     robustness,
     rootless,
@@ -66,6 +67,7 @@ mod faults;
 mod fuzz;
 mod golden;
 mod hooks;
+mod labels;
 mod lifecycle;
 mod masks;
 mod mounts;
