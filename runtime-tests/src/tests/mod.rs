@@ -40,6 +40,9 @@ areas![
     cgroups,
     hooks,
     seccomp,
+    notify,
+    service,
+    labels,
     errors,
     robustness,
     rootless,
@@ -69,13 +72,16 @@ mod features;
 mod fuzz;
 mod golden;
 mod hooks;
+mod labels;
 mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
+mod notify;
 mod process;
 mod robustness;
 mod rootless;
 mod seccomp;
+mod service;
 mod terminal;
 mod usage;
