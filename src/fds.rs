@@ -24,6 +24,8 @@ pub(crate) struct Fds {
     pub(crate) trees: Vec<Option<OwnedFd>>,
     /// The container's directory in the cgroup tree, for a container without cgroup namespace.
     pub(crate) cgroup_tree: Option<OwnedFd>,
+    /// The container is in a cgroup that was made for it.
+    pub(crate) own_cgroup: bool,
     /// Namespaces to join in init, in order.
     pub(crate) join: Vec<(Kind, OwnedFd, String)>,
     pub(crate) null: Option<OwnedFd>,
@@ -44,6 +46,7 @@ impl Fds {
             rootfs: None,
             trees: plan.rootfs.steps.iter().map(|_| None).collect(),
             cgroup_tree: None,
+            own_cgroup: false,
             join: Vec::new(),
             null: None,
             proc: Procfs::open()?,
@@ -155,6 +158,12 @@ impl Procfs {
         let pid =
             nix::fcntl::readlinkat(&self.0, c"self").call(|| "readlinkat(/proc/self)".into())?;
         pid.to_string_lossy().parse().context("/proc/self")
+    }
+
+    /// The whole of a file.
+    pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>> {
+        let fd = self.open_file(path, OFlag::O_RDONLY)?;
+        Ok(sys::fd::read_all(&fd).call(|| format!("read(/proc/{path})"))?)
     }
 
     /// Writes a value in one write(2), as most files there want it.

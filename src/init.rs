@@ -13,6 +13,7 @@ use crate::labels;
 use crate::launch::{self, clone_flag};
 use crate::plan::namespaces::IdMap;
 use crate::plan::{Hook, Kind, Pivot, Plan, Process, seccomp};
+use crate::proc;
 use crate::process::{self, Rlimits};
 use crate::rootfs::path::Root;
 use crate::rootfs::{self, device, mask, pivot};
@@ -55,6 +56,19 @@ type Reporter = Arc<std::sync::Mutex<Option<Channel>>>;
 /// The first process of a new container.
 pub(crate) fn run_create(parent: Channel, plan: &Plan, fds: Fds, inherited: Inherited) -> ! {
     run(parent, |parent| create(parent, plan, fds, inherited))
+}
+
+/// The same for a container whose user namespace exists: first as its doorkeeper.
+pub(crate) fn run_create_by_doorkeeper(
+    parent: Channel,
+    plan: &Plan,
+    mut fds: Fds,
+    inherited: Inherited,
+) -> ! {
+    run(parent, |parent| {
+        enter_user_namespace(parent, plan, &mut fds)?;
+        create(parent, plan, fds, inherited)
+    })
 }
 
 /// Another process in a running container.
@@ -138,7 +152,9 @@ fn create(
     let state = hook_state(plan, &plan.hooks.start_container, &fds.proc, "created")?;
     labels::set(&fds.proc, &plan.process)?;
     personality(plan.personality)?;
-    let rlimits = if plan.namespaces.has(Kind::User) { Rlimits::Parents } else { Rlimits::Mine };
+    // After a doorkeeper all are set but for a lower limit of processes; no other changes here.
+    let new_user = plan.namespaces.creates(Kind::User);
+    let rlimits = if new_user { Rlimits::Parents } else { Rlimits::Mine };
     let payload = give_up(&plan.process, plan.seccomp.as_ref(), rlimits, inherited)?;
     let start = fds.start.take();
     // Nothing of the host is left open while init is parked (CVE-2016-9962): an exec may come in.
@@ -147,6 +163,23 @@ fn create(
         hooks::run(&plan.hooks.start_container, &state)?;
         Ok(if plan.hooks.start_container.is_empty() { Ran::None } else { Ran::Some })
     })
+}
+
+/// The doorkeeper of a new container. Returns in the process that it bears. Init is born into all
+/// of the container's namespaces but the time namespace, which has an order of its own.
+fn enter_user_namespace(parent: &Reporter, plan: &Plan, fds: &mut Fds) -> Result<()> {
+    with_parent(parent, |parent| parent.expect(&Message::Go))?;
+    // Payloads in a pid namespace that is joined could look into what is born below.
+    sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
+    join::enter_namespaces(std::mem::take(&mut fds.join))?;
+    let maps = |name: &str| Ok::<_, anyhow::Error>(proc::id_maps(&fds.proc.read(name)?));
+    // An id of the namespace must own what is made from here on.
+    become_owner(&maps("self/uid_map")?, &maps("self/gid_map")?)?;
+    unshare(plan.namespaces.create.iter())?;
+    if !with_parent(parent, launch::bear)? {
+        sys::exit_now(0);
+    }
+    Ok(())
 }
 
 /// The doorkeeper: invisible in the container, since it stays in the host's pid namespace.
@@ -200,12 +233,10 @@ fn enter_namespaces(plan: &Plan, fds: &mut Fds) -> Result<()> {
     for (kind, fd, field) in std::mem::take(&mut fds.join) {
         sys::clone::setns(fd.as_fd(), clone_flag(kind)).context(field)?;
     }
-    if spaces.has(Kind::User) {
+    if spaces.creates(Kind::User) {
         // An id of the namespace must own what is made from here on. Before unshare: with all
         // flags in one clone3, mqueue's root directory would belong to nobody.
         become_owner(&spaces.uid_maps, &spaces.gid_maps)?;
-    }
-    if spaces.creates(Kind::User) {
         unshare(spaces.create.iter().filter(|kind| !matches!(kind, Kind::User | Kind::Pid)))?;
     }
     if spaces.creates(Kind::Time) {

@@ -23,6 +23,7 @@ mod proc;
 mod process;
 mod rootfs;
 mod seal;
+mod subids;
 mod sync;
 mod sys;
 mod userns;

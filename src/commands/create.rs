@@ -12,7 +12,8 @@ use crate::init::Inherited;
 use crate::launch::{self, Child};
 use crate::plan::cgroup::Driver;
 use crate::plan::rootfs::Step;
-use crate::plan::{Kind, Options, Pivot, Plan};
+use crate::plan::{DefaultMaps, Kind, Options, Pivot, Plan};
+use crate::subids;
 use crate::sync::Message;
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -49,11 +50,16 @@ pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
     crate::container::check_id(&args.id)?;
     let bundle = config::bundle(args.bundle.as_deref())?;
     let config = config::load(&bundle, args.config.as_deref())?;
+    let default_maps = default_maps(&config);
+    if let Some((_, why)) = &default_maps {
+        host.log.debug(why);
+    }
     let options = Options {
         id: &args.id,
         bundle: &bundle,
         pivot: if args.no_pivot { Pivot::MoveRoot } else { Pivot::Switch },
         session_keyring: !args.no_new_keyring,
+        default_maps: default_maps.as_ref().map(|(maps, _why)| maps),
     };
     let mut plan = Plan::new(&config.spec, &options)?;
     if listen_fds() > 0 {
@@ -65,6 +71,13 @@ pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
         host.log.warning(warning);
     }
     Ok(Planned { plan, config: config.bytes })
+}
+
+/// Only in a user namespace can an ordinary user make a container. As crun does, one is made for
+/// him, with all the ids that he has.
+pub(crate) fn default_maps(config: &config::Config) -> Option<(DefaultMaps, String)> {
+    let needed = !nix::unistd::geteuid().is_root() && !config.has_user_namespace();
+    needed.then(subids::default_maps)
 }
 
 /// `sd_listen_fds(3)`: descriptors that a service manager passes to us are for the payload.
@@ -134,6 +147,7 @@ pub(crate) fn make(
         }
         let start = if then == Then::Park { Some(dir.listen()?) } else { None };
         let mut fds = Fds::open(plan, console, start)?;
+        fds.own_cgroup = cgroup.is_some();
         if let Some(cgroup) = cgroup.as_ref().filter(|_| binds_cgroup(plan)) {
             fds.open_cgroup_tree(cgroup.dir())?;
         }

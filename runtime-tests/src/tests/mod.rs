@@ -39,7 +39,11 @@ areas![
     seccomp,
     errors,
     robustness,
+    pods,
     rootless,
+    rootless_ids,
+    rootless_mounts,
+    rootless_hostile,
     golden,
     fuzz,
     escapes,
@@ -66,8 +70,12 @@ mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
+mod pods;
 mod process;
 mod robustness;
 mod rootless;
+mod rootless_hostile;
+mod rootless_ids;
+mod rootless_mounts;
 mod seccomp;
 mod terminal;
