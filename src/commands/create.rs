@@ -132,10 +132,10 @@ pub(crate) fn make(
     let place = place_cgroup(plan, driver)?;
     let pidfd_socket =
         args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
+    let inherited = Inherited::new(args.preserve_fds + listen_fds())?;
     // === the first side effect; everything below is undone when it fails ===
     let dir = Dir::create(&host.root, &args.id)?;
     let mut cgroup = None;
-    let inherited = Inherited::new(args.preserve_fds + listen_fds())?;
     let made = (|| {
         let mut state = first_state(plan, driver)?;
         state.cgroup = place.as_ref().map(|(_, path)| path.clone());

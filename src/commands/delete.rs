@@ -126,7 +126,7 @@ pub(crate) fn kill_all(dir: &Dir, state: &State) -> Result<()> {
     Ok(())
 }
 
-/// Removes what is left of a stopped container. Goes on after a failure and reports all of them.
+/// Removes what is left of a stopped container.
 pub(crate) fn destroy(host: &Host, dir: &Dir, state: &State) -> Result<()> {
     let poststop = match saved_hooks(dir, state, "poststop") {
         Ok(hooks) => hooks.poststop,
@@ -149,13 +149,11 @@ pub(crate) struct Remains<'a> {
 
 pub(crate) fn destroy_with(host: &Host, remains: Remains<'_>) -> Result<()> {
     let Remains { dir, state, cgroup, poststop } = remains;
-    let removed = match cgroup {
-        Ok(Some(cgroup)) => cgroup.remove(),
-        Ok(None) => Ok(()),
-        Err(err) => Err(err),
-    };
-    let mut failures: Vec<anyhow::Error> =
-        [removed, dir.remove()].into_iter().filter_map(Result::err).collect();
+    // The state goes last: without it nobody would know what is left, and nobody could try again.
+    if let Some(cgroup) = cgroup? {
+        cgroup.remove()?;
+    }
+    let removed = dir.remove();
     // config.md, "Poststop": after the container is deleted; a failure is a warning, the other
     // hooks and the deletion go on.
     if state.init.is_some() && !poststop.is_empty() {
@@ -163,9 +161,5 @@ pub(crate) fn destroy_with(host: &Host, remains: Remains<'_>) -> Result<()> {
             host.log.warning(&crate::error::chain(&err));
         }
     }
-    match failures.len() {
-        0 => Ok(()),
-        1 => Err(failures.remove(0)),
-        _ => first_of(failures),
-    }
+    removed
 }

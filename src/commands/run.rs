@@ -31,8 +31,12 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
     let master = master.map_err(|err| stop(host, &dir, &state, err))?;
     let Some(signals) = signals else { return Ok(0) };
     // Other commands need the lock while we wait.
-    dir.unlock()?;
-    let code = wait::foreground(&signals, &child.pidfd, master)?;
+    let waited = dir.unlock().and_then(|()| wait::foreground(&signals, &child.pidfd, master));
+    let code = match waited {
+        Ok(code) => code,
+        Err(err) if dir.lock()? == Locked::Yes => return Err(stop(host, &dir, &state, err)),
+        Err(err) => return Err(err),
+    };
     // Gone meanwhile: somebody has deleted the container, and there may be a new one of that name.
     if !args.keep && dir.lock()? == Locked::Yes {
         if !state.own_pid_namespace {

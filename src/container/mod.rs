@@ -15,7 +15,7 @@ use crate::cgroup::Cgroup;
 use crate::error::OrHint as _;
 use crate::proc;
 use crate::sys::{self, Call as _, clone};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, openat, renameat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -86,10 +86,11 @@ impl Dir {
                 return Err(sys::Error::new(call, errno).into());
             }
         }
-        match Self::open(root, id, Lock::Exclusive)? {
-            Some(dir) => Ok(dir),
-            None => bail!("container {id:?} was deleted while it was being created"),
-        }
+        let opened = Self::open(root, id, Lock::Exclusive).inspect_err(|_err| {
+            // Empty, or somebody else's by now; the error is the one to tell.
+            unlinkat(&at, name.as_c_str(), UnlinkatFlags::RemoveDir).ok();
+        })?;
+        opened.with_context(|| format!("container {id:?} was deleted while it was being created"))
     }
 
     /// `None`: there is no such container.

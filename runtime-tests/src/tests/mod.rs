@@ -46,6 +46,7 @@ areas![
     rootless_hostile,
     golden,
     fuzz,
+    faults,
     escapes,
     escapes_mounts,
     escapes_devices,
@@ -63,6 +64,7 @@ mod escapes_devices;
 mod escapes_host;
 mod escapes_mounts;
 mod exec;
+mod faults;
 mod fuzz;
 mod golden;
 mod hooks;
