@@ -24,8 +24,8 @@ pub(crate) struct Fds {
     pub(crate) trees: Vec<Option<OwnedFd>>,
     /// The container's directory in the cgroup tree, for a container without cgroup namespace.
     pub(crate) cgroup_tree: Option<OwnedFd>,
-    /// The container is in a cgroup that was made for it.
-    pub(crate) own_cgroup: bool,
+    /// The cgroup that was made for the container.
+    pub(crate) own_cgroup: Option<CString>,
     /// Namespaces to join in init, in order.
     pub(crate) join: Vec<(Kind, OwnedFd, String)>,
     pub(crate) null: Option<OwnedFd>,
@@ -46,7 +46,7 @@ impl Fds {
             rootfs: None,
             trees: plan.rootfs.steps.iter().map(|_| None).collect(),
             cgroup_tree: None,
-            own_cgroup: false,
+            own_cgroup: None,
             join: Vec::new(),
             null: None,
             proc: Procfs::open()?,
@@ -98,10 +98,13 @@ impl Fds {
         Ok(())
     }
 
-    /// For a `cgroup` mount in a container without cgroup namespace of its own.
+    /// For a `cgroup` mount in a container without cgroup namespace of its own. An ordinary user has
+    /// no right to it here; init will.
     pub(crate) fn open_cgroup_tree(&mut self, dir: BorrowedFd<'_>) -> Result<()> {
-        let tree = sys::mount::open_tree(dir, c"", sys::mount::Recursive::No, 0)?;
-        self.cgroup_tree = Some(tree);
+        match sys::mount::open_tree(dir, c"", sys::mount::Recursive::No, 0) {
+            Err(err) if err.errno == Errno::EPERM => {}
+            tree => self.cgroup_tree = Some(tree?),
+        }
         Ok(())
     }
 }

@@ -18,8 +18,10 @@ use crate::sync::Message;
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
+use std::ffi::CString;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 pub(crate) fn run(host: &Host, args: &Create) -> Result<()> {
@@ -147,7 +149,8 @@ pub(crate) fn make(
         }
         let start = if then == Then::Park { Some(dir.listen()?) } else { None };
         let mut fds = Fds::open(plan, console, start)?;
-        fds.own_cgroup = cgroup.is_some();
+        let path = cgroup.as_ref().map(|cgroup| cgroup.path().as_os_str().as_bytes());
+        fds.own_cgroup = path.map(CString::new).transpose()?;
         if let Some(cgroup) = cgroup.as_ref().filter(|_| binds_cgroup(plan)) {
             fds.open_cgroup_tree(cgroup.dir())?;
         }
@@ -203,7 +206,6 @@ fn undo(dir: &Dir, cgroup: Option<Cgroup>, err: anyhow::Error) -> anyhow::Error 
 
 fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
     use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt as _;
     Ok(State {
         oci_version: plan.oci_version.clone(),
         id: plan.id.clone(),

@@ -250,9 +250,15 @@ pub(crate) fn cgroup(
     root: &Root,
     plan: &CgroupMount,
     tree: Option<OwnedFd>,
-    own_cgroup: bool,
+    own: Option<&CStr>,
 ) -> Result<()> {
     let target = root.mount_point(&plan.target.path, Shape::Directory, LastLink::Follow)?.fd;
+    let tree = match (tree, own) {
+        (None, Some(own)) if !plan.namespaced => {
+            Some(api::open_tree(api::AT_FDCWD, own, Recursive::No, 0)?)
+        }
+        (tree, _) => tree,
+    };
     let mount = match tree {
         Some(tree) => {
             change(tree.as_fd(), plan.attributes, Recursive::No)?;
@@ -264,7 +270,7 @@ pub(crate) fn cgroup(
             let context = FsContext::open(c"cgroup2")?;
             context.set_string(c"source", c"cgroup")?;
             context.create()?;
-            context.mount(plan.attributes.set | if own_cgroup { 0 } else { attr::RDONLY })?
+            context.mount(plan.attributes.set | if own.is_some() { 0 } else { attr::RDONLY })?
         }
         None => {
             let tree = host_tree(c"/sys/fs/cgroup")?;

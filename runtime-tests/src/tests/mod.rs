@@ -41,6 +41,7 @@ areas![
     robustness,
     pods,
     rootless,
+    rootless_cgroups,
     rootless_ids,
     rootless_mounts,
     rootless_hostile,
@@ -76,6 +77,7 @@ mod pods;
 mod process;
 mod robustness;
 mod rootless;
+mod rootless_cgroups;
 mod rootless_hostile;
 mod rootless_ids;
 mod rootless_mounts;

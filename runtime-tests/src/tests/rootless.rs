@@ -21,7 +21,9 @@ tests![
     rootless_terminal,
     rootless_seccomp_filter,
     rootless_hooks_run_as_the_user,
+    rootless_exec_on_a_terminal,
     rootless_rlimits_and_oom_score,
+    rootless_oom_score_below_the_own_one,
     rootless_in_a_pod_of_the_users_own,
 ];
 
@@ -208,6 +210,27 @@ fn rootless_rlimits_and_oom_score() {
     if runtime() == Runtime::Rt {
         output.assert_stderr_has("process.rlimits[0] (RLIMIT_NOFILE)");
         output.assert_stderr_has("hint: raising a hard limit needs CAP_SYS_RESOURCE on the host");
+    }
+}
+
+fn rootless_exec_on_a_terminal() {
+    let user = SecondUser::new();
+    let c = user.bundle().start(&["/probe", "sleep", "60"]);
+    let (mut master, slave) = pty::open(24, 80);
+    let call = user.call(["exec", "--tty", c.id(), "/probe", "isatty", "--", "exit", "5"]);
+    call.terminal(slave).spawn().wait().assert_exit(5);
+    assert!(master.read_to_end().ends_with("tty tty tty\r\n"));
+}
+
+/// Only a privileged process lowers it; an engine that asks has to be told.
+fn rootless_oom_score_below_the_own_one() {
+    let user = SecondUser::new();
+    let b = user.bundle().with(|c| c["process"]["oomScoreAdj"] = json!(-500));
+    let output = b.run(&["/probe", "oom"]);
+    output.assert_fails();
+    if runtime() == Runtime::Rt {
+        output.assert_stderr_has("process.oomScoreAdj: write(/proc/").assert_stderr_has("(EACCES)");
+        output.assert_stderr_has("hint: lowering the score needs CAP_SYS_RESOURCE on the host");
     }
 }
 
