@@ -2,7 +2,8 @@
 //!
 //! Runs in: parent and init.
 
-use super::{Result, check, check_fd, show};
+use super::{Error, Result, check, check_fd, show};
+use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::unistd::Pid;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
@@ -106,7 +107,10 @@ pub(crate) fn unshare(flags: CloneFlags) -> Result<()> {
 pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     // SAFETY: takes numbers only. The descriptor is close-on-exec by definition.
     let ret = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    check_fd(ret, || format!("pidfd_open({pid})"))
+    let opened = check_fd(ret, || format!("pidfd_open({pid})"));
+    // Older kernels say EINVAL of a process that is being reaped at this moment.
+    let gone = |err: &Error| err.errno == Errno::EINVAL;
+    opened.map_err(|err| if gone(&err) { Error { errno: Errno::ESRCH, ..err } } else { err })
 }
 
 /// `pidfd_send_signal(2)`.
