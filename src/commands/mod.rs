@@ -113,7 +113,7 @@ fn user_root() -> Result<PathBuf> {
         return Err(anyhow!("XDG_RUNTIME_DIR: {} belongs to uid {}", dir.display(), status.uid()))
             .hint(HINT);
     }
-    if status.mode() & 0o022 != 0 {
+    if status.mode() & 0o002 != 0 {
         return Err(anyhow!("XDG_RUNTIME_DIR: others may write to {}", dir.display()))
             .hint(format!("chmod 700 {}", dir.display()));
     }

@@ -12,6 +12,7 @@ tests![
     pod_in_a_user_namespace_without_root,
     hooks_of_a_pod_member_run_in_the_runtimes_namespaces,
     hooks_beside_a_joined_pid_namespace_run_in_the_runtimes_namespaces,
+    pod_member_with_a_time_namespace,
     limits_of_a_pod_member_are_set,
     cgroup_of_a_pod_member_is_its_own,
     member_may_use_the_hosts_network_namespace,
@@ -207,6 +208,24 @@ fn hooks_beside_a_joined_pid_namespace_run_in_the_runtimes_namespaces() {
     first.end();
 }
 
+fn pod_member_with_a_time_namespace() {
+    requires!(userns, namespace("time"));
+    differs!(Runc, "1.1 knows no time namespaces");
+    differs!(Crun, "1.8 makes the time namespace outside of the user namespace");
+    let first = first();
+    let b = member(&first, &SHARED).namespace("time", None);
+    let b = b.with(|c| c["linux"]["timeOffsets"] = json!({ "boottime": { "secs": 1_000_000 } }));
+    let c = b.start(&["/probe", "cat", "/proc/uptime", "--", "sleep", "60"]);
+    until("the time", || c.stdout().contains(' ').then_some(()));
+    let uptime: f64 = c.stdout().split_whitespace().next().unwrap().parse().unwrap();
+    assert!(uptime > 1_000_000.0, "{uptime}");
+    let joined = member(&first, &SHARED).namespace("time", Some(&path(&c, "time")));
+    let output = joined.run(&["/probe", "readlink", "/proc/self/ns/time"]);
+    output.assert_stdout(&link(c.pid(), "time"));
+    c.end();
+    first.end();
+}
+
 fn limits_of_a_pod_member_are_set() {
     requires!(userns);
     let first = first();
@@ -217,8 +236,8 @@ fn limits_of_a_pod_member_are_set() {
             { "type": "RLIMIT_NPROC", "hard": 55, "soft": 44 }
         ]);
     });
-    let c = b.start(&["/probe", "oom", "--", "rlimits", "--", "sleep", "60"]);
-    c.wait_for("321");
+    let c = b.start(&["/probe", "oom", "--", "rlimits", "--", "echo", "done", "--", "sleep", "60"]);
+    c.wait_for("done");
     differs!(Crun, "1.8 does not set the score of an exec");
     for probe in [c.stdout(), c.exec(&["/probe", "oom", "--", "rlimits"]).stdout()] {
         assert!(probe.contains("321"), "{probe}");

@@ -22,6 +22,7 @@ tests![
     rootless_seccomp_filter,
     rootless_hooks_run_as_the_user,
     rootless_exec_on_a_terminal,
+    rootless_time_offsets,
     rootless_rlimits_and_oom_score,
     rootless_oom_score_below_the_own_one,
     rootless_in_a_pod_of_the_users_own,
@@ -220,6 +221,19 @@ fn rootless_exec_on_a_terminal() {
     let call = user.call(["exec", "--tty", c.id(), "/probe", "isatty", "--", "exit", "5"]);
     call.terminal(slave).spawn().wait().assert_exit(5);
     assert!(master.read_to_end().ends_with("tty tty tty\r\n"));
+}
+
+fn rootless_time_offsets() {
+    let user = SecondUser::new();
+    requires!(namespace("time"));
+    differs!(Runc, "1.1 knows no time namespaces");
+    differs!(Crun, "1.8 leaves the offsets out");
+    let b = user.bundle().change(|b| b.namespace("time", None));
+    let b = b.with(|c| c["linux"]["timeOffsets"] = json!({ "boottime": { "secs": 1_000_000 } }));
+    let output = b.run(&["/probe", "cat", "/proc/uptime"]);
+    output.assert_exit(0);
+    let uptime: f64 = output.stdout().split(' ').next().unwrap().parse().unwrap();
+    assert!(uptime > 1_000_000.0, "{uptime}");
 }
 
 /// Only a privileged process lowers it; an engine that asks has to be told.
