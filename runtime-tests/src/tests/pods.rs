@@ -233,7 +233,7 @@ fn limits_of_a_pod_member_are_set() {
         c["process"]["oomScoreAdj"] = json!(321);
         c["process"]["rlimits"] = json!([
             { "type": "RLIMIT_NOFILE", "hard": 77, "soft": 66 },
-            { "type": "RLIMIT_NPROC", "hard": 55, "soft": 44 }
+            { "type": "RLIMIT_NPROC", "hard": 5555, "soft": 4444 }
         ]);
     });
     let c = b.start(&["/probe", "oom", "--", "rlimits", "--", "echo", "done", "--", "sleep", "60"]);
@@ -241,7 +241,7 @@ fn limits_of_a_pod_member_are_set() {
     differs!(Crun, "1.8 does not set the score of an exec");
     for probe in [c.stdout(), c.exec(&["/probe", "oom", "--", "rlimits"]).stdout()] {
         assert!(probe.contains("321"), "{probe}");
-        for words in [["66", "77"], ["44", "55"]] {
+        for words in [["66", "77"], ["4444", "5555"]] {
             assert!(words.iter().all(|word| probe.contains(word)), "{probe}");
         }
     }

@@ -266,9 +266,11 @@ fn rootless_in_a_pod_of_the_users_own() {
         let b = b.with(|c| {
             c.as_object_mut().unwrap().remove("hostname");
             c["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
+            c["process"]["oomScoreAdj"] = json!(500);
         });
-        let c = b.start(&["/probe", "id", "--", "stat", "/dev/mqueue", "--", "sleep", "60"]);
-        until("its words", || c.stdout().contains("uid=1000,1000,1000").then_some(()));
+        let c = b.start(&["/probe", "id", "--", "oom", "--", "sleep", "60"]);
+        until("its words", || c.stdout().ends_with("500\n").then_some(()));
+        assert!(c.stdout().starts_with("uid=1000,1000,1000"), "{}", c.stdout());
         for file in ["user", "net", "ipc", "uts"] {
             let link = |pid: i64| std::fs::read_link(format!("/proc/{pid}/ns/{file}")).unwrap();
             assert_eq!(link(c.pid()), link(first.pid()), "{file}");
