@@ -15,6 +15,8 @@ tests![
     rootless_flag_decides_about_missing_rights,
     caller_outside_of_the_delegated_cgroup,
     pause_and_resume_in_a_delegated_cgroup,
+    limits_in_a_delegated_cgroup,
+    limits_beside_the_callers_processes_are_refused,
     container_sees_only_its_own_cgroup,
 ];
 
@@ -26,7 +28,13 @@ struct Delegated {
 impl Delegated {
     fn new() -> Self {
         let name = format!("{}-delegated", isolate::tag());
-        let at = cgroups::v2_mount().expect("cgroup v2").join(name);
+        let root = cgroups::v2_mount().expect("cgroup v2");
+        let at = root.join(name);
+        let controllers = fs::read_to_string(root.join("cgroup.controllers")).unwrap();
+        for controller in controllers.split_whitespace() {
+            // Some cannot be handed down while there are real-time processes.
+            fs::write(root.join("cgroup.subtree_control"), format!("+{controller}")).ok();
+        }
         for dir in [at.clone(), at.join("leaf")] {
             fs::create_dir(&dir).unwrap();
             for file in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
@@ -173,6 +181,51 @@ fn pause_and_resume_in_a_delegated_cgroup() {
     until("stopped", || (status() == "stopped").then_some(()));
     user.call(["delete", b.id()]).ok();
     assert_eq!(delegated.children(""), ["leaf"]);
+}
+
+fn limits_in_a_delegated_cgroup() {
+    let user = SecondUser::new();
+    requires!(cgroup_v2, controller("pids"), controller("memory"));
+    differs!(Runc, "1.1 wants a linux.cgroupsPath");
+    differs!(Crun, "1.8 leaves the cgroup alone without systemd");
+    let delegated = Delegated::new();
+    let b = user.bundle().with(|c| {
+        c["linux"]["resources"] =
+            json!({ "pids": { "limit": 77 }, "memory": { "limit": 64 << 20 } });
+    });
+    let cgroup = start(&delegated, &user, &b, "leaf");
+    let read = |file: &str| fs::read_to_string(cgroup.join(file)).unwrap().trim().to_owned();
+    assert_eq!((read("pids.max").as_str(), read("memory.max").as_str()), ("77", "67108864"));
+    user.call(["update", "--pids-limit", "88", b.id()]).ok();
+    assert_eq!(read("pids.max"), "88");
+    let stats = user.call(["events", "--stats", b.id()]).output();
+    assert_eq!(stats.json()["data"]["pids"]["current"], 1, "{}", stats.stdout());
+    user.call(["delete", "--force", b.id()]).ok();
+    assert_eq!(delegated.children(""), ["leaf"]);
+}
+
+/// cgroups(7), "the no internal processes rule": a cgroup with the caller's processes cannot hand
+/// controllers down, so a limit below it cannot be.
+fn limits_beside_the_callers_processes_are_refused() {
+    let user = SecondUser::new();
+    requires!(cgroup_v2, controller("pids"));
+    let delegated = Delegated::new();
+    let b = user.bundle().with(|c| c["linux"]["resources"] = json!({ "pids": { "limit": 77 } }));
+    let b = b.change(|b| b.args(&["/probe", "true"]));
+    b.bundle().write();
+    for file in ["", "cgroup.procs", "cgroup.subtree_control"] {
+        chown(delegated.at.join(file), Some(0), Some(0)).unwrap();
+    }
+    let args = ["run", "--bundle", b.path(), b.id()];
+    let output = delegated.call(&user, "leaf", &args).output();
+    output.assert_fails();
+    if runtime() == Runtime::Rt {
+        output.assert_stderr_has(
+            "linux.resources.pids.limit: the pids controller is not enabled in ",
+        );
+        output.assert_stderr_has("none of which may hold processes");
+    }
+    assert_eq!(delegated.children("leaf"), Vec::<String>::new());
 }
 
 /// With a cgroup namespace it is the root of what is mounted, without one it alone is bound; the
