@@ -27,6 +27,7 @@ mod process;
 mod readiness;
 mod rootfs;
 mod seal;
+mod subids;
 mod sync;
 mod sys;
 mod userns;

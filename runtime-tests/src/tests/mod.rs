@@ -45,7 +45,12 @@ areas![
     labels,
     errors,
     robustness,
+    pods,
     rootless,
+    rootless_cgroups,
+    rootless_ids,
+    rootless_mounts,
+    rootless_hostile,
     golden,
     fuzz,
     faults,
@@ -78,9 +83,14 @@ mod masks;
 mod mounts;
 mod namespaces;
 mod notify;
+mod pods;
 mod process;
 mod robustness;
 mod rootless;
+mod rootless_cgroups;
+mod rootless_hostile;
+mod rootless_ids;
+mod rootless_mounts;
 mod seccomp;
 mod service;
 mod terminal;
