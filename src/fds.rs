@@ -27,6 +27,8 @@ pub(crate) struct Fds {
     pub(crate) cgroup_tree: Option<OwnedFd>,
     /// The cgroup that was made for the container.
     pub(crate) own_cgroup: Option<CString>,
+    /// Into the container's cgroups of v1 hierarchies, see [`crate::cgroup::join`].
+    pub(crate) v1_doors: Vec<OwnedFd>,
     /// Namespaces to join in init, in order.
     pub(crate) join: Vec<(Kind, OwnedFd, String)>,
     pub(crate) null: Option<OwnedFd>,
@@ -50,6 +52,7 @@ impl Fds {
             trees: plan.rootfs.steps.iter().map(|_| None).collect(),
             cgroup_tree: None,
             own_cgroup: None,
+            v1_doors: Vec::new(),
             join: Vec::new(),
             null: None,
             label_mounts: plan.rootfs.mount_label.is_some() && labels::selinux_is_active(),

@@ -3,6 +3,7 @@
 //! Runs in: init, from clone3 to execve. Never returns, never unwinds, never prints. The order is
 //! the security argument: each line whose place matters says why it stands there.
 
+use crate::cgroup;
 use crate::console;
 use crate::container;
 use crate::error::{OrHint as _, hinted};
@@ -57,7 +58,14 @@ type Reporter = Arc<std::sync::Mutex<Option<Channel>>>;
 /// The first process of a new container.
 pub(crate) fn run_create(parent: Channel, plan: &Plan, mut fds: Fds, inherited: Inherited) -> ! {
     run(parent, |parent| {
+        let in_v1 = !fds.v1_doors.is_empty();
+        cgroup::join(std::mem::take(&mut fds.v1_doors)).context("enter the container's cgroups")?;
         let offsets = begin(parent, plan, &fds.proc)?;
+        // With a user namespace it is made there.
+        let spaces = &plan.namespaces;
+        if in_v1 && spaces.creates(Kind::Cgroup) && !spaces.creates(Kind::User) {
+            unshare([Kind::Cgroup].iter())?;
+        }
         enter_namespaces(plan, &mut fds, offsets)?;
         create(parent, plan, fds, inherited)
     })
@@ -71,6 +79,7 @@ pub(crate) fn run_create_by_doorkeeper(
     inherited: Inherited,
 ) -> ! {
     run(parent, |parent| {
+        cgroup::join(std::mem::take(&mut fds.v1_doors)).context("enter the container's cgroups")?;
         let offsets = begin(parent, plan, &fds.proc)?;
         enter_user_namespace(parent, plan, &mut fds, offsets)?;
         with_parent(parent, |parent| parent.expect(&Message::Go))?;
@@ -212,6 +221,7 @@ fn exec(
     with_parent(parent, |parent| parent.expect(&Message::Go))?;
     // What is born below inherits this: payloads without CAP_SYS_PTRACE cannot look into it.
     sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
+    cgroup::join(std::mem::take(&mut fds.v1_doors)).context("enter the container's cgroups")?;
     join::enter(plan, &fds)?;
     if plan.user_namespace {
         // As init was: what is made or looked up here belongs to root of that namespace.

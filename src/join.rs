@@ -40,6 +40,8 @@ pub(crate) struct Fds {
     /// For the labels; only with labels, since it is a directory of the host.
     pub(crate) proc: Option<Procfs>,
     pub(crate) console: Option<OwnedFd>,
+    /// Into the container's cgroups of v1 hierarchies, see [`crate::cgroup::join`].
+    pub(crate) v1_doors: Vec<OwnedFd>,
 }
 
 impl Fds {
@@ -58,7 +60,7 @@ impl Fds {
         let labelled =
             plan.process.selinux_label.is_some() || plan.process.apparmor_profile.is_some();
         let proc = labelled.then(Procfs::open).transpose()?;
-        Ok(Self { init, root, proc, console })
+        Ok(Self { init, root, proc, console, v1_doors: Vec::new() })
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn create(
     }
     let own = join_first(plan, &mut fds)?;
     let (channel, init_end) = Channel::pair()?;
-    let cloned = spawn(create_flags(plan), cgroup)?;
+    let cloned = spawn(create_flags(plan, &fds), cgroup)?;
     let Cloned::Parent { child: pid, pidfd } = cloned else {
         dir.unlock_in_child();
         drop(channel); // or our own copy would hide the parent's death from us
@@ -170,14 +170,17 @@ pub(crate) fn share_descriptors() -> Result<Option<Pid>> {
 }
 
 /// Without a new user namespace everything is made at once. With one, init makes the others after
-/// it has become root there. The time namespace has an order of its own in both cases.
-fn create_flags(plan: &Plan) -> CloneFlags {
+/// it has become root there. The time namespace has an order of its own in both cases. A cgroup
+/// namespace begins where its maker is: after it has entered the v1 hierarchies.
+fn create_flags(plan: &Plan, fds: &Fds) -> CloneFlags {
     let spaces = &plan.namespaces;
     let with_user = spaces.creates(Kind::User);
+    let with_v1 = !fds.v1_doors.is_empty();
     let now = |kind: &&Kind| match kind {
         Kind::Time => false,
         Kind::User | Kind::Pid => true,
-        Kind::Ipc | Kind::Uts | Kind::Network | Kind::Cgroup | Kind::Mount => !with_user,
+        Kind::Cgroup => !with_user && !with_v1,
+        Kind::Ipc | Kind::Uts | Kind::Network | Kind::Mount => !with_user,
     };
     let kinds = spaces.create.iter().filter(now);
     kinds.fold(CloneFlags::empty(), |flags, kind| flags | clone_flag(*kind))

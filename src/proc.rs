@@ -111,6 +111,18 @@ pub(crate) fn id_maps(text: &[u8]) -> Vec<IdMap> {
     text.lines().filter_map(map).collect()
 }
 
+/// Our cgroup in the v1 hierarchy that has a controller (or is called "name=..."), from
+/// /proc/self/cgroup (`4:cpu,cpuacct:/path`).
+pub(crate) fn v1_cgroup<'a>(text: &'a [u8], controller: &str) -> Option<&'a Path> {
+    use std::os::unix::ffi::OsStrExt as _;
+    text.split(|b| *b == b'\n').find_map(|line| {
+        let mut fields = line.splitn(3, |b| *b == b':').skip(1);
+        let mut controllers = fields.next()?.split(|b| *b == b',');
+        let is_it = controllers.any(|name| name == controller.as_bytes());
+        is_it.then(|| fields.next().map(|path| Path::new(std::ffi::OsStr::from_bytes(path))))?
+    })
+}
+
 /// The signals that this process ignores: bit n - 1 is signal n (`proc_pid_status(5)`, `SigIgn`).
 pub(crate) fn ignored_signals() -> Result<u64> {
     let path = Path::new("/proc/self/status");

@@ -54,20 +54,15 @@ pub fn v2_mount() -> Option<PathBuf> {
     hierarchies().into_iter().find(|h| h.v1.is_none()).map(|h| h.at)
 }
 
-/// `rt` uses the cgroup2 mount of a hybrid host for the tree of processes, and refuses limits of
-/// controllers that are v1 there (cgroup v1 is to come).
-fn only_v2() -> bool {
-    runtime() == Runtime::Rt
-}
-
-/// Whether the container is placed by cgroup v2 in this view.
+/// Whether the container is placed by cgroup v2 in this view: `rt` uses the cgroup2 mount of a hybrid
+/// host too, for the tree of processes.
 pub fn places_by_v2() -> bool {
-    is_v2() || only_v2()
+    is_v2() || runtime() == Runtime::Rt
 }
 
 /// Whether a controller is usable: v1 in the host view, else v2.
 pub fn has_controller(name: &str) -> bool {
-    (v1_mount(name).is_some() && !only_v2())
+    v1_mount(name).is_some()
         || v2_mount().is_some_and(|at| {
             let known = fs::read_to_string(at.join("cgroup.controllers")).unwrap_or_default();
             known.split_whitespace().any(|n| n == name)

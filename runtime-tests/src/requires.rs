@@ -5,8 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::cgroups;
 use crate::isolate::{self, View};
-use crate::outcome::{self, Class, Missing};
-use crate::runtime::Runtime;
+use crate::outcome::{Class, Missing};
 
 type Met = Result<(), Missing>;
 
@@ -37,9 +36,6 @@ pub fn host_view() -> Met {
 /// The named controller can be used, in whatever version the view shows.
 pub fn controller(name: &str) -> Met {
     root()?;
-    if cgroups::v1_mount(name).is_some() {
-        outcome::differs(Runtime::Rt, "limits through cgroup v1 are not implemented yet");
-    }
     machine(cgroups::has_controller(name), format!("no {name} controller in this view"))
 }
 

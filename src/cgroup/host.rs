@@ -2,8 +2,9 @@
 //!
 //! Runs in: parent, with the host's mount namespace. Privilege: none.
 
+use super::v1::Place;
 use super::v2::{Dir, bail_with_hint, open_root};
-use crate::plan::cgroup::{Limits, Location, Otherwise};
+use crate::plan::cgroup::{Limits, Location, Otherwise, Refusal, Version, Write, in_v1};
 use crate::proc;
 use crate::sys::fd::{read_file, read_record};
 use anyhow::{Result, anyhow};
@@ -25,16 +26,16 @@ pub(crate) enum Host {
     /// cgroup2 beside v1 hierarchies (controller or "name=..." -> mount point).
     Hybrid {
         mount: CgroupMount,
-        v1: BTreeMap<String, PathBuf>,
+        v1: BTreeMap<String, CgroupMount>,
     },
     Legacy {
-        v1: BTreeMap<String, PathBuf>,
+        v1: BTreeMap<String, CgroupMount>,
     },
     /// No cgroup file system is mounted.
     Absent,
 }
 
-/// The cgroup2 mount.
+/// The mount of cgroup2, or of a v1 hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CgroupMount {
     pub(crate) point: PathBuf,
@@ -60,18 +61,16 @@ impl Host {
         let mut unified = None;
         let mut v1 = BTreeMap::new();
         for mount in proc::visible(&mounts, wanted) {
+            let found = CgroupMount { point: mount.point.clone(), root: mount.root.clone() };
             if mount.fs_type == "cgroup2" {
                 // The first one: later ones are copies for containers.
-                unified.get_or_insert_with(|| CgroupMount {
-                    point: mount.point.clone(),
-                    root: mount.root.clone(),
-                });
+                unified.get_or_insert(found);
                 continue;
             }
             let flags = ["rw", "ro", "noprefix", "clone_children", "xattr", "cpuset_v2_mode"];
             for option in mount.super_options.split(',') {
                 if !flags.contains(&option) && !option.starts_with("release_agent=") {
-                    v1.entry(option.to_owned()).or_insert_with(|| mount.point.clone());
+                    v1.entry(option.to_owned()).or_insert_with(|| found.clone());
                 }
             }
         }
@@ -98,25 +97,44 @@ impl Host {
         }
     }
 
+    /// The v1 hierarchies: controller, or "name=...", and its mount.
+    pub(crate) fn v1(&self) -> Option<&BTreeMap<String, CgroupMount>> {
+        match self {
+            Self::Hybrid { v1, .. } | Self::Legacy { v1 } => Some(v1),
+            Self::Unified { .. } | Self::Absent => None,
+        }
+    }
+
+    /// Does this controller, by its name in either version, live in a v1 hierarchy?
+    fn is_v1(&self, controller: &str) -> bool {
+        self.v1().is_some_and(|v1| v1.contains_key(in_v1(controller)))
+    }
+
     /// The directory for a location of the plan.
     pub(crate) fn path(&self, location: &Location) -> Result<PathBuf> {
-        let mount = self.mount()?;
-        match location {
-            Location::BelowMount(path) => Ok(mount.point.join(path)),
-            Location::BesideOwn(path) => {
-                let text = read_record(Path::new("/proc/self/cgroup"))?;
-                let own = mount.point.join(mount.own(&text)?);
-                let beside = own.parent().filter(|_| own != mount.point).unwrap_or(&mount.point);
-                // systemd gives a scope to a user, not what is above: then only below our own.
-                let below = !nix::unistd::geteuid().is_root() && !is_ours(beside) && is_ours(&own);
-                Ok(if below { &own } else { beside }.join(path))
+        self.mount()?.place(location, proc::unified_cgroup)
+    }
+
+    /// The directories for a location in the v1 hierarchies, each of them once.
+    pub(crate) fn v1_places(&self, location: &Location) -> Result<Vec<Place>> {
+        let mut places: Vec<Place> = Vec::new();
+        for (controller, mount) in self.v1().into_iter().flatten() {
+            if let Some(place) = places.iter_mut().find(|place| place.point == mount.point) {
+                place.controllers.push(controller.clone());
+                continue;
             }
+            let path = mount.place(location, |text| proc::v1_cgroup(text, controller))?;
+            let point = mount.point.clone();
+            places.push(Place { controllers: vec![controller.clone()], point, path });
         }
+        Ok(places)
     }
 
     /// Checks that every limit has its controller. To be called before anything is made.
     pub(crate) fn check(&self, limits: &Limits) -> Result<()> {
-        if limits.writes.iter().all(|write| write.is_default) {
+        self.check_refusals(limits)?;
+        let ours = |write: &&Write| !write.is_default && !self.is_v1(&write.controller);
+        if !limits.writes.iter().any(|write| ours(&write)) {
             return Ok(());
         }
         let point = &self.mount()?.point;
@@ -125,45 +143,57 @@ impl Host {
         self.check_controllers(limits, &available)
     }
 
+    fn check_refusals(&self, limits: &Limits) -> Result<()> {
+        let applies = |refusal: &&Refusal| match refusal.version {
+            Version::V1 => self.is_v1(&refusal.controller),
+            Version::V2 => !self.is_v1(&refusal.controller),
+        };
+        match limits.refused.iter().find(applies) {
+            Some(refusal) => Err(anyhow!(refusal.text.clone())),
+            None => Ok(()),
+        }
+    }
+
     fn check_controllers(&self, limits: &Limits, available: &[String]) -> Result<()> {
         for write in &limits.writes {
             let name = &write.controller;
             let moot = write.is_default || write.otherwise == Otherwise::SkipMissing;
-            if moot || name == "cgroup" || available.contains(name) {
+            if moot || name == "cgroup" || available.contains(name) || self.is_v1(name) {
                 continue;
             }
-            let v1_name = if name == "io" { "blkio" } else { name.as_str() };
-            let v1 = match self {
-                Self::Hybrid { v1, .. } | Self::Legacy { v1 } => v1.get(v1_name),
-                Self::Unified { .. } | Self::Absent => None,
-            };
-            return match v1 {
-                Some(_) => bail_with_hint(
-                    format!(
-                        "{}: the {v1_name} controller is mounted as cgroup v1 on this host; limits \
-                         need it in cgroup v2",
-                        write.field
-                    ),
-                    format!("{BOOT_V2}; or remove the limit"),
+            return bail_with_hint(
+                format!("{}: cgroup v2 has no {name} controller on this host", write.field),
+                format!(
+                    "boot a kernel that has the controller, without cgroup_disable={name} and \
+                     without a cgroup v1 mount of it; or remove the limit"
                 ),
-                None => bail_with_hint(
-                    format!("{}: cgroup v2 has no {name} controller on this host", write.field),
-                    format!(
-                        "boot a kernel that has the controller, without cgroup_disable={name} and \
-                         without a cgroup v1 mount of it; or remove the limit"
-                    ),
-                ),
-            };
+            );
         }
         Ok(())
     }
 }
 
 impl CgroupMount {
+    /// Where a container's cgroup is. `find` finds the line of this hierarchy.
+    fn place(&self, location: &Location, find: impl Fn(&[u8]) -> Option<&Path>) -> Result<PathBuf> {
+        match location {
+            Location::BelowMount(path) => Ok(self.point.join(path)),
+            Location::BesideOwn(path) => {
+                let text = read_record(Path::new("/proc/self/cgroup"))?;
+                let own = self.point.join(self.own(find(&text))?);
+                let beside = own.parent().filter(|_| own != self.point).unwrap_or(&self.point);
+                // systemd gives a scope to a user, not what is above: then only below our own.
+                let below = !nix::unistd::geteuid().is_root() && !is_ours(beside) && is_ours(&own);
+                Ok(if below { &own } else { beside }.join(path))
+            }
+        }
+    }
+
     /// Our own cgroup, relative to the mount point.
-    fn own(&self, proc_self_cgroup: &[u8]) -> Result<PathBuf> {
-        let own = proc::unified_cgroup(proc_self_cgroup)
-            .ok_or_else(|| anyhow!("/proc/self/cgroup: no line for cgroup v2 (\"0::/...\")"))?;
+    fn own(&self, own: Option<&Path>) -> Result<PathBuf> {
+        let own = own.ok_or_else(|| {
+            anyhow!("/proc/self/cgroup: no line for the hierarchy at {}", self.point.display())
+        })?;
         let below = own.strip_prefix(&self.root).ok().filter(|path| !path.starts_with(".."));
         match below {
             Some(path) => Ok(path.to_owned()),

@@ -3,18 +3,20 @@
 //! Runs in: parent, with the host's mount namespace. Privilege: write access to the cgroup tree.
 //!
 //! This is cgroup v2. On a hybrid host (v1 controllers beside a cgroup2 mount) the v2 tree holds
-//! the processes, so that kill, freeze and the device filter work; limits of controllers which are
-//! mounted as v1 are refused by [`Host::check`], before anything is made.
+//! the processes as well, so that kill, freeze and the device filter work, and each controller is
+//! used where it lives: see `v1`.
 
 pub(crate) mod devices;
 mod host;
 pub(crate) mod stats;
+mod v1;
 mod v2;
 
-pub(crate) use host::Host;
+pub(crate) use host::{CgroupMount, Host};
+pub(crate) use v1::{Place, join};
 
 use crate::error::OrHint as _;
-use crate::plan::cgroup::Limits;
+use crate::plan::cgroup::{Limits, in_v1};
 use crate::sys;
 use anyhow::{Context as _, Result, bail, ensure};
 use devices::{Before, Filter};
@@ -35,22 +37,31 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Cgroup {
     path: PathBuf,
     dir: OwnedFd,
+    v1: v1::Tree,
     /// The directories that `create` made, outermost first.
     made: Vec<PathBuf>,
 }
 
 impl Cgroup {
-    /// Makes the cgroup at `path` (of [`Host::path`]) with its limits and device filter.
+    /// Makes the cgroup at `path` (of [`Host::path`]) and those in v1 hierarchies (of
+    /// [`Host::v1_places`]), with limits and device filter.
     ///
     /// On failure exactly those directories are removed which were made. Call [`Host::check`]
     /// first; a refused device filter is the caller's decision.
-    pub(crate) fn create(host: &Host, path: &Path, limits: &Limits) -> Result<(Self, Filter)> {
+    pub(crate) fn create(
+        host: &Host,
+        path: &Path,
+        places: &[Place],
+        limits: &Limits,
+    ) -> Result<(Self, Filter)> {
         let mut made = Vec::new();
+        let elsewhere = |controller: &str| has(places, controller);
         let result = make(host, path, &mut made).and_then(|dir| {
-            prepare(Dir { fd: dir.as_fd(), path }, limits, &made).map(|f| (dir, f))
+            let filter = prepare(Dir { fd: dir.as_fd(), path }, limits, elsewhere, &made)?;
+            Ok((dir, filter, v1::Tree::create(places, limits, &mut made)?))
         });
         match result {
-            Ok((dir, filter)) => Ok((Self { path: path.to_owned(), dir, made }, filter)),
+            Ok((dir, filter, v1)) => Ok((Self { path: path.to_owned(), dir, v1, made }, filter)),
             Err(err) => {
                 remove_made(&made);
                 Err(err).with_context(|| format!("cgroup {}", path.display()))
@@ -59,9 +70,12 @@ impl Cgroup {
     }
 
     /// Opens an existing cgroup; `None` when there is none.
-    pub(crate) fn open(path: &Path) -> Result<Option<Self>> {
+    pub(crate) fn open(path: &Path, places: &[Place]) -> Result<Option<Self>> {
         match open_root(path) {
-            Ok(dir) => Ok(Some(Self { path: path.to_owned(), dir, made: Vec::new() })),
+            Ok(dir) => {
+                let v1 = v1::Tree::open(places)?;
+                Ok(Some(Self { path: path.to_owned(), dir, v1, made: Vec::new() }))
+            }
             Err(err) if matches!(err.errno, Errno::ENOENT | Errno::ENODEV) => Ok(None),
             Err(err) => Err(err.into()),
         }
@@ -80,12 +94,29 @@ impl Cgroup {
         Dir { fd: self.dir.as_fd(), path: &self.path }
     }
 
-    /// The child cgroup `name` (a clean relative path), for `exec --cgroup`.
-    pub(crate) fn child(&self, name: &Path) -> Result<Self> {
+    /// The cgroups in v1 hierarchies.
+    pub(crate) fn v1_places(&self) -> Vec<Place> {
+        self.v1.places().cloned().collect()
+    }
+
+    /// What a process joins the v1 hierarchies by, see [`join`].
+    pub(crate) fn v1_doors(&self) -> Result<Vec<OwnedFd>> {
+        self.v1.doors()
+    }
+
+    /// Goes to the sub-cgroup `name` (a clean relative path), for `exec --cgroup`: of one controller's
+    /// hierarchy, or of v2.
+    pub(crate) fn descend(&mut self, controller: Option<&str>, name: &Path) -> Result<()> {
         let is_clean = name.components().all(|c| matches!(c, std::path::Component::Normal(_)));
         ensure!(is_clean, "{name:?} is not a path below the container's cgroup");
-        let dir = open_dir(self.dir.as_fd(), name.as_os_str())?;
-        Ok(Self { path: self.path.join(name), dir, made: Vec::new() })
+        if let Some(controller) = controller.filter(|controller| !controller.is_empty())
+            && self.v1.descend(controller, name)?
+        {
+            return Ok(());
+        }
+        self.dir = open_dir(self.dir.as_fd(), name.as_os_str())?;
+        self.path.push(name);
+        Ok(())
     }
 
     /// Moves a process here: the slow way (the kernel waits for an RCU grace period), for when
@@ -174,6 +205,12 @@ impl Cgroup {
     /// Removes the cgroup and its sub-cgroups, which must be empty or about to be.
     pub(crate) fn remove(&self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
+        // First v2, which tells when the last process has gone.
+        self.remove_unified(deadline)?;
+        self.v1.remove(deadline)
+    }
+
+    fn remove_unified(&self, deadline: Instant) -> Result<()> {
         loop {
             let err = match std::fs::remove_dir(&self.path) {
                 Ok(()) => return Ok(()),
@@ -204,19 +241,31 @@ impl Cgroup {
 
     /// Changes limits of a living container. `devices: None` keeps its filter.
     pub(crate) fn update(&self, limits: &Limits) -> Result<Option<Filter>> {
-        self.at().apply(limits)?;
+        let places = self.v1_places();
+        self.at().apply(limits, |controller| has(&places, controller))?;
+        self.v1.apply(limits)?;
         let rules = limits.devices.as_deref();
         rules.map(|rules| devices::install(self.dir(), rules, Before::Unknown)).transpose()
     }
 
     /// How many processes of this cgroup the OOM killer has killed; 0 without memory controller.
     pub(crate) fn oom_kills(&self) -> Result<u64> {
-        match self.at().key("memory.events", "oom_kill") {
+        let kills = match self.v1.with("memory") {
+            Some(memory) => memory.key("memory.oom_control", "oom_kill"),
+            None => self.at().key("memory.events", "oom_kill"),
+        };
+        match kills {
             Ok(count) => Ok(count.unwrap_or(0)),
             Err(err) if v2::is_gone(&err) => Ok(0),
             Err(err) => Err(err.into()),
         }
     }
+}
+
+/// Does one of these hierarchies have the controller, by its name in either version?
+fn has(places: &[Place], controller: &str) -> bool {
+    let name = in_v1(controller);
+    places.iter().any(|place| place.controllers.iter().any(|other| other == name))
 }
 
 /// Whether making or limiting a cgroup failed for lack of privilege: rootless callers without
@@ -266,10 +315,15 @@ fn make_one(
     Ok(open_dir(parent, name)?)
 }
 
-fn prepare(dir: Dir<'_>, limits: &Limits, made: &[PathBuf]) -> Result<Filter> {
+fn prepare(
+    dir: Dir<'_>,
+    limits: &Limits,
+    elsewhere: impl Fn(&str) -> bool,
+    made: &[PathBuf],
+) -> Result<Filter> {
     let is_new = made.last().is_some_and(|last| last == dir.path);
     let before = if is_new {
-        check_type(dir, limits)?;
+        check_type(dir, limits, &elsewhere)?;
         Before::Nothing
     } else {
         // The texts are those of runc, which people search for.
@@ -279,7 +333,7 @@ fn prepare(dir: Dir<'_>, limits: &Limits, made: &[PathBuf]) -> Result<Filter> {
         ensure!(!frozen, "container's cgroup unexpectedly frozen");
         Before::Unknown
     };
-    dir.apply(limits)?;
+    dir.apply(limits, elsewhere)?;
     let rules = limits.devices.as_deref().unwrap_or_default();
     if limits.devices.is_some() {
         devices::install(dir.fd, rules, before)
@@ -291,7 +345,7 @@ fn prepare(dir: Dir<'_>, limits: &Limits, made: &[PathBuf]) -> Result<Filter> {
 /// A new cgroup below a threaded one, or below one with processes and threaded controllers, is
 /// "domain invalid": it cannot hold processes until it is made threaded, which only some
 /// controllers support (cgroups(7), "Threaded mode").
-fn check_type(dir: Dir<'_>, limits: &Limits) -> Result<()> {
+fn check_type(dir: Dir<'_>, limits: &Limits, elsewhere: impl Fn(&str) -> bool) -> Result<()> {
     const THREADED: [&str; 5] = ["cpu", "cpuset", "pids", "perf_event", "cgroup"];
     let kind = dir.read("cgroup.type")?;
     if kind.trim() == "domain" {
@@ -300,6 +354,7 @@ fn check_type(dir: Dir<'_>, limits: &Limits) -> Result<()> {
     let domain = limits
         .writes
         .iter()
+        .filter(|write| !elsewhere(&write.controller))
         .find(|write| !write.is_default && !THREADED.contains(&write.controller.as_str()));
     if let Some(write) = domain {
         let message = format!(

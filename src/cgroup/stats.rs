@@ -5,17 +5,21 @@
 //! Names, nesting and units are those of runc's `types.Stats`, which tools parse; they come from
 //! cgroup v1. What v2 does not count is left out or 0. A missing file is a missing controller.
 
+mod v1;
+
 use super::Cgroup;
 use super::v2::{Dir, failed, find_key, reread};
-use crate::sys;
+use crate::sys::{self, Call as _};
 use anyhow::Result;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::stat::Mode;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 
 #[derive(Debug, Default, Serialize, PartialEq)]
 pub(crate) struct Stats {
@@ -46,6 +50,9 @@ struct Cpu {
 struct CpuUsage {
     #[serde(skip_serializing_if = "is_zero")]
     total: u64,
+    /// Not counted by v2.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    percpu: Vec<u64>,
     kernel: u64,
     user: u64,
 }
@@ -171,38 +178,65 @@ impl Cgroup {
     /// What the container uses now.
     pub(crate) fn stats(&self) -> Result<Stats> {
         let dir = self.at();
-        Ok(Stats {
-            cpu: cpu(&text(dir, "cpu.stat")?, &text(dir, "cpu.pressure")?),
-            cpuset: Cpuset {
+        let tree = &self.v1;
+        let cpu = match v1::cpu(tree)? {
+            Some(cpu) => cpu,
+            None => cpu(&text(dir, "cpu.stat")?, &text(dir, "cpu.pressure")?),
+        };
+        let cpuset = match v1::cpuset(tree)? {
+            Some(cpuset) => cpuset,
+            None => Cpuset {
                 cpus: list(&text(dir, "cpuset.cpus.effective")?),
                 mems: list(&text(dir, "cpuset.mems.effective")?),
                 ..Cpuset::default()
             },
-            memory: memory(|file| text(dir, file))?,
-            pids: pids(dir)?,
-            blkio: blkio(&text(dir, "io.stat")?, &text(dir, "io.pressure")?),
-            hugetlb: hugetlb(dir)?,
-            ..Stats::default()
-        })
+        };
+        let memory = match v1::memory(tree)? {
+            Some(memory) => memory,
+            None => memory(|file| text(dir, file))?,
+        };
+        let blkio = match v1::blkio(tree)? {
+            Some(blkio) => blkio,
+            None => blkio(&text(dir, "io.stat")?, &text(dir, "io.pressure")?),
+        };
+        let hugetlb = match tree.with("hugetlb") {
+            Some(dir) => v1::hugetlb(dir)?,
+            None => hugetlb(dir)?,
+        };
+        let pids = v1::pids(tree)?.map_or_else(|| pids(dir), Ok)?;
+        Ok(Stats { cpu, cpuset, memory, pids, blkio, hugetlb, ..Stats::default() })
     }
 
     /// Starts to watch for kills by the OOM killer; `None` without a memory controller.
     pub(crate) fn watch_oom(&self) -> Result<Option<OomWatch>> {
-        let open = |file: &str| {
-            openat(self.dir(), file, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+        let open = |dir: Dir<'_>, file: &str| {
+            openat(dir.fd, file, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
                 .map(File::from)
-                .map_err(|errno| {
-                    sys::Error::new(format!("open({:?})", self.path.join(file)), errno)
-                })
+                .map_err(|errno| sys::Error::new(format!("open({:?})", dir.path.join(file)), errno))
         };
-        let memory = match open("memory.events") {
+        let v1 = self.v1.with("memory");
+        let (dir, file) =
+            v1.map_or((self.at(), "memory.events"), |dir| (dir, "memory.oom_control"));
+        let memory = match open(dir, file) {
             Err(err) if err.errno == Errno::ENOENT => return Ok(None),
             other => other?,
         };
-        let mut watch = OomWatch { memory, cgroup: open("cgroup.events")?, kills: 0 };
+        let alarm = v1.map(|dir| alarm(dir, &memory)).transpose()?;
+        let cgroup = open(self.at(), "cgroup.events")?;
+        let mut watch = OomWatch { memory, alarm, cgroup, kills: 0 };
         watch.look()?;
         Ok(Some(watch))
     }
+}
+
+/// An eventfd(2) that the kernel rings when a v1 cgroup has no memory left: memory.rst, "Memory
+/// thresholds" and "OOM Control".
+fn alarm(dir: Dir<'_>, oom_control: &File) -> Result<EventFd> {
+    let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+    let alarm = EventFd::from_value_and_flags(0, flags).call(|| "eventfd()".into())?;
+    let line = format!("{} {}", alarm.as_fd().as_raw_fd(), oom_control.as_raw_fd());
+    dir.write("cgroup.event_control", &line)?;
+    Ok(alarm)
 }
 
 /// A file's text, empty when the file is not there or cannot be read on this kernel.
@@ -233,6 +267,7 @@ fn cpu(stat: &str, pressure: &str) -> Cpu {
     Cpu {
         usage: CpuUsage {
             total: ns("usage_usec"),
+            percpu: Vec::new(),
             kernel: ns("system_usec"),
             user: ns("user_usec"),
         },
@@ -349,18 +384,9 @@ fn blkio(stat: &str, pressure: &str) -> Blkio {
     blkio
 }
 
-/// Every page size that the kernel has, in the cgroup's own words ("2MB").
 fn hugetlb(dir: Dir<'_>) -> Result<BTreeMap<String, Hugetlb>> {
     let mut sizes = BTreeMap::new();
-    let Ok(list) = std::fs::read_dir("/sys/kernel/mm/hugepages") else { return Ok(sizes) };
-    for entry in list.flatten() {
-        let name = entry.file_name();
-        let Some(kib) = name.to_str().and_then(|name| {
-            name.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse::<u64>().ok()
-        }) else {
-            continue;
-        };
-        let size = page_size(kib);
+    for size in page_sizes() {
         // What is reserved counts as used: it cannot be had by others.
         let mut usage = text(dir, &format!("hugetlb.{size}.rsvd.current"))?;
         if usage.is_empty() {
@@ -375,6 +401,17 @@ fn hugetlb(dir: Dir<'_>) -> Result<BTreeMap<String, Hugetlb>> {
     Ok(sizes)
 }
 
+/// Every page size that the kernel has, in the cgroup's own words ("2MB").
+fn page_sizes() -> Vec<String> {
+    let Ok(list) = std::fs::read_dir("/sys/kernel/mm/hugepages") else { return Vec::new() };
+    let size = |entry: std::fs::DirEntry| {
+        let name = entry.file_name();
+        let kib = name.to_str()?.strip_prefix("hugepages-")?.strip_suffix("kB")?;
+        Some(page_size(kib.parse().ok()?))
+    };
+    list.flatten().filter_map(size).collect()
+}
+
 /// As `hugetlb_cgroup_read` names its files.
 fn page_size(kib: u64) -> String {
     match kib {
@@ -386,10 +423,13 @@ fn page_size(kib: u64) -> String {
 
 /// Tells when the OOM killer strikes in a cgroup or below it, and when the cgroup is empty.
 ///
-/// Poll both descriptors for `POLLPRI`, then call [`OomWatch::look`].
+/// Poll what [`OomWatch::fds`] gives, then call [`OomWatch::look`].
 #[derive(Debug)]
 pub(crate) struct OomWatch {
+    /// `memory.events`, or `memory.oom_control` of v1.
     memory: File,
+    /// Rings for v1, whose files cannot be polled.
+    alarm: Option<EventFd>,
     cgroup: File,
     kills: u64,
 }
@@ -404,8 +444,12 @@ pub(crate) struct OomNews {
 }
 
 impl OomWatch {
-    pub(crate) fn fds(&self) -> [BorrowedFd<'_>; 2] {
-        [self.memory.as_fd(), self.cgroup.as_fd()]
+    pub(crate) fn fds(&self) -> [PollFd<'_>; 2] {
+        let memory = match &self.alarm {
+            Some(alarm) => PollFd::new(alarm.as_fd(), PollFlags::POLLIN),
+            None => PollFd::new(self.memory.as_fd(), PollFlags::POLLPRI),
+        };
+        [memory, PollFd::new(self.cgroup.as_fd(), PollFlags::POLLPRI)]
     }
 
     /// Reads both files, which also arms poll(2) for the next change.
@@ -418,6 +462,9 @@ impl OomWatch {
         // Emptiness first: a kill that comes between the two reads is then still told.
         let populated =
             read(&mut self.cgroup, "cgroup.events")?.map_or(0, |text| key(&text, "populated"));
+        if let Some(alarm) = &self.alarm {
+            alarm.read().ok(); // EAGAIN: it did not ring
+        }
         let kills = read(&mut self.memory, "memory.events")?
             .map_or(self.kills, |text| key(&text, "oom_kill"));
         let news = OomNews { kills: kills.saturating_sub(self.kills), ended: populated == 0 };

@@ -100,13 +100,13 @@ impl Dir<'_> {
         Ok(())
     }
 
-    /// Writes the limits in their order.
-    pub(super) fn apply(self, limits: &Limits) -> Result<()> {
+    /// Writes the limits in their order, but for controllers that live elsewhere.
+    pub(super) fn apply(self, limits: &Limits, elsewhere: impl Fn(&str) -> bool) -> Result<()> {
         if let Some(check) = limits.usage_check {
-            self.check_usage(check)?;
+            self.check_usage(check, "memory.current")?;
         }
         let mut controllers = None;
-        for write in &limits.writes {
+        for write in limits.writes.iter().filter(|write| !elsewhere(&write.controller)) {
             if write.is_default {
                 // Without its controller there is nothing to lift.
                 let list = match &mut controllers {
@@ -117,26 +117,22 @@ impl Dir<'_> {
                     continue;
                 }
             }
-            self.apply_one(write).with_context(|| write.field.clone())?;
+            let written = self.try_one(write).or_else(|err| self.explain(write, err));
+            written.with_context(|| write.field.clone())?;
         }
         Ok(())
     }
 
-    fn apply_one(self, write: &Write) -> Result<()> {
+    /// Writes one limit, or does what the plan says for the case that it cannot be written.
+    pub(super) fn try_one(self, write: &Write) -> sys::Result<()> {
         let Err(err) = self.write(&write.file, &write.value) else { return Ok(()) };
         match (&write.otherwise, err.errno) {
             (Otherwise::SkipMissing, Errno::ENOENT) | (Otherwise::SkipRefused, Errno::EINVAL) => {
-                return Ok(());
+                Ok(())
             }
-            (Otherwise::Instead { file, value }, Errno::ENOENT) => {
-                return match self.write(file, value) {
-                    Ok(()) => Ok(()),
-                    Err(err) => self.explain(write, err),
-                };
-            }
-            _ => {}
+            (Otherwise::Instead { file, value }, Errno::ENOENT) => self.write(file, value),
+            _ => Err(err),
         }
-        self.explain(write, err)
     }
 
     /// The error of a limit, with its likely cause and the way out.
@@ -180,9 +176,9 @@ impl Dir<'_> {
         }
     }
 
-    fn check_usage(self, check: UsageCheck) -> Result<()> {
+    pub(super) fn check_usage(self, check: UsageCheck, file: &str) -> Result<()> {
         // The controller is not there or not yet: the write itself will tell.
-        let Ok(text) = self.read("memory.current") else { return Ok(()) };
+        let Ok(text) = self.read(file) else { return Ok(()) };
         let usage: u64 = text.trim().parse().unwrap_or(0);
         for (limit, field) in [(check.memory_and_swap_bytes, "swap"), (check.memory_bytes, "limit")]
         {

@@ -152,20 +152,23 @@ pub(crate) fn make(
     let mut cgroup = None;
     let made = (|| {
         let mut state = first_state(plan, driver)?;
-        state.cgroup = place.as_ref().map(|(_, path)| path.clone());
+        if let Some(place) = &place {
+            state.cgroup = Some(place.path.clone());
+            state.cgroup_v1.clone_from(&place.v1);
+        }
         dir.write_state(&state)?;
         dir.save_config(&new.config)?;
         if new.notifies {
             dir.make_notify_directory()?;
         }
         cgroup = make_cgroup(host, plan, place.as_ref())?;
-        if cgroup.is_none() {
-            state.cgroup = None;
-        }
+        state.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
+        state.cgroup_v1 = cgroup.as_ref().map(Cgroup::v1_places).unwrap_or_default();
         let start = if then == Then::Park { Some(dir.listen()?) } else { None };
         let mut fds = Fds::open(plan, console, start)?;
         let path = cgroup.as_ref().map(|cgroup| cgroup.path().as_os_str().as_bytes());
         fds.own_cgroup = path.map(CString::new).transpose()?;
+        fds.v1_doors = cgroup.as_ref().map(Cgroup::v1_doors).transpose()?.unwrap_or_default();
         if let Some(cgroup) = cgroup.as_ref().filter(|_| binds_cgroup(plan)) {
             fds.open_cgroup_tree(cgroup.dir())?;
         }
@@ -236,6 +239,7 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
         owner: owner(),
         cgroup_driver: driver,
         cgroup: None,
+        cgroup_v1: Vec::new(),
         chroot: plan.rootfs.pivot != Pivot::Switch,
         session_keyring: plan.session_keyring,
         seccomp_notify: plan.seccomp.as_ref().and_then(|filter| filter.notify.clone()),
@@ -260,27 +264,31 @@ fn binds_cgroup(plan: &Plan) -> bool {
     plan.rootfs.steps.iter().any(|step| matches!(step, Step::Cgroup(mount) if !mount.namespaced))
 }
 
-/// Where the cgroup will be; errors of the config come out before anything is made.
-fn place_cgroup(plan: &Plan, driver: Driver) -> Result<Option<(cgroup::Host, std::path::PathBuf)>> {
+/// Where the container's cgroups will be.
+struct CgroupPlace {
+    host: cgroup::Host,
+    path: std::path::PathBuf,
+    v1: Vec<cgroup::Place>,
+}
+
+/// Errors of the config come out before anything is made.
+fn place_cgroup(plan: &Plan, driver: Driver) -> Result<Option<CgroupPlace>> {
     match driver {
         Driver::Disabled => Ok(None),
         Driver::Cgroupfs => {
             let host = cgroup::Host::detect()?;
             host.check(&plan.cgroup.limits)?;
             let path = host.path(&plan.cgroup.location)?;
-            Ok(Some((host, path)))
+            let v1 = host.v1_places(&plan.cgroup.location)?;
+            Ok(Some(CgroupPlace { host, path, v1 }))
         }
     }
 }
 
-fn make_cgroup(
-    host: &Host,
-    plan: &Plan,
-    place: Option<&(cgroup::Host, std::path::PathBuf)>,
-) -> Result<Option<Cgroup>> {
-    let Some((cgroups, path)) = place else { return Ok(None) };
+fn make_cgroup(host: &Host, plan: &Plan, place: Option<&CgroupPlace>) -> Result<Option<Cgroup>> {
+    let Some(place) = place else { return Ok(None) };
     let limited = plan.cgroup.limits.writes.iter().any(|write| !write.is_default);
-    match Cgroup::create(cgroups, path, &plan.cgroup.limits) {
+    match Cgroup::create(&place.host, &place.path, &place.v1, &plan.cgroup.limits) {
         Ok((cgroup, Filter::Refused(err))) if !host.is_rootless() => {
             let err = anyhow::Error::from(err).context("linux.resources.devices");
             cgroup.undo()?;

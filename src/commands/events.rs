@@ -63,7 +63,7 @@ fn watch(
     loop {
         let mut fds = vec![PollFd::new(init, PollFlags::POLLIN)];
         if let Some(oom) = &oom {
-            fds.extend(oom.fds().map(|fd| PollFd::new(fd, PollFlags::POLLPRI)));
+            fds.extend(oom.fds());
         }
         // Rounded up, or the last millisecond would be spent polling.
         let left = next.saturating_duration_since(Instant::now()).as_millis() + 1;

@@ -43,7 +43,8 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<u8> {
     let notify = plan.seccomp.as_ref().and_then(|filter| filter.notify.as_ref());
     let agent = Agent::connect(notify)?;
     let signals = if args.detach { None } else { Some(Signals::block()?) };
-    let fds = join::Fds::open(&plan, init_pidfd, init.pid, console)?;
+    let mut fds = join::Fds::open(&plan, init_pidfd, init.pid, console)?;
+    fds.v1_doors = cgroup.as_ref().map(Cgroup::v1_doors).transpose()?.unwrap_or_default();
     let child = launch::exec(&plan, fds, cgroup.as_ref(), Inherited::new(args.preserve_fds)?)?;
     if let Some(path) = &args.pid_file {
         write_pid_file(path, child.pid.as_raw())?;
@@ -151,32 +152,31 @@ fn console(plan: &join::Plan, args: &Exec) -> Result<(Option<OwnedFd>, Option<Ow
     }
 }
 
-/// The container's cgroup, or one below it.
+/// The container's cgroup, or those below it which `--cgroup [CONTROLLER:]PATH` names.
 fn cgroup(dir: &Dir, state: &State, init: i32, wanted: &[String]) -> Result<Option<Cgroup>> {
-    let Some(cgroup) = dir.cgroup(state)? else {
+    let Some(mut cgroup) = dir.cgroup(state)? else {
         ensure!(wanted.is_empty(), "--cgroup: the container has no cgroup of its own");
         return Ok(None);
     };
-    match wanted {
-        [] => {
-            // systemd as payload moves itself into a leaf, and then only leaves take processes.
-            let own = init_cgroup(cgroup.path(), init);
-            Ok(match own.filter(|own| own != cgroup.path()) {
-                Some(leaf) => Cgroup::open(&leaf)?.or(Some(cgroup)),
-                None => Some(cgroup),
-            })
-        }
-        [one] => {
-            let path = one.split_once(':').map_or(one.as_str(), |(_controllers, path)| path);
-            let path: PathBuf =
-                Path::new(path).strip_prefix("/").unwrap_or(Path::new(path)).components().collect();
-            if path.as_os_str().is_empty() {
-                return Ok(Some(cgroup));
-            }
-            cgroup.child(&path).with_context(|| format!("--cgroup {one}")).map(Some)
-        }
-        _ => bail!("--cgroup: there is one hierarchy, so one path"),
+    if wanted.is_empty() {
+        // systemd as payload moves itself into a leaf, and then only leaves take processes.
+        let own = init_cgroup(cgroup.path(), init);
+        return Ok(match own.filter(|own| own != cgroup.path()) {
+            Some(leaf) => Cgroup::open(&leaf, &state.cgroup_v1)?.or(Some(cgroup)),
+            None => Some(cgroup),
+        });
     }
+    for one in wanted {
+        let (controllers, path) = one.split_once(':').unwrap_or(("", one));
+        let path: PathBuf =
+            Path::new(path).strip_prefix("/").unwrap_or(Path::new(path)).components().collect();
+        if path.as_os_str().is_empty() {
+            continue;
+        }
+        let controller = controllers.split(',').next();
+        cgroup.descend(controller, &path).with_context(|| format!("--cgroup {one}"))?;
+    }
+    Ok(Some(cgroup))
 }
 
 /// Where init is now, as a path on the host: /proc tells it relative to some root, whose end is

@@ -274,7 +274,7 @@ impl Dir {
 
     /// The container's own cgroup, if it has one and it still exists.
     pub(crate) fn cgroup(&self, state: &State) -> Result<Option<Cgroup>> {
-        state.cgroup.as_deref().map_or(Ok(None), Cgroup::open)
+        state.cgroup.as_deref().map_or(Ok(None), |path| Cgroup::open(path, &state.cgroup_v1))
     }
 
     /// Removes the directory and everything in it.

@@ -2,6 +2,7 @@
 //!
 //! Runs in: parent; `for_hooks` in init too.
 
+use crate::cgroup::Place;
 use crate::plan::Plan;
 use crate::plan::cgroup::Driver;
 use crate::plan::seccomp::Notify;
@@ -30,6 +31,9 @@ pub(crate) struct State {
     pub(crate) cgroup_driver: Driver,
     /// Absolute path on the host; `None` when the container has none of its own.
     pub(crate) cgroup: Option<PathBuf>,
+    /// Its cgroups in v1 hierarchies.
+    #[serde(default)]
+    pub(crate) cgroup_v1: Vec<Place>,
     /// The root was set by chroot(2), which setns(2) does not repeat.
     pub(crate) chroot: bool,
     /// Else the death of init ends nobody but itself.

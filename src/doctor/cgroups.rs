@@ -1,7 +1,7 @@
 //! Cgroups: where they are mounted, which controllers there are, who may use them; systemd.
 
 use super::{Report, has_filesystem, text};
-use crate::cgroup::Host;
+use crate::cgroup::{CgroupMount, Host};
 use crate::proc;
 use crate::sys::bpf::{self, Insn};
 use nix::errno::Errno;
@@ -42,7 +42,7 @@ pub(super) fn examine(report: &mut Report) {
     systemd(report);
 }
 
-fn controllers(report: &mut Report, point: Option<&Path>, v1: &BTreeMap<String, PathBuf>) {
+fn controllers(report: &mut Report, point: Option<&Path>, v1: &BTreeMap<String, CgroupMount>) {
     let file = point.map(|point| point.join("cgroup.controllers"));
     let v2 = file.and_then(|file| text(&file.to_string_lossy())).unwrap_or_default();
     for name in CONTROLLERS {
@@ -50,8 +50,8 @@ fn controllers(report: &mut Report, point: Option<&Path>, v1: &BTreeMap<String, 
         let v1_name = if name == "io" { "blkio" } else { name };
         if v2.split_ascii_whitespace().any(|word| word == name) {
             report.ok(&finding, "cgroup v2");
-        } else if let Some(point) = v1.get(v1_name) {
-            let value = format!("cgroup v1 at {}, where rt sets no limits", point.display());
+        } else if let Some(mount) = v1.get(v1_name) {
+            let value = format!("cgroup v1 at {}", mount.point.display());
             report.limited(&finding, value, BOOT_V2);
         } else {
             report.missing(
@@ -116,7 +116,7 @@ fn own_cgroup(report: &mut Report, point: &Path) {
 }
 
 /// Loads "allow all", and closes it again; a program that is attached nowhere does nothing.
-fn device_filter(report: &mut Report, v1: Option<&PathBuf>) {
+fn device_filter(report: &mut Report, v1: Option<&CgroupMount>) {
     // r0 = 1; exit
     let allow = [
         Insn { code: 0xb7, regs: 0, off: 0, imm: 1 },
@@ -125,7 +125,7 @@ fn device_filter(report: &mut Report, v1: Option<&PathBuf>) {
     let name = "device-filter";
     match (bpf::prog_load_cgroup_device(&allow), v1) {
         (Ok(_closed), _) => report.ok(name, "eBPF programs of cgroups can be loaded"),
-        (Err(_), Some(point)) => report.ok(name, format!("cgroup v1 at {}", point.display())),
+        (Err(_), Some(mount)) => report.ok(name, format!("cgroup v1 at {}", mount.point.display())),
         (Err(err), None) if !report.root => report.limited(
             name,
             format!("no eBPF: {}", err.errno.desc()),

@@ -1,4 +1,7 @@
-//! Turns `linux.cgroupsPath` and `linux.resources` into cgroup v2 file writes.
+//! Turns `linux.cgroupsPath` and `linux.resources` into writes to cgroup files.
+//!
+//! The plan does not know the host, where each controller lives in cgroup v2 or in a v1 hierarchy:
+//! it says what is to be written in either case, and what cannot be done in one of them.
 //!
 //! Runs in: parent. Pure: nothing here touches the system; `crate::cgroup` carries the writes out.
 //!
@@ -6,9 +9,11 @@
 
 mod location;
 mod merge;
+mod v1;
 
 pub(crate) use location::{Location, location};
 pub(crate) use merge::merge;
+pub(crate) use v1::in_v1;
 
 use super::device_rules::{self, DeviceRule};
 use anyhow::{Result, bail, ensure};
@@ -43,7 +48,7 @@ pub(crate) enum Otherwise {
 /// One write(2) to one file of the cgroup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Write {
-    /// Name of the v2 controller, "cgroup" for the core files.
+    /// Name of the controller in its version of cgroups; "cgroup" for v2's core files.
     pub(crate) controller: String,
     pub(crate) file: String,
     pub(crate) value: String,
@@ -53,6 +58,22 @@ pub(crate) struct Write {
     /// The value is what a fresh cgroup has: "no limit". Without the controller there is nothing
     /// to do, and engines write such values all the time.
     pub(crate) is_default: bool,
+}
+
+/// A field that the controller does not have in one version of cgroups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) version: Version,
+    /// By its name there.
+    pub(crate) controller: String,
+    /// The error.
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    V1,
+    V2,
 }
 
 /// New limits that must be above the present usage (`memory.checkBeforeUpdate`), in bytes.
@@ -65,11 +86,15 @@ pub(crate) struct UsageCheck {
 /// Everything that `linux.resources` asks for, in the order in which it must be written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Limits {
+    /// For controllers in cgroup v2.
     pub(crate) writes: Vec<Write>,
+    /// For controllers in v1 hierarchies.
+    pub(crate) v1: Vec<Write>,
+    pub(crate) refused: Vec<Refusal>,
     /// In order; the first one denies everything. `None` leaves the device filter as it is.
     pub(crate) devices: Option<Vec<DeviceRule>>,
     pub(crate) usage_check: Option<UsageCheck>,
-    /// Fields which have no effect on cgroup v2, as texts for the log.
+    /// Fields which have no effect, as texts for the log.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -86,12 +111,12 @@ pub(crate) enum ZeroPids {
 const CPU_PERIOD_DEFAULT_US: u64 = 100_000;
 const MAX: &str = "max";
 
-/// Converts the resources to writes for cgroup v2.
+/// Converts the resources to writes.
 ///
-/// The spec was written for v1: what has a counterpart is converted as runc does it; what has
-/// none is an error (config-linux.md, "Unified": "If the conversion is not possible the runtime
-/// MUST generate an error") unless its value is neutral, and a warning where the spec itself
-/// calls the field obsolete.
+/// The spec was written for v1: what has a counterpart in v2 is converted as runc does it; what has
+/// none is refused there (config-linux.md, "Unified": "If the conversion is not possible the
+/// runtime MUST generate an error") unless its value is neutral, and a warning where the spec
+/// itself calls the field obsolete.
 pub(crate) fn limits(resources: &LinuxResources, zero_pids: ZeroPids) -> Result<Limits> {
     let mut limits = Limits {
         devices: Some(device_rules::rules(resources.devices().as_deref().unwrap_or_default())?),
@@ -115,7 +140,7 @@ pub(crate) fn limits(resources: &LinuxResources, zero_pids: ZeroPids) -> Result<
     }
     rdma_limits(resources, &mut limits)?;
     if let Some(network) = resources.network() {
-        refuse_network(network)?;
+        refuse_network(network, &mut limits);
     }
     // Last, so that they win over the converted values.
     let first = limits.writes.len();
@@ -123,6 +148,7 @@ pub(crate) fn limits(resources: &LinuxResources, zero_pids: ZeroPids) -> Result<
     // Never quietly dropped: "The runtime MUST generate an error when the configuration refers to
     // a cgroup controller that is not present" (config-linux.md, "Unified").
     limits.writes.iter_mut().skip(first).for_each(|write| write.is_default = false);
+    v1::add(resources, zero_pids, first, &mut limits)?;
     Ok(limits)
 }
 
@@ -130,6 +156,11 @@ impl Limits {
     /// Appends a write for "linux.resources.FIELD" which must succeed.
     fn push(&mut self, file: &str, value: impl Into<String>, field: &str) {
         self.push_or(file, value, field, Otherwise::Fail);
+    }
+
+    fn refuse(&mut self, version: Version, controller: &str, text: impl Into<String>) {
+        let (controller, text) = (controller.to_owned(), text.into());
+        self.refused.push(Refusal { version, controller, text });
     }
 
     fn push_or(&mut self, file: &str, value: impl Into<String>, field: &str, otherwise: Otherwise) {
@@ -198,18 +229,22 @@ fn memory_limits(memory: &LinuxMemory, limits: &mut Limits) -> Result<()> {
             memory_and_swap_bytes: positive(memory.swap()),
         });
     }
-    for (value, field) in [(memory.kernel(), "kernel"), (memory.kernel_tcp(), "kernelTCP")] {
+    for (value, field, place) in [
+        (memory.kernel(), "kernel", "the kernel has no separate limit for it any more"),
+        (memory.kernel_tcp(), "kernelTCP", "where the memory controller is in cgroup v2"),
+    ] {
         if value.is_some_and(|bytes| bytes > 0) {
-            limits.warnings.push(format!(
-                "linux.resources.memory.{field}: ignored, cgroup v2 has no separate limit for it"
-            ));
+            limits.warnings.push(format!("linux.resources.memory.{field}: ignored, {place}"));
         }
     }
     if memory.swappiness().is_some_and(|value| value > 0) {
-        bail!("linux.resources.memory.swappiness: cgroup v2 has no such setting");
+        let text = "linux.resources.memory.swappiness: cgroup v2 has no such setting";
+        limits.refuse(Version::V2, "memory", text);
     }
     if memory.disable_oom_killer() == Some(true) {
-        bail!("linux.resources.memory.disableOOMKiller: cgroup v2 cannot disable the OOM killer");
+        let text =
+            "linux.resources.memory.disableOOMKiller: cgroup v2 cannot disable the OOM killer";
+        limits.refuse(Version::V2, "memory", text);
     }
     Ok(())
 }
@@ -244,7 +279,7 @@ fn swap_bytes(memory: &LinuxMemory) -> Result<Option<String>> {
 }
 
 fn io_limits(io: &LinuxBlockIo, limits: &mut Limits) -> Result<()> {
-    refuse_leaf_weight(io.leaf_weight(), "blockIO.leafWeight")?;
+    refuse_leaf_weight(io.leaf_weight(), "blockIO.leafWeight", limits);
     if let Some(weight) = io.weight().filter(|weight| *weight != 0) {
         let field = "blockIO.weight";
         check_io_weight(weight, field)?;
@@ -255,7 +290,8 @@ fn io_limits(io: &LinuxBlockIo, limits: &mut Limits) -> Result<()> {
         refuse_leaf_weight(
             device.leaf_weight(),
             &format!("blockIO.weightDevice[{index}].leafWeight"),
-        )?;
+            limits,
+        );
         if let Some(weight) = device.weight().filter(|weight| *weight != 0) {
             let field = format!("blockIO.weightDevice[{index}].weight");
             check_io_weight(weight, &field)?;
@@ -292,12 +328,11 @@ fn iocost(weight: u16) -> u64 {
     1 + (u64::from(weight) - 10) * 9999 / 990
 }
 
-fn refuse_leaf_weight(weight: Option<u16>, field: &str) -> Result<()> {
-    ensure!(
-        weight.unwrap_or(0) == 0,
-        "linux.resources.{field}: cgroup v2 has no such setting, processes live in leaves only"
-    );
-    Ok(())
+fn refuse_leaf_weight(weight: Option<u16>, field: &str, limits: &mut Limits) {
+    if weight.unwrap_or(0) != 0 {
+        let why = "cgroup v2 has no such setting, processes live in leaves only";
+        limits.refuse(Version::V2, "io", format!("linux.resources.{field}: {why}"));
+    }
 }
 
 /// cgroup v1 `cpu.shares` (2..262144, default 1024) as v2 `cpu.weight` (1..10000, default 100).
@@ -326,10 +361,10 @@ fn cpu_limits(cpu: &LinuxCpu, limits: &mut Limits) -> Result<()> {
         (cpu.realtime_runtime().unwrap_or(0) != 0, "realtimeRuntime"),
         (cpu.realtime_period().unwrap_or(0) != 0, "realtimePeriod"),
     ] {
-        ensure!(
-            !is_set,
-            "linux.resources.cpu.{field}: cgroup v2 does not limit realtime processes"
-        );
+        if is_set {
+            let why = "cgroup v2 does not limit realtime processes";
+            limits.refuse(Version::V2, "cpu", format!("linux.resources.cpu.{field}: {why}"));
+        }
     }
     // Before the weight: the kernel refuses a weight while idle is 1.
     if let Some(idle) = cpu.idle() {
@@ -441,16 +476,15 @@ fn rdma_limits(resources: &LinuxResources, limits: &mut Limits) -> Result<()> {
     Ok(())
 }
 
-fn refuse_network(network: &LinuxNetwork) -> Result<()> {
-    ensure!(
-        network.class_id().unwrap_or(0) == 0,
-        "linux.resources.network.classID: cgroup v2 has no net_cls controller"
-    );
-    ensure!(
-        network.priorities().as_ref().is_none_or(Vec::is_empty),
-        "linux.resources.network.priorities: cgroup v2 has no net_prio controller"
-    );
-    Ok(())
+fn refuse_network(network: &LinuxNetwork, limits: &mut Limits) {
+    if network.class_id().unwrap_or(0) != 0 {
+        let text = "linux.resources.network.classID: cgroup v2 has no net_cls controller";
+        limits.refuse(Version::V2, "net_cls", text);
+    }
+    if network.priorities().as_ref().is_some_and(|list| !list.is_empty()) {
+        let text = "linux.resources.network.priorities: cgroup v2 has no net_prio controller";
+        limits.refuse(Version::V2, "net_prio", text);
+    }
 }
 
 fn unified(resources: &LinuxResources, limits: &mut Limits) -> Result<()> {

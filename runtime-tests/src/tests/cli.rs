@@ -348,7 +348,7 @@ fn features_have_the_keys_engines_read() {
     assert!(has(&linux["capabilities"], "CAP_SYS_ADMIN"));
     assert_eq!(linux["cgroup"]["v2"], true);
     // cgroup v1 is to come in rt.
-    assert_eq!(linux["cgroup"]["v1"], runtime() != Runtime::Rt);
+    assert_eq!(linux["cgroup"]["v1"], true);
     assert_eq!(linux["seccomp"]["enabled"], true);
     assert!(has(&linux["seccomp"]["actions"], "SCMP_ACT_ERRNO"));
     assert!(has(&linux["seccomp"]["operators"], "SCMP_CMP_MASKED_EQ"));

@@ -21,7 +21,7 @@ fn hybrid_host_is_told_by_its_mounts() {
     assert_eq!(mount.point, Path::new("/sys/fs/cgroup/unified"));
     let controllers: Vec<&str> = v1.keys().map(String::as_str).collect();
     assert_eq!(controllers, ["blkio", "cpu", "cpuacct", "memory", "name=systemd"]);
-    assert_eq!(v1["cpuacct"], Path::new("/sys/fs/cgroup/cpu,cpuacct"));
+    assert_eq!(v1["cpuacct"].point, Path::new("/sys/fs/cgroup/cpu,cpuacct"));
 }
 
 #[test]
@@ -30,7 +30,8 @@ fn unified_legacy_and_absent_hosts_are_told_by_their_mounts() {
     let mount = CgroupMount { point: "/cg".into(), root: "/".into() };
     assert_eq!(Host::from_mountinfo(line), Host::Unified { mount });
     let text = b"5 1 0:3 / /c/memory rw - cgroup none rw,memory\n";
-    let v1 = BTreeMap::from([("memory".to_owned(), PathBuf::from("/c/memory"))]);
+    let memory = CgroupMount { point: "/c/memory".into(), root: "/".into() };
+    let v1 = BTreeMap::from([("memory".to_owned(), memory)]);
     let legacy = Host::from_mountinfo(text);
     assert_eq!(legacy, Host::Legacy { v1 });
     let err = legacy.path(&Location::BelowMount("a".into())).unwrap_err();
@@ -41,32 +42,33 @@ fn unified_legacy_and_absent_hosts_are_told_by_their_mounts() {
 fn refusal(host: &Host, resources: &str) -> Option<(String, String)> {
     let resources = serde_json::from_str(resources).unwrap();
     let limits = limits(&resources, ZeroPids::Limit).unwrap();
-    let err = host.check_controllers(&limits, &["hugetlb".to_owned()]).err()?;
+    let checked = host.check_refusals(&limits);
+    let err =
+        checked.and_then(|()| host.check_controllers(&limits, &["hugetlb".to_owned()])).err()?;
     Some((chain(&err), hint(&err).unwrap_or_default().to_owned()))
 }
 
 #[test]
-fn limits_of_v1_controllers_are_refused_with_their_field() {
-    let v2 = "boot with systemd.unified_cgroup_hierarchy=1, or without systemd with \
-              cgroup_no_v1=all, to have all controllers in cgroup v2; or remove the limit";
+fn limits_are_checked_where_their_controller_lives() {
+    for resources in [
+        r#"{"memory":{"limit":1048576,"swappiness":10,"disableOOMKiller":true}}"#,
+        r#"{"blockIO":{"weight":500,"leafWeight":10}}"#,
+        r#"{"cpu":{"realtimeRuntime":10}}"#,
+    ] {
+        assert_eq!(refusal(&hybrid(), resources), None, "{resources}");
+    }
     for (resources, text) in [
-        (
-            r#"{"memory":{"limit":1048576}}"#,
-            "linux.resources.memory.limit: the memory controller is mounted as cgroup v1 on this \
-             host; limits need it in cgroup v2",
-        ),
-        (
-            r#"{"blockIO":{"weight":500}}"#,
-            "linux.resources.blockIO.weight: the blkio controller is mounted as cgroup v1 on this \
-             host; limits need it in cgroup v2",
-        ),
         (
             r#"{"unified":{"memory.max":"max"}}"#,
             "linux.resources.unified[\"memory.max\"]: the memory controller is mounted as cgroup \
-             v1 on this host; limits need it in cgroup v2",
+             v1 on this host, and linux.resources.unified is for cgroup v2",
+        ),
+        (
+            r#"{"network":{"classID":1}}"#,
+            "linux.resources.network.classID: cgroup v2 has no net_cls controller",
         ),
     ] {
-        assert_eq!(refusal(&hybrid(), resources), Some((text.to_owned(), v2.to_owned())));
+        assert_eq!(refusal(&hybrid(), resources).map(|found| found.0), Some(text.to_owned()));
     }
 }
 
@@ -102,7 +104,7 @@ fn values_that_mean_no_limit_need_no_controller() {
 fn own_cgroup_is_taken_relative_to_what_is_mounted() {
     let relative = |root: &str, own: &str| {
         let mount = CgroupMount { point: "/sys/fs/cgroup".into(), root: root.into() };
-        mount.own(format!("3:cpu:/x\n0::{own}\n").as_bytes())
+        mount.own(Some(Path::new(own)))
     };
     for (root, own, wanted) in [
         ("/", "/", ""),

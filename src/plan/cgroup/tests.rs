@@ -21,7 +21,12 @@ fn writes(json: &str) -> Vec<String> {
 }
 
 fn refused(json: &str) -> String {
-    format!("{:#}", limits(&resources(json), ZeroPids::Limit).unwrap_err())
+    match limits(&resources(json), ZeroPids::Limit) {
+        Ok(limits) => {
+            limits.refused.first().map(|refusal| refusal.text.clone()).unwrap_or_default()
+        }
+        Err(err) => format!("{err:#}"),
+    }
 }
 
 #[test]
@@ -92,7 +97,9 @@ fn kernel_memory_is_ignored_with_a_warning() {
     let limits = limits(&resources(json), ZeroPids::Limit).unwrap();
     assert_eq!(
         limits.warnings,
-        ["linux.resources.memory.kernel: ignored, cgroup v2 has no separate limit for it"]
+        [
+            "linux.resources.memory.kernel: ignored, the kernel has no separate limit for it any more"
+        ]
     );
     let check = UsageCheck { memory_bytes: Some(9), memory_and_swap_bytes: None };
     assert_eq!(limits.usage_check, Some(check));
@@ -330,4 +337,65 @@ fn an_update_to_unlimited_memory_lifts_the_swap_limit_too() {
     let mut base = resources(r#"{"memory":{"limit":4096,"swap":8192}}"#);
     merge(&mut base, &resources(r#"{"memory":{"limit":-1}}"#)).unwrap();
     assert_eq!(base, resources(r#"{"memory":{"limit":-1,"swap":-1}}"#));
+}
+
+#[test]
+fn v1_gets_its_own_files_and_values() {
+    let writes = |json: &str| -> Vec<String> {
+        let limits = limits(&resources(json), ZeroPids::Limit).unwrap();
+        limits.v1.iter().map(|write| format!("{}={}", write.file, write.value)).collect()
+    };
+    for (json, expected) in [
+        (
+            r#"{"memory":{"limit":4096,"swap":8192,"reservation":10,"swappiness":5}}"#,
+            vec![
+                "memory.limit_in_bytes=4096",
+                "memory.memsw.limit_in_bytes=8192",
+                "memory.limit_in_bytes=4096",
+                "memory.soft_limit_in_bytes=10",
+                "memory.swappiness=5",
+            ],
+        ),
+        (
+            r#"{"memory":{"limit":-1}}"#,
+            vec![
+                "memory.limit_in_bytes=-1",
+                "memory.memsw.limit_in_bytes=-1",
+                "memory.limit_in_bytes=-1",
+            ],
+        ),
+        (
+            r#"{"cpu":{"shares":512,"quota":20000,"period":50000,"cpus":"0","realtimePeriod":7}}"#,
+            vec![
+                "cpu.shares=512",
+                "cpu.cfs_period_us=50000",
+                "cpu.cfs_quota_us=20000",
+                "cpu.cfs_period_us=50000",
+                "cpu.rt_period_us=7",
+                "cpuset.cpus=0",
+            ],
+        ),
+        (r#"{"pids":{"limit":7}}"#, vec!["pids.max=7"]),
+        (
+            r#"{"blockIO":{"weight":10,"leafWeight":20,
+                "throttleReadBpsDevice":[{"major":8,"minor":0,"rate":1}]}}"#,
+            vec![
+                "blkio.bfq.weight=10",
+                "blkio.leaf_weight=20",
+                "blkio.throttle.read_bps_device=8:0 1",
+            ],
+        ),
+        (
+            r#"{"hugepageLimits":[{"pageSize":"2MB","limit":9}],
+                "network":{"classID":5,"priorities":[{"name":"eth0","priority":3}]}}"#,
+            vec![
+                "hugetlb.2MB.limit_in_bytes=9",
+                "hugetlb.2MB.rsvd.limit_in_bytes=9",
+                "net_cls.classid=5",
+                "net_prio.ifpriomap=eth0 3",
+            ],
+        ),
+    ] {
+        assert_eq!(writes(json), expected, "{json}");
+    }
 }
