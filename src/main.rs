@@ -11,6 +11,7 @@ mod commands;
 mod config;
 mod console;
 mod container;
+mod doctor;
 mod error;
 mod fds;
 mod hooks;
@@ -26,6 +27,7 @@ mod process;
 mod readiness;
 mod rootfs;
 mod seal;
+mod subids;
 mod sync;
 mod sys;
 mod userns;
@@ -59,7 +61,7 @@ pub(crate) fn main(args: Vec<OsString>) -> i32 {
         Some(Command::Exec(_)) => EXEC_FAILED,
         _ => FAILED,
     };
-    let host = match commands::Host::new(&cli.global) {
+    let host = match commands::Host::new(&cli) {
         Ok(host) => host,
         Err(err) => {
             log::stderr(&format!("rt: {}", error::chain(&err)));

@@ -18,7 +18,8 @@
 //!               <------------------  Failed     at any time, instead of the next word
 //! ```
 //!
-//! For exec there is a doorkeeper in between, which enters the container and stays invisible there:
+//! For exec, and for a new container in a user namespace that is there, a doorkeeper comes first. It
+//! enters the container and stays invisible there:
 //!
 //! ```text
 //! parent                          doorkeeper            init

@@ -28,6 +28,7 @@ pub mod probe;
 pub mod pty;
 pub mod requires;
 pub mod runtime;
+pub mod second_user;
 
 /// What nearly every test needs.
 pub mod prelude {

@@ -14,14 +14,17 @@ use crate::launch::{self, Child};
 use crate::plan::cgroup::Driver;
 use crate::plan::notify_socket;
 use crate::plan::rootfs::Step;
-use crate::plan::{Kind, Options, Pivot, Plan};
+use crate::plan::{DefaultMaps, Kind, Options, Pivot, Plan};
 use crate::readiness::{self, Readiness};
+use crate::subids;
 use crate::sync::Message;
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
+use std::ffi::CString;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 pub(crate) fn run(host: &Host, args: &Create) -> Result<()> {
@@ -54,11 +57,16 @@ pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
     crate::container::check_id(&args.id)?;
     let bundle = config::bundle(args.bundle.as_deref())?;
     let config = config::load(&bundle, args.config.as_deref())?;
+    let default_maps = default_maps(&config);
+    if let Some((_, why)) = &default_maps {
+        host.log.debug(why);
+    }
     let options = Options {
         id: &args.id,
         bundle: &bundle,
         pivot: if args.no_pivot { Pivot::MoveRoot } else { Pivot::Switch },
         session_keyring: !args.no_new_keyring,
+        default_maps: default_maps.as_ref().map(|(maps, _why)| maps),
     };
     let mut plan = Plan::new(&config.spec, &options)?;
     if listen_fds() > 0 {
@@ -74,6 +82,13 @@ pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
         host.log.warning(warning);
     }
     Ok(Planned { plan, config: config.bytes, notifies })
+}
+
+/// Only in a user namespace can an ordinary user make a container. As crun does, one is made for
+/// him, with all the ids that he has.
+pub(crate) fn default_maps(config: &config::Config) -> Option<(DefaultMaps, String)> {
+    let needed = !nix::unistd::geteuid().is_root() && !config.has_user_namespace();
+    needed.then(subids::default_maps)
 }
 
 /// `sd_listen_fds(3)`: descriptors that a service manager passes to us are for the payload.
@@ -149,6 +164,8 @@ pub(crate) fn make(
         }
         let start = if then == Then::Park { Some(dir.listen()?) } else { None };
         let mut fds = Fds::open(plan, console, start)?;
+        let path = cgroup.as_ref().map(|cgroup| cgroup.path().as_os_str().as_bytes());
+        fds.own_cgroup = path.map(CString::new).transpose()?;
         if let Some(cgroup) = cgroup.as_ref().filter(|_| binds_cgroup(plan)) {
             fds.open_cgroup_tree(cgroup.dir())?;
         }
@@ -208,7 +225,6 @@ fn undo(dir: &Dir, cgroup: Option<Cgroup>, err: anyhow::Error) -> anyhow::Error 
 
 fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
     use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt as _;
     Ok(State {
         oci_version: plan.oci_version.clone(),
         id: plan.id.clone(),

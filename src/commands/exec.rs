@@ -101,13 +101,21 @@ fn plan(saved: &Saved, state: &State, args: &Exec) -> Result<join::Plan> {
         .into_iter()
         .filter(|kind| state.namespaces.iter().any(|name| name == kind.name()))
         .collect();
-    let (uid_maps, gid_maps) = saved.id_maps()?;
+    let user_namespace = namespaces.contains(&Kind::User);
+    // Not those of the config: it has none for a namespace that was joined or made by default.
+    let maps = |file: &str| match (user_namespace, state.init) {
+        (true, Some(init)) => {
+            let path = format!("/proc/{}/{file}", init.pid);
+            Ok(proc::id_maps(&sys::fd::read_record(Path::new(&path))?))
+        }
+        _ => anyhow::Ok(Vec::new()),
+    };
     Ok(join::Plan {
         process,
         seccomp: saved.filter()?,
-        uid_maps,
-        gid_maps,
-        user_namespace: namespaces.contains(&Kind::User),
+        uid_maps: maps("uid_map")?,
+        gid_maps: maps("gid_map")?,
+        user_namespace,
         namespaces,
         chroot: state.chroot,
         session_keyring: state.session_keyring.then(|| state.id.clone()),

@@ -4,6 +4,7 @@
 
 mod create;
 mod delete;
+mod doctor;
 mod events;
 mod exec;
 mod features;
@@ -18,13 +19,15 @@ mod start;
 mod state;
 mod update;
 
-use crate::cli::{CgroupManager, Cli, Command, Global, LogLevel, Rootless};
+use crate::cli::{CgroupManager, Cli, Command, LogLevel, Rootless};
+use crate::config;
 use crate::error::OrHint as _;
 use crate::log::Log;
 use crate::plan::cgroup::Driver;
 use crate::seal;
 use anyhow::{Context as _, Result, anyhow};
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// What the global options say.
@@ -36,18 +39,27 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(global: &Global) -> Result<Self> {
+    pub(crate) fn new(cli: &Cli) -> Result<Self> {
+        let global = &cli.global;
         let level = match (global.debug, global.log_level) {
             (true, _) => LogLevel::Debug,
             (false, Some(level)) => level,
             // Podman reads --log as one JSON object, so warnings would hide the error there.
             (false, None) => LogLevel::Error,
         };
+        let log = match &global.log {
+            Some(target) => Some(target.as_path()),
+            None => global.systemd_log.then_some(Path::new("journald:rt")),
+        };
         let manager =
             if global.systemd_cgroup { CgroupManager::Systemd } else { global.cgroup_manager };
         Ok(Self {
-            root: root(global.root.as_deref())?,
-            log: Log::open(global.log.as_deref(), global.log_format, level)?,
+            root: match root(global.root.as_deref()) {
+                // They are asked about a host on which containers do not work yet.
+                Err(_) if !keeps_state(cli.command.as_ref()) => PathBuf::new(),
+                root => root?,
+            },
+            log: Log::open(log, global.log_format, level)?,
             cgroup_manager: manager,
             rootless: global.rootless,
         })
@@ -80,6 +92,14 @@ fn in_user_namespace() -> bool {
     fields != ["0", "0", "4294967295"]
 }
 
+/// Commands that have nothing to do with the containers which there are.
+fn keeps_state(command: Option<&Command>) -> bool {
+    !matches!(
+        command,
+        Some(Command::Features | Command::Spec(_) | Command::Plan(_) | Command::Doctor(_))
+    )
+}
+
 /// Where the state of containers is.
 fn root(option: Option<&Path>) -> Result<PathBuf> {
     let root = match option {
@@ -87,19 +107,35 @@ fn root(option: Option<&Path>) -> Result<PathBuf> {
             std::path::absolute(root).with_context(|| format!("--root {}", root.display()))?
         }
         None if nix::unistd::geteuid().is_root() => PathBuf::from("/run/rt"),
-        None => match std::env::var_os("XDG_RUNTIME_DIR") {
-            Some(dir) => PathBuf::from(dir).join("rt"),
-            None => {
-                return Err(anyhow!("no directory for the state of containers"))
-                    .hint("set XDG_RUNTIME_DIR, or choose one with --root");
-            }
-        },
+        None => user_root()?,
     };
     if root == Path::new("/") {
         return Err(anyhow!("--root /: the state would be mixed with the system's files"))
             .hint("choose a directory of its own");
     }
     Ok(root)
+}
+
+/// An ordinary user's directory. Whoever could write there could exchange the state of containers.
+fn user_root() -> Result<PathBuf> {
+    const HINT: &str = "set XDG_RUNTIME_DIR to a directory of your own, or choose one with --root";
+    let uid = nix::unistd::geteuid();
+    let set = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
+    // Where pam_systemd(8) makes it, for a login that lost its environment, as with su(1).
+    let dir = set.map_or_else(|| PathBuf::from(format!("/run/user/{uid}")), PathBuf::from);
+    let status = std::fs::metadata(&dir)
+        .map_err(|err| config::io(&err))
+        .with_context(|| format!("no directory for the state of containers: {}", dir.display()))
+        .hint(HINT)?;
+    if status.uid() != uid.as_raw() {
+        return Err(anyhow!("XDG_RUNTIME_DIR: {} belongs to uid {}", dir.display(), status.uid()))
+            .hint(HINT);
+    }
+    if status.mode() & 0o002 != 0 {
+        return Err(anyhow!("XDG_RUNTIME_DIR: others may write to {}", dir.display()))
+            .hint(format!("chmod 700 {}", dir.display()));
+    }
+    Ok(dir.join("rt"))
 }
 
 /// Only a verb that makes a process of a container needs a protected executable.
@@ -124,7 +160,8 @@ fn needs_seal(command: &Command) -> Option<u32> {
         | Command::Events(_)
         | Command::Spec(_)
         | Command::Features
-        | Command::Plan(_) => None,
+        | Command::Plan(_)
+        | Command::Doctor(_) => None,
     }
 }
 
@@ -157,6 +194,7 @@ pub(crate) fn run(cli: &Cli, host: &Host, args: &[OsString]) -> Result<u8> {
         Command::Spec(args) => spec::run(args).map(done),
         Command::Features => features::run().map(done),
         Command::Plan(args) => plan::run(args).map(done),
+        Command::Doctor(args) => doctor::run(args),
     }
 }
 
@@ -179,6 +217,7 @@ pub(crate) fn title(command: &Command) -> String {
         Command::Spec(_) => "spec".into(),
         Command::Features => "features".into(),
         Command::Plan(_) => "plan".into(),
+        Command::Doctor(_) => "doctor".into(),
     }
 }
 

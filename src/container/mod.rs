@@ -107,10 +107,25 @@ impl Dir {
             }
         };
         let dir = Self { path, fd };
+        dir.check_owner()?;
         if lock == Lock::Exclusive && dir.lock()? == Locked::Gone {
             return Ok(None);
         }
         Ok(Some(dir))
+    }
+
+    /// Hooks and pids are taken from what is stored here: its owner decides what we run and signal.
+    fn check_owner(&self) -> Result<()> {
+        let owner = fstat(&self.fd).call(|| format!("fstat({})", self.path.display()))?.st_uid;
+        let own = nix::unistd::geteuid().as_raw();
+        if owner == own {
+            return Ok(());
+        }
+        Err(anyhow::anyhow!(
+            "{} belongs to uid {owner}, who could make rt do anything as uid {own}",
+            self.path.display()
+        ))
+        .hint(format!("become that user, for example by: setpriv --reuid {owner} --regid {owner} --clear-groups rt ..."))
     }
 
     pub(crate) fn lock(&self) -> Result<Locked> {

@@ -35,7 +35,7 @@ pub(crate) fn build(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
                 mount::bind(&root, bind, tree).with_context(|| bind.target.show())?;
             }
             Step::Cgroup(cgroup) => {
-                mount::cgroup(&root, cgroup, fds.cgroup_tree.take())
+                mount::cgroup(&root, cgroup, fds.cgroup_tree.take(), fds.own_cgroup.as_deref())
                     .with_context(|| cgroup.target.show())?;
             }
             Step::Remount(remount) => {

@@ -26,6 +26,9 @@ macro_rules! areas {
 
 areas![
     cli,
+    usage,
+    features,
+    doctor,
     lifecycle,
     process,
     exec,
@@ -42,7 +45,12 @@ areas![
     labels,
     errors,
     robustness,
+    pods,
     rootless,
+    rootless_cgroups,
+    rootless_ids,
+    rootless_mounts,
+    rootless_hostile,
     golden,
     fuzz,
     faults,
@@ -56,6 +64,7 @@ areas![
 mod cgroups;
 mod cli;
 mod devices;
+mod doctor;
 mod errors;
 mod escapes;
 mod escapes_config;
@@ -64,6 +73,7 @@ mod escapes_host;
 mod escapes_mounts;
 mod exec;
 mod faults;
+mod features;
 mod fuzz;
 mod golden;
 mod hooks;
@@ -73,9 +83,15 @@ mod masks;
 mod mounts;
 mod namespaces;
 mod notify;
+mod pods;
 mod process;
 mod robustness;
 mod rootless;
+mod rootless_cgroups;
+mod rootless_hostile;
+mod rootless_ids;
+mod rootless_mounts;
 mod seccomp;
 mod service;
 mod terminal;
+mod usage;
