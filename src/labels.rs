@@ -79,9 +79,6 @@ fn write_all(
             })?;
     }
     if let Some(profile) = &process.apparmor_profile {
-        if profile.as_bytes() == UNCONFINED && !apparmor_directory {
-            return Ok(());
-        }
         let value = [b"exec ", profile.as_bytes()].concat();
         let file = if apparmor_directory {
             "thread-self/attr/apparmor/exec"
@@ -89,9 +86,14 @@ fn write_all(
             // Before Linux 5.8; where SELinux is active as well, the file is its own.
             "thread-self/attr/exec"
         };
-        write(file, &value).with_context(|| format!("{}.apparmorProfile", process.field)).or_else(
-            |err| Err(err).hint("load the profile with apparmor_parser(8); see aa-status(8)"),
-        )?;
+        let written = match write(file, &value) {
+            // The module is compiled in and switched off, or not there: nobody is confined.
+            Err(err) if profile.as_bytes() == UNCONFINED && is(&err, Errno::EINVAL) => Ok(()),
+            other => other,
+        };
+        written.with_context(|| format!("{}.apparmorProfile", process.field)).or_else(|err| {
+            Err(err).hint("load the profile with apparmor_parser(8); see aa-status(8)")
+        })?;
     }
     Ok(())
 }
@@ -107,7 +109,7 @@ pub(crate) fn with_key_label<T>(
     let field = || format!("{}.selinuxLabel", process.field);
     match proc.write(FILE, label.as_bytes()) {
         // A kernel without keys.
-        Err(err) if is_enoent(&err) => return make(),
+        Err(err) if is(&err, Errno::ENOENT) => return make(),
         other => other.with_context(field)?,
     }
     let made = make();
@@ -116,8 +118,8 @@ pub(crate) fn with_key_label<T>(
     made
 }
 
-fn is_enoent(err: &anyhow::Error) -> bool {
-    err.downcast_ref::<sys::Error>().is_some_and(|err| err.errno == Errno::ENOENT)
+fn is(err: &anyhow::Error, errno: Errno) -> bool {
+    err.downcast_ref::<sys::Error>().is_some_and(|err| err.errno == errno)
 }
 
 #[cfg(test)]
@@ -158,9 +160,12 @@ mod tests {
     #[test]
     fn unconfined_needs_nothing_where_there_is_no_apparmor() {
         let unconfined = r#""apparmorProfile":"unconfined""#;
-        assert_eq!(writes(unconfined, false), []);
         assert_eq!(writes(unconfined, true), [pair("apparmor/exec", "exec unconfined")]);
         assert!(check(&process(unconfined)).is_ok());
+        for (errno, is_fine) in [(Errno::EINVAL, true), (Errno::EACCES, false)] {
+            let refuse = |_: &str, _: &[u8]| Err(sys::Error::new("write()", errno).into());
+            assert_eq!(write_all(&process(unconfined), false, refuse).is_ok(), is_fine);
+        }
     }
 
     #[test]

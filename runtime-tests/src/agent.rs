@@ -208,18 +208,13 @@ fn serve(listener: &OwnedFd, calls: &Mutex<Vec<Call>>, policy: &dyn Fn(&Call) ->
         })
     };
     loop {
+        if hung_up(listener) {
+            return;
+        }
         let mut call = Call::default();
-        match ioctl(RECV, (&raw mut call).cast()) {
-            Ok(_) => {}
-            // The caller was killed meanwhile, or a signal came.
-            Err(Errno::EINTR) => continue,
-            // ENOENT is also what a listener without processes says.
-            Err(_) => {
-                if hung_up(listener) {
-                    return;
-                }
-                continue;
-            }
+        // EINTR, or ENOENT: the caller was killed meanwhile.
+        if ioctl(RECV, (&raw mut call).cast()).is_err() {
+            continue;
         }
         lock(calls).push(call);
         let mut response = Response { id: call.id, value: 0, error: 0, flags: 0 };
@@ -241,10 +236,13 @@ fn serve(listener: &OwnedFd, calls: &Mutex<Vec<Call>>, policy: &dyn Fn(&Call) ->
     }
 }
 
-/// Nobody is left who could notify.
+/// Waits for a notification. True when nobody is left who could make one: before Linux 6.11 the
+/// ioctl would wait for ever.
 fn hung_up(listener: &OwnedFd) -> bool {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::os::fd::AsFd as _;
-    let mut fds = [PollFd::new(listener.as_fd(), PollFlags::empty())];
-    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0)
+    let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::NONE).ok();
+    let seen = fds[0].revents().unwrap_or(PollFlags::empty());
+    seen.contains(PollFlags::POLLHUP) && !seen.contains(PollFlags::POLLIN)
 }

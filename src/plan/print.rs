@@ -250,6 +250,15 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
             "process.capabilities.bounding",
         );
     }
+    for (name, label, field) in [
+        ("apparmor", &process.apparmor_profile, "process.apparmorProfile"),
+        ("selinux", &process.selinux_label, "process.selinuxLabel"),
+        ("selinux of mounts", &plan.rootfs.mount_label, "linux.mountLabel"),
+    ] {
+        if let Some(label) = label {
+            add("process", format!("{name}={}", show(label)), field);
+        }
+    }
     if let Some(score) = process.oom_score_adj {
         add("process", format!("oom_score_adj={score}"), "process.oomScoreAdj");
     }

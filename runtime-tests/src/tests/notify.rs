@@ -25,6 +25,7 @@ tests![
     filter_without_no_new_privs_notifies,
     flags_go_with_a_listener,
     calls_of_the_runtime_itself_may_be_notified,
+    agent_does_not_see_the_runtimes_own_wait,
     every_call_may_be_notified,
     denied_execve_is_an_error,
     agent_that_leaves_means_enosys,
@@ -293,6 +294,14 @@ fn calls_of_the_runtime_itself_may_be_notified() {
             assert_eq!(said(b, &["/probe", "echo", "here"]), "here\n");
         }
     }
+}
+
+fn agent_does_not_see_the_runtimes_own_wait() {
+    differs!(Crun, "waits for its helper by wait4 itself");
+    let agent = refusing();
+    let b = notifying(agent.path(), &["wait4"]);
+    assert_eq!(said(b, &["/probe", "ls", "/proc/1/task", "--", "echo", "here"]), "1\nhere\n");
+    assert_eq!(agent.calls().len(), 0);
 }
 
 /// The most curious agent there can be.
