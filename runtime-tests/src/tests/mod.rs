@@ -28,6 +28,7 @@ areas![
     cli,
     usage,
     features,
+    rare,
     doctor,
     lifecycle,
     process,
@@ -74,6 +75,7 @@ mod masks;
 mod mounts;
 mod namespaces;
 mod process;
+mod rare;
 mod robustness;
 mod rootless;
 mod seccomp;
