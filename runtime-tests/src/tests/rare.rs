@@ -93,7 +93,7 @@ fn pressure_is_reported() {
     c.end();
 }
 
-/// As libseccomp's users have it: without `flags` SPEC_ALLOW is set, an empty list takes it back.
+/// As libseccomp's users have it: without `flags` `SPEC_ALLOW` is set, an empty list takes it back.
 fn filter_without_flags_allows_speculation() {
     requires!(command("plan"));
     let flags = |flags: Option<Value>| {
