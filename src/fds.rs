@@ -4,6 +4,7 @@
 //! what is left is closed before it parks.
 
 use crate::error::hinted;
+use crate::labels;
 use crate::plan::rootfs::{Bind, Rootfs, Step};
 use crate::plan::{Kind, Pivot, Plan};
 use crate::rootfs::{mask, mount, pivot};
@@ -24,9 +25,13 @@ pub(crate) struct Fds {
     pub(crate) trees: Vec<Option<OwnedFd>>,
     /// The container's directory in the cgroup tree, for a container without cgroup namespace.
     pub(crate) cgroup_tree: Option<OwnedFd>,
+    /// The cgroup that was made for the container.
+    pub(crate) own_cgroup: Option<CString>,
     /// Namespaces to join in init, in order.
     pub(crate) join: Vec<(Kind, OwnedFd, String)>,
     pub(crate) null: Option<OwnedFd>,
+    /// `linux.mountLabel` means something to this host.
+    pub(crate) label_mounts: bool,
     pub(crate) proc: Procfs,
     /// Connected to `--console-socket`: the master of the pty goes there.
     pub(crate) console: Option<OwnedFd>,
@@ -44,8 +49,10 @@ impl Fds {
             rootfs: None,
             trees: plan.rootfs.steps.iter().map(|_| None).collect(),
             cgroup_tree: None,
+            own_cgroup: None,
             join: Vec::new(),
             null: None,
+            label_mounts: plan.rootfs.mount_label.is_some() && labels::selinux_is_active(),
             proc: Procfs::open()?,
             console,
             start,
@@ -95,10 +102,13 @@ impl Fds {
         Ok(())
     }
 
-    /// For a `cgroup` mount in a container without cgroup namespace of its own.
+    /// For a `cgroup` mount in a container without cgroup namespace of its own. An ordinary user has
+    /// no right to it here; init will.
     pub(crate) fn open_cgroup_tree(&mut self, dir: BorrowedFd<'_>) -> Result<()> {
-        let tree = sys::mount::open_tree(dir, c"", sys::mount::Recursive::No, 0)?;
-        self.cgroup_tree = Some(tree);
+        match sys::mount::open_tree(dir, c"", sys::mount::Recursive::No, 0) {
+            Err(err) if err.errno == Errno::EPERM => {}
+            tree => self.cgroup_tree = Some(tree?),
+        }
         Ok(())
     }
 }
@@ -155,6 +165,12 @@ impl Procfs {
         let pid =
             nix::fcntl::readlinkat(&self.0, c"self").call(|| "readlinkat(/proc/self)".into())?;
         pid.to_string_lossy().parse().context("/proc/self")
+    }
+
+    /// The whole of a file.
+    pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>> {
+        let fd = self.open_file(path, OFlag::O_RDONLY)?;
+        Ok(sys::fd::read_all(&fd).call(|| format!("read(/proc/{path})"))?)
     }
 
     /// Writes a value in one write(2), as most files there want it.

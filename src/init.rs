@@ -11,8 +11,10 @@ use crate::hooks;
 use crate::join;
 use crate::labels;
 use crate::launch::{self, clone_flag};
+use crate::listener;
 use crate::plan::namespaces::IdMap;
 use crate::plan::{Hook, Kind, Pivot, Plan, Process, seccomp};
+use crate::proc;
 use crate::process::{self, Rlimits};
 use crate::rootfs::path::Root;
 use crate::rootfs::{self, device, mask, pivot};
@@ -53,8 +55,27 @@ impl Inherited {
 type Reporter = Arc<std::sync::Mutex<Option<Channel>>>;
 
 /// The first process of a new container.
-pub(crate) fn run_create(parent: Channel, plan: &Plan, fds: Fds, inherited: Inherited) -> ! {
-    run(parent, |parent| create(parent, plan, fds, inherited))
+pub(crate) fn run_create(parent: Channel, plan: &Plan, mut fds: Fds, inherited: Inherited) -> ! {
+    run(parent, |parent| {
+        let offsets = begin(parent, plan, &fds.proc)?;
+        enter_namespaces(plan, &mut fds, offsets)?;
+        create(parent, plan, fds, inherited)
+    })
+}
+
+/// The same for a container whose user namespace exists: first as its doorkeeper.
+pub(crate) fn run_create_by_doorkeeper(
+    parent: Channel,
+    plan: &Plan,
+    mut fds: Fds,
+    inherited: Inherited,
+) -> ! {
+    run(parent, |parent| {
+        let offsets = begin(parent, plan, &fds.proc)?;
+        enter_user_namespace(parent, plan, &mut fds, offsets)?;
+        with_parent(parent, |parent| parent.expect(&Message::Go))?;
+        create(parent, plan, fds, inherited)
+    })
 }
 
 /// Another process in a running container.
@@ -98,23 +119,31 @@ fn with_parent<T>(reporter: &Reporter, talk: impl FnOnce(&Channel) -> Result<T>)
     }
 }
 
+/// Returns the file for the offsets of a new time namespace, if there are any: who writes there needs
+/// the rights of its opener, and from here on the files of our /proc directory are not ours.
+fn begin(parent: &Reporter, plan: &Plan, proc: &Procfs) -> Result<Option<OwnedFd>> {
+    with_parent(parent, |parent| parent.expect(&Message::Go))?;
+    let offsets = (!plan.namespaces.time_offsets.is_empty())
+        .then(|| proc.open_file("self/timens_offsets", OFlag::O_WRONLY))
+        .transpose()?;
+    // From here on other processes may share our pid namespace: none may look into our memory or
+    // descriptors (CVE-2016-9962). Not before Go: the parent writes files in our /proc directory,
+    // which change their owner by this.
+    sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
+    Ok(offsets)
+}
+
 fn create(
     parent: &Reporter,
     plan: &Plan,
     mut fds: Fds,
     inherited: Inherited,
 ) -> Result<Infallible> {
-    with_parent(parent, |parent| parent.expect(&Message::Go))?;
-    // From here on other processes may share our pid namespace: none may look into our memory or
-    // descriptors (CVE-2016-9962). Not before Go: the parent writes files in our /proc directory,
-    // which change their owner by this.
-    sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
     // Modes of directories and nodes are as the config says.
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     nix::unistd::setsid().call(|| "setsid()".into())?;
-    enter_namespaces(plan, &mut fds)?;
     if plan.session_keyring {
-        session_keyring(&plan.id)?;
+        session_keyring(&plan.id, Some(&fds.proc), &plan.process)?;
     }
     if plan.namespaces.creates(Kind::Network) {
         sys::net::loopback_up().context("bring the loopback link up")?;
@@ -138,7 +167,9 @@ fn create(
     let state = hook_state(plan, &plan.hooks.start_container, &fds.proc, "created")?;
     labels::set(&fds.proc, &plan.process)?;
     personality(plan.personality)?;
-    let rlimits = if plan.namespaces.has(Kind::User) { Rlimits::Parents } else { Rlimits::Mine };
+    // After a doorkeeper all are set but for a lower limit of processes; no other changes here.
+    let new_user = plan.namespaces.creates(Kind::User);
+    let rlimits = if new_user { Rlimits::Parents } else { Rlimits::Mine };
     let payload = give_up(&plan.process, plan.seccomp.as_ref(), rlimits, inherited)?;
     let start = fds.start.take();
     // Nothing of the host is left open while init is parked (CVE-2016-9962): an exec may come in.
@@ -147,6 +178,28 @@ fn create(
         hooks::run(&plan.hooks.start_container, &state)?;
         Ok(if plan.hooks.start_container.is_empty() { Ran::None } else { Ran::Some })
     })
+}
+
+/// The doorkeeper of a new container. Returns in the process that it bears, in all of the container's
+/// namespaces; a payload in a pid namespace that is joined could look into it, were it dumpable.
+fn enter_user_namespace(
+    parent: &Reporter,
+    plan: &Plan,
+    fds: &mut Fds,
+    offsets: Option<OwnedFd>,
+) -> Result<()> {
+    join::enter_namespaces(std::mem::take(&mut fds.join))?;
+    let maps = |name: &str| Ok::<_, anyhow::Error>(proc::id_maps(&fds.proc.read(name)?));
+    // An id of the namespace must own what is made from here on.
+    become_owner(&maps("self/uid_map")?, &maps("self/gid_map")?)?;
+    unshare(plan.namespaces.create.iter())?;
+    if plan.namespaces.creates(Kind::Time) {
+        time_namespace(plan, offsets)?;
+    }
+    if !with_parent(parent, launch::bear)? {
+        sys::exit_now(0);
+    }
+    Ok(())
 }
 
 /// The doorkeeper: invisible in the container, since it stays in the host's pid namespace.
@@ -165,7 +218,7 @@ fn exec(
         become_owner(&plan.uid_maps, &plan.gid_maps)?;
     }
     if let Some(id) = &plan.session_keyring {
-        session_keyring(id)?;
+        session_keyring(id, fds.proc.as_ref(), &plan.process)?;
     }
     if plan.process.terminal {
         let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
@@ -195,21 +248,23 @@ fn exec(
 }
 
 /// Joins the namespaces that exist and makes those that clone3 did not.
-fn enter_namespaces(plan: &Plan, fds: &mut Fds) -> Result<()> {
+fn enter_namespaces(plan: &Plan, fds: &mut Fds, offsets: Option<OwnedFd>) -> Result<()> {
     let spaces = &plan.namespaces;
     for (kind, fd, field) in std::mem::take(&mut fds.join) {
         sys::clone::setns(fd.as_fd(), clone_flag(kind)).context(field)?;
     }
-    if spaces.has(Kind::User) {
+    if spaces.creates(Kind::User) {
         // An id of the namespace must own what is made from here on. Before unshare: with all
         // flags in one clone3, mqueue's root directory would belong to nobody.
         become_owner(&spaces.uid_maps, &spaces.gid_maps)?;
-    }
-    if spaces.creates(Kind::User) {
         unshare(spaces.create.iter().filter(|kind| !matches!(kind, Kind::User | Kind::Pid)))?;
     }
     if spaces.creates(Kind::Time) {
-        time_namespace(plan, &fds.proc)?;
+        time_namespace(plan, offsets)?;
+        // A magic link, which Procfs::open_file refuses; the host's /proc is still in place here.
+        let path = Path::new("/proc/self/ns/time_for_children");
+        let fd = sys::fd::open(path, OFlag::O_RDONLY)?;
+        sys::clone::setns(fd.as_fd(), clone_flag(Kind::Time))?;
     }
     Ok(())
 }
@@ -240,24 +295,26 @@ fn become_owner(uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<()> {
 
 /// `time_namespaces(7)`: the offsets can be set only before the first process enters, and unshare(2)
 /// does not enter. clone3(2) with `CLONE_NEWTIME` would enter at once.
-fn time_namespace(plan: &Plan, proc: &Procfs) -> Result<()> {
+fn time_namespace(plan: &Plan, file: Option<OwnedFd>) -> Result<()> {
     sys::clone::unshare(clone_flag(Kind::Time)).context("linux.namespaces")?;
+    let Some(file) = file else { return Ok(()) };
     for offset in &plan.namespaces.time_offsets {
         let line = format!("{} {} {}\n", offset.clock, offset.secs, offset.nanosecs);
-        proc.write("self/timens_offsets", line.as_bytes())
+        nix::unistd::write(&file, line.as_bytes())
+            .call(|| format!("write(/proc/self/timens_offsets, {:?})", line.trim_end()))
             .with_context(|| format!("linux.timeOffsets.{}", offset.clock))?;
     }
-    // A magic link, which Procfs::open_file refuses; the host's /proc is still in place here.
-    let path = Path::new("/proc/self/ns/time_for_children");
-    let fd = sys::fd::open(path, OFlag::O_RDONLY)?;
-    Ok(sys::clone::setns(fd.as_fd(), clone_flag(Kind::Time))?)
+    Ok(())
 }
 
 /// The caller's keyring would give the container the host's keys.
 /// An exec finds the one that init has made by its name.
-fn session_keyring(id: &str) -> Result<()> {
+fn session_keyring(id: &str, proc: Option<&Procfs>, process: &Process) -> Result<()> {
     let name = CString::new(format!("_ses.{id}"))?;
-    match sys::keyring::join_session_keyring(&name).and_then(sys::keyring::let_owner_search) {
+    let joined = labels::with_key_label(proc, process, || {
+        Ok(sys::keyring::join_session_keyring(&name).and_then(sys::keyring::let_owner_search))
+    })?;
+    match joined {
         Ok(()) => Ok(()),
         // A kernel without keys, or a profile around us that forbids them.
         Err(err) if matches!(err.errno, nix::errno::Errno::ENOSYS | nix::errno::Errno::EPERM) => {
@@ -289,7 +346,8 @@ fn inside(plan: &Plan, root: &Root, fds: &mut Fds) -> Result<()> {
     make_cwd(root, &plan.process)?;
     mask::read_only(root, &plan.rootfs)?;
     if let Some(null) = fds.null.take() {
-        mask::mask(root, &plan.rootfs, null)?;
+        let label = plan.rootfs.mount_label.as_deref().filter(|_| fds.label_mounts);
+        mask::mask(root, &plan.rootfs, null, label)?;
     }
     if plan.rootfs.root_read_only && plan.rootfs.pivot != Pivot::Chroot {
         mask::read_only_root(root).context("root.readonly")?;
@@ -439,7 +497,12 @@ fn become_payload(
     sys::reset_signals(payload.ignored_signals)?;
     with_parent(parent, |parent| payload.close_others(&[parent.as_fd()]))?;
     if let Some(filter) = payload.seccomp {
-        sys::seccomp::load(&filter.program, filter.flags).context("linux.seccomp")?;
+        match &filter.notify {
+            Some(notify) => with_parent(parent, |parent| listener::load(parent, filter, notify))?,
+            None => {
+                sys::seccomp::load(&filter.program, filter.flags).context("linux.seccomp")?;
+            }
+        }
         if payload.filter_is_privileged {
             process::give_up_kept(process.capabilities, payload.available)?;
         }

@@ -1,8 +1,10 @@
-//! Enters a running container, for `exec`.
+//! Enters what is there already: a running container for `exec`, the namespaces of a pod for `create`.
 //!
-//! Runs in: parent (`Fds`) and doorkeeper (`enter`). Everything is named by the pidfd of the
-//! container's init, so a reused pid cannot be entered. See setns(2), `pidfd_open(2)`.
+//! Runs in: parent (`Fds`) and doorkeeper (`enter`, `enter_namespaces`). For exec everything is
+//! named by the pidfd of the container's init, so a reused pid cannot be entered. See setns(2),
+//! `pidfd_open(2)`.
 
+use crate::error::hinted;
 use crate::fds::Procfs;
 use crate::launch::clone_flag;
 use crate::plan::namespaces::IdMap;
@@ -20,7 +22,7 @@ pub(crate) struct Plan {
     /// Namespaces in which the container differs from the host.
     pub(crate) namespaces: Vec<Kind>,
     pub(crate) user_namespace: bool,
-    /// Of the container's user namespace; empty when it was joined.
+    /// Of the container's user namespace; empty without one.
     pub(crate) uid_maps: Vec<IdMap>,
     pub(crate) gid_maps: Vec<IdMap>,
     /// The container's root was set by chroot(2).
@@ -81,3 +83,38 @@ pub(crate) fn enter(plan: &Plan, fds: &Fds) -> Result<()> {
     }
     Ok(())
 }
+
+/// Enters a user namespace by its descriptor, and the other namespaces that a new container joins.
+///
+/// The right to enter a namespace lies with the user namespace that owns it. Root of the host has it
+/// before; an ordinary user has it inside, over the namespaces that belong there (a pod's).
+pub(crate) fn enter_namespaces(joined: Vec<(Kind, OwnedFd, String)>) -> Result<()> {
+    let (user, others): (Vec<_>, Vec<_>) =
+        joined.into_iter().partition(|(kind, ..)| *kind == Kind::User);
+    let mut late = Vec::new();
+    for (kind, fd, field) in others {
+        match clone::setns(fd.as_fd(), clone_flag(kind)) {
+            Ok(()) => {}
+            Err(err) if err.errno == Errno::EPERM => late.push((kind, fd, field)),
+            Err(err) => return Err(err).context(field),
+        }
+    }
+    for (kind, fd, field) in user {
+        match clone::setns(fd.as_fd(), clone_flag(kind)) {
+            // It cannot be entered twice, and we are in it: the one of the caller.
+            Err(err) if err.errno == Errno::EINVAL => {}
+            Err(err) => return Err(hinted(err, &[(Errno::EPERM, NOT_OUR_USER)])).context(field),
+            Ok(()) => {}
+        }
+    }
+    for (kind, fd, field) in late {
+        clone::setns(fd.as_fd(), clone_flag(kind))
+            .map_err(|err| hinted(err, &[(Errno::EPERM, NOT_OF_THIS_USER)]))
+            .context(field)?;
+    }
+    Ok(())
+}
+
+const NOT_OUR_USER: &str = "join a user namespace that you have made yourself, or run as root";
+const NOT_OF_THIS_USER: &str = "it belongs to another user namespace than the one that is joined; \
+                                join namespaces of one container or pod, or run as root";

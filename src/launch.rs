@@ -51,6 +51,9 @@ pub(crate) fn create(
     dir: &Dir,
     inherited: Inherited,
 ) -> Result<Child> {
+    if plan.namespaces.joins(Kind::User).is_some() {
+        return create_by_doorkeeper(plan, fds, cgroup, dir, inherited);
+    }
     let own = join_first(plan, &mut fds)?;
     let (channel, init_end) = Channel::pair()?;
     let cloned = spawn(create_flags(plan), cgroup)?;
@@ -61,7 +64,32 @@ pub(crate) fn create(
     };
     drop(init_end); // or init's end-of-file would never reach us
     let child = Child { pid, pidfd, channel };
-    let walked = return_to(own).and_then(|()| walk_to_ready(plan, &child, &fds.proc));
+    let walked = return_to(own)
+        .and_then(|()| prepare(plan, &child, &fds.proc))
+        .and_then(|()| walk_to_ready(plan, &child));
+    finish(child, walked, cgroup)
+}
+
+/// The container's user namespace is there already, and what is made for the container must belong
+/// to it. Whoever enters it loses the host's privileges, which hooks and limits need; so a
+/// doorkeeper goes in, makes the other namespaces there, and bears init as our child.
+fn create_by_doorkeeper(
+    plan: &Plan,
+    fds: Fds,
+    cgroup: Option<&Cgroup>,
+    dir: &Dir,
+    inherited: Inherited,
+) -> Result<Child> {
+    let (channel, init_end) = Channel::pair()?;
+    let Cloned::Parent { child: pid, pidfd } = spawn(CloneFlags::empty(), cgroup)? else {
+        dir.unlock_in_child();
+        drop(channel);
+        init::run_create_by_doorkeeper(init_end, plan, fds, inherited)
+    };
+    drop(init_end);
+    let doorkeeper = Child { pid, pidfd, channel };
+    let child = let_in(doorkeeper, &plan.process, true, &fds.proc, cgroup)?;
+    let walked = walk_to_ready(plan, &child);
     finish(child, walked, cgroup)
 }
 
@@ -85,15 +113,27 @@ pub(crate) fn exec(
     };
     drop((init_end, fds));
     let doorkeeper = Child { pid, pidfd, channel };
+    let child = let_in(doorkeeper, &plan.process, plan.user_namespace, &proc, cgroup)?;
+    let walk = || {
+        child.channel.send(&Message::Go).context("tell init to go")?;
+        child.channel.expect(&Message::Ready)
+    };
+    let walked = walk();
+    finish(child, walked, cgroup)
+}
+
+/// Lets the doorkeeper do its work. Returns the process that it bears, which waits for Go.
+fn let_in(
+    doorkeeper: Child,
+    process: &Process,
+    user_namespace: bool,
+    proc: &Procfs,
+    cgroup: Option<&Cgroup>,
+) -> Result<Child> {
     let enter = || {
         // What is set here is inherited.
-        limits(
-            &plan.process,
-            plan.user_namespace,
-            &doorkeeper,
-            &proc,
-            process::set_rlimits_of_doorkeeper,
-        )?;
+        let set_rlimits = process::set_rlimits_of_doorkeeper;
+        limits(process, user_namespace, &doorkeeper, proc, set_rlimits)?;
         doorkeeper.channel.send(&Message::Go).context("tell init to go")?;
         doorkeeper.channel.expect_born()
     };
@@ -104,12 +144,7 @@ pub(crate) fn exec(
     // It is our child and nobody has waited for it, so the pid is its own.
     let child = Child { pid, pidfd: clone::pidfd_open(pid.as_raw())?, channel: doorkeeper.channel };
     wait(doorkeeper.pidfd.as_fd()).ok(); // it has ended, or is about to
-    let walk = || {
-        child.channel.send(&Message::Go).context("tell init to go")?;
-        child.channel.expect(&Message::Ready)
-    };
-    let walked = walk();
-    finish(child, walked, cgroup)
+    Ok(child)
 }
 
 /// The doorkeeper's last act: the new process becomes a child of our parent, in the pid namespace
@@ -122,6 +157,15 @@ pub(crate) fn bear(parent: &Channel) -> Result<bool> {
             parent.send(&Message::Born(child.as_raw()))?;
             Ok(false)
         }
+    }
+}
+
+/// A child of init that shares its descriptors, for `listener::load`. `None` in the child.
+pub(crate) fn share_descriptors() -> Result<Option<Pid>> {
+    // SAFETY: init came from clone3 itself, and such a process has one thread.
+    match unsafe { clone::clone3(CloneFlags::CLONE_FILES, None) }.map_err(explain_clone)? {
+        Cloned::Child => Ok(None),
+        Cloned::Parent { child, pidfd: _ } => Ok(Some(child)),
     }
 }
 
@@ -140,17 +184,14 @@ fn create_flags(plan: &Plan) -> CloneFlags {
 }
 
 /// Namespaces that must be joined before clone3: a pid namespace holds only children, and a host's
-/// namespace cannot be joined from inside a new user namespace. Returns the way back.
+/// namespace cannot be joined from inside a new user namespace. Returns the way back: hooks run in
+/// the namespaces that we were started in.
 fn join_first(plan: &Plan, fds: &mut Fds) -> Result<Vec<(Kind, OwnedFd)>> {
     let creates_user = plan.namespaces.creates(Kind::User);
-    let creates_pid = plan.namespaces.creates(Kind::Pid);
     let early = |kind: Kind| match kind {
         Kind::Pid => true,
-        // The new pid namespace must belong to the joined user namespace, or its proc could not
-        // be mounted there. There is no way back from here; what needs the host is open already.
-        Kind::User => creates_pid || plan.namespaces.joins(Kind::Pid).is_some(),
         Kind::Ipc | Kind::Uts | Kind::Network | Kind::Cgroup => creates_user,
-        Kind::Time | Kind::Mount => false,
+        Kind::User | Kind::Time | Kind::Mount => false,
     };
     let mut own = Vec::new();
     let mut late = Vec::new();
@@ -159,9 +200,7 @@ fn join_first(plan: &Plan, fds: &mut Fds) -> Result<Vec<(Kind, OwnedFd)>> {
             late.push((kind, fd, field));
             continue;
         }
-        if matches!(kind, Kind::Ipc | Kind::Uts | Kind::Network | Kind::Cgroup) {
-            own.push((kind, open_own(kind)?));
-        }
+        own.push((kind, open_own(kind)?));
         match clone::setns(fd.as_fd(), clone_flag(kind)) {
             Ok(()) => {}
             // A namespace of the new container's user: init will have the right.
@@ -236,12 +275,17 @@ fn explain_clone(err: crate::sys::Error) -> anyhow::Error {
     hinted(err, &hints).context("linux.namespaces")
 }
 
-fn walk_to_ready(plan: &Plan, child: &Child, proc: &Procfs) -> Result<()> {
+/// What init needs from us before it may go on.
+fn prepare(plan: &Plan, child: &Child, proc: &Procfs) -> Result<()> {
     let spaces = &plan.namespaces;
-    if spaces.creates(Kind::User) {
+    let user_namespace = spaces.creates(Kind::User);
+    if user_namespace {
         userns::write_maps(proc, child.pid, &spaces.uid_maps, &spaces.gid_maps)?;
     }
-    limits(&plan.process, spaces.has(Kind::User), child, proc, process::set_rlimits)?;
+    limits(&plan.process, user_namespace, child, proc, process::set_rlimits)
+}
+
+fn walk_to_ready(plan: &Plan, child: &Child) -> Result<()> {
     child.channel.send(&Message::Go).context("tell init to go")?;
     if plan.hooks.for_parent() {
         child.channel.expect(&Message::Mounted)?;

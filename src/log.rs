@@ -78,6 +78,13 @@ impl Log {
         }
     }
 
+    /// A decision that was taken for the user.
+    pub(crate) fn debug(&self, text: &str) {
+        if self.level >= LogLevel::Debug {
+            self.write("debug", &one_line(text), None);
+        }
+    }
+
     /// The failure of the command. With `--log` the same text goes to standard error as well.
     pub(crate) fn error(&self, text: &str, hint: Option<&str>) {
         let text = &one_line(text);

@@ -4,6 +4,7 @@
 
 #![cfg_attr(not(test), no_main)]
 
+mod agent;
 mod cgroup;
 mod cli;
 mod commands;
@@ -18,12 +19,15 @@ mod init;
 mod join;
 mod labels;
 mod launch;
+mod listener;
 mod log;
 mod plan;
 mod proc;
 mod process;
+mod readiness;
 mod rootfs;
 mod seal;
+mod subids;
 mod sync;
 mod sys;
 mod userns;

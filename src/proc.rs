@@ -2,6 +2,7 @@
 //!
 //! Runs in: parent. Privilege: none. The parsers themselves are pure.
 
+use crate::plan::namespaces::IdMap;
 use crate::sys::fd::read_record;
 use anyhow::{Context as _, Result};
 use std::ffi::OsString;
@@ -98,6 +99,18 @@ pub(crate) fn unified_cgroup(text: &[u8]) -> Option<&Path> {
         .map(|path| Path::new(std::ffi::OsStr::from_bytes(path)))
 }
 
+/// Parses the `uid_map` or `gid_map` of a process (`user_namespaces(7)`); lines that are not
+/// understood are left out. What is on the host's side depends on who reads.
+pub(crate) fn id_maps(text: &[u8]) -> Vec<IdMap> {
+    let text = String::from_utf8_lossy(text);
+    let map = |line: &str| {
+        let mut fields = line.split_ascii_whitespace().map(str::parse);
+        let mut next = || fields.next()?.ok();
+        Some(IdMap { container: next()?, host: next()?, size: next()? })
+    };
+    text.lines().filter_map(map).collect()
+}
+
 /// The signals that this process ignores: bit n - 1 is signal n (`proc_pid_status(5)`, `SigIgn`).
 pub(crate) fn ignored_signals() -> Result<u64> {
     let path = Path::new("/proc/self/status");
@@ -156,6 +169,14 @@ mod tests {
         let line = b"7 (a) b (c) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 1 2";
         assert_eq!(parse_stat(line), Some(Stat { flags: 0x0040_0100, start_time: 4711 }));
         assert_eq!(parse_stat(b"7 (a"), None);
+    }
+
+    #[test]
+    fn id_maps_are_three_columns() {
+        let maps =
+            id_maps(b"         0       4242          1\n         1     100000      65536\nx\n");
+        let one = IdMap { container: 0, host: 4242, size: 1 };
+        assert_eq!(maps, [one, IdMap { container: 1, host: 100_000, size: 65536 }]);
     }
 
     const HYBRID: &[u8] = b"\

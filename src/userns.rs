@@ -4,16 +4,21 @@
 
 use crate::error::OrHint as _;
 use crate::fds::Procfs;
+use crate::hooks;
+use crate::plan::Hook;
 use crate::plan::namespaces::IdMap;
+use crate::subids;
 use crate::sys::{self, clone};
 use anyhow::{Context as _, Result, bail};
 use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
+use std::ffi::CString;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::time::Duration;
 
 /// Writes the maps of a child that waits in its new user namespace.
 pub(crate) fn write_maps(
@@ -31,8 +36,8 @@ pub(crate) fn write_maps(
         proc.write(&format!("{pid}/setgroups"), b"deny")?;
         write_direct(proc, pid, uid_maps, gid_maps)
     } else {
-        with_helper("newuidmap", pid, uid_maps).context("linux.uidMappings")?;
-        with_helper("newgidmap", pid, gid_maps).context("linux.gidMappings")
+        with_helper(subids::UID, pid, uid_maps).context("linux.uidMappings")?;
+        with_helper(subids::GID, pid, gid_maps).context("linux.gidMappings")
     }
 }
 
@@ -56,23 +61,42 @@ fn text(maps: &[IdMap]) -> String {
     maps.iter().map(|map| format!("{} {} {}\n", map.container, map.host, map.size)).collect()
 }
 
+/// How long a helper may take. It reads two files and writes one.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The setuid helpers of the shadow package, which know /etc/subuid and /etc/subgid.
-fn with_helper(program: &str, pid: Pid, maps: &[IdMap]) -> Result<()> {
-    let mut command = Command::new(program);
-    command.arg(pid.to_string());
-    for map in maps {
-        command.args([map.container.to_string(), map.host.to_string(), map.size.to_string()]);
+///
+/// They are told a pid, and would change whatever process has it. It cannot be another one's: init is
+/// our child, only we can wait for it, and until then its pid is taken, also when it is dead. (That
+/// holds as long as SIGCHLD is not ignored, which `sys/start.rs` sees to.)
+fn with_helper(kind: subids::Kind, pid: Pid, maps: &[IdMap]) -> Result<()> {
+    let path = subids::find_program(kind.helper)
+        .with_context(|| format!("{}: not found in PATH", kind.helper))
+        .hint("install newuidmap and newgidmap (package uidmap), or map one id: your own user and group")?;
+    let words = maps.iter().flat_map(|map| [map.container, map.host, map.size]);
+    let words = words.map(|number| number.to_string());
+    let args = [kind.helper.to_string(), pid.to_string()].into_iter().chain(words);
+    // Like a hook it gets no descriptor of ours, and no environment either.
+    let helper = Hook {
+        field: kind.helper.to_string(),
+        path: CString::new(path.as_os_str().as_bytes())?,
+        args: args.map(CString::new).collect::<Result<_, _>>()?,
+        env: Vec::new(),
+        timeout: Some(PATIENCE),
+    };
+    let Err(err) = hooks::run(&[helper], "") else { return Ok(()) };
+    let text = crate::error::chain(&err);
+    if text.contains("not allowed") {
+        return Err(err).hint(subids::cure(kind));
     }
-    let output = command.output().map_err(|err| crate::config::io(&err)).context(program.to_string()).hint(
-        "install newuidmap and newgidmap (package uidmap), or map one id: your own user and group",
-    )?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        Err(anyhow::anyhow!("{program}: {}", text.trim())).hint(
-            "give the user a range in /etc/subuid and /etc/subgid that covers the mappings",
-        )?;
+    if text.contains("not permitted") {
+        return Err(err).hint(format!(
+            "{0} has no privilege: make it setuid root (chmod u+s {0}), on a file system without nosuid, \
+             and do not call rt with no_new_privs set",
+            path.display()
+        ));
     }
-    Ok(())
+    Err(err)
 }
 
 /// A user namespace that exists only for its mappings, for idmapped mounts. No process is left in

@@ -230,6 +230,21 @@ pods() {
 	want "run in a pod" 0 "in a pod"
 	try p pod rm -f pod
 	want "pod rm" 0 "*"
+	# What the members of a pod with a user namespace do: Podman names the first one's by path.
+	try p run -d --name first --cgroup-parent "/$TAG" --network none \
+		--uidmap 0:100000:5000 --gidmap 0:100000:5000 $box sleep 100
+	want "the first of a user namespace" 0 "*"
+	for pid in private container:first; do
+		try p run -d --name second --cgroup-parent "/$TAG" --userns container:first --network container:first \
+			--ipc container:first --uts container:first --pid $pid --user app $box sleep 100
+		want "joins its namespaces, pid $pid" 0 "*"
+		try p exec second sh -c 'id -u; readlink /proc/self/ns/user'
+		user=$(readlink "/proc/$(p inspect -f '{{.State.Pid}}' first)/ns/user")
+		want "exec there" 0 $'1000\n'"${user//[][]/?}" # want takes a pattern
+		try p rm -ft 0 second
+		want "rm" 0 "*"
+	done
+	try p rm -ft 0 first
 }
 
 debian() {

@@ -105,7 +105,11 @@ impl Host {
             Location::BelowMount(path) => Ok(mount.point.join(path)),
             Location::BesideOwn(path) => {
                 let text = read_record(Path::new("/proc/self/cgroup"))?;
-                Ok(mount.point.join(mount.beside_own(&text)?).join(path))
+                let own = mount.point.join(mount.own(&text)?);
+                let beside = own.parent().filter(|_| own != mount.point).unwrap_or(&mount.point);
+                // systemd gives a scope to a user, not what is above: then only below our own.
+                let below = !nix::unistd::geteuid().is_root() && !is_ours(beside) && is_ours(&own);
+                Ok(if below { &own } else { beside }.join(path))
             }
         }
     }
@@ -156,19 +160,24 @@ impl Host {
 }
 
 impl CgroupMount {
-    /// The parent of our own cgroup, relative to the mount point.
-    fn beside_own(&self, proc_self_cgroup: &[u8]) -> Result<PathBuf> {
+    /// Our own cgroup, relative to the mount point.
+    fn own(&self, proc_self_cgroup: &[u8]) -> Result<PathBuf> {
         let own = proc::unified_cgroup(proc_self_cgroup)
             .ok_or_else(|| anyhow!("/proc/self/cgroup: no line for cgroup v2 (\"0::/...\")"))?;
         let below = own.strip_prefix(&self.root).ok().filter(|path| !path.starts_with(".."));
         match below {
-            Some(path) => Ok(path.parent().unwrap_or(Path::new("")).to_owned()),
+            Some(path) => Ok(path.to_owned()),
             None => bail_with_hint(
                 format!("our own cgroup {} is outside of {}", own.display(), self.point.display()),
                 "give an absolute linux.cgroupsPath".to_owned(),
             ),
         }
     }
+}
+
+/// May we make cgroups there?
+fn is_ours(dir: &Path) -> bool {
+    nix::unistd::access(dir, nix::unistd::AccessFlags::W_OK).is_ok()
 }
 
 #[cfg(test)]

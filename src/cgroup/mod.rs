@@ -96,6 +96,11 @@ impl Cgroup {
             Err(err) if err.errno == Errno::EBUSY => Err(err).hint(
                 "choose a cgroup without sub-cgroups that have controllers: processes live in leaves",
             ),
+            // cgroups(7), "Delegation containment".
+            Err(err) if err.errno == Errno::EACCES => Err(err).hint(
+                "an ordinary user moves processes only within what is delegated to him: start rt in a \
+                 cgroup below the one that he owns, or leave out linux.cgroupsPath",
+            ),
             other => Ok(other?),
         }
     }

@@ -9,16 +9,22 @@ use crate::container::{self, Dir};
 use crate::error::OrHint as _;
 use crate::fds::{self, Fds};
 use crate::init::Inherited;
+use crate::labels;
 use crate::launch::{self, Child};
 use crate::plan::cgroup::Driver;
+use crate::plan::notify_socket;
 use crate::plan::rootfs::Step;
-use crate::plan::{Kind, Options, Pivot, Plan};
+use crate::plan::{DefaultMaps, Kind, Options, Pivot, Plan};
+use crate::readiness::{self, Readiness};
+use crate::subids;
 use crate::sync::Message;
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
+use std::ffi::CString;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 pub(crate) fn run(host: &Host, args: &Create) -> Result<()> {
@@ -33,6 +39,8 @@ pub(crate) fn run(host: &Host, args: &Create) -> Result<()> {
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
     config: Vec<u8>,
+    /// The payload may talk to the service manager.
+    notifies: bool,
 }
 
 /// What the container's process does when it is ready.
@@ -49,11 +57,16 @@ pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
     crate::container::check_id(&args.id)?;
     let bundle = config::bundle(args.bundle.as_deref())?;
     let config = config::load(&bundle, args.config.as_deref())?;
+    let default_maps = default_maps(&config);
+    if let Some((_, why)) = &default_maps {
+        host.log.debug(why);
+    }
     let options = Options {
         id: &args.id,
         bundle: &bundle,
         pivot: if args.no_pivot { Pivot::MoveRoot } else { Pivot::Switch },
         session_keyring: !args.no_new_keyring,
+        default_maps: default_maps.as_ref().map(|(maps, _why)| maps),
     };
     let mut plan = Plan::new(&config.spec, &options)?;
     if listen_fds() > 0 {
@@ -61,10 +74,21 @@ pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
         // The payload is the first process of its pid namespace, or does not look at it.
         plan.process.set_env("LISTEN_PID", "1")?;
     }
+    let notifies = readiness::manager().is_some();
+    if notifies {
+        notify_socket::add(&mut plan, &host.root.join(&args.id).join("notify"))?;
+    }
     for warning in &plan.warnings {
         host.log.warning(warning);
     }
-    Ok(Planned { plan, config: config.bytes })
+    Ok(Planned { plan, config: config.bytes, notifies })
+}
+
+/// Only in a user namespace can an ordinary user make a container. As crun does, one is made for
+/// him, with all the ids that he has.
+pub(crate) fn default_maps(config: &config::Config) -> Option<(DefaultMaps, String)> {
+    let needed = !nix::unistd::geteuid().is_root() && !config.has_user_namespace();
+    needed.then(subids::default_maps)
 }
 
 /// `sd_listen_fds(3)`: descriptors that a service manager passes to us are for the payload.
@@ -104,6 +128,8 @@ pub(crate) struct Made {
     pub(crate) child: Child,
     pub(crate) state: State,
     pub(crate) cgroup: Option<Cgroup>,
+    /// Of a container that was started at once.
+    pub(crate) readiness: Option<Readiness>,
 }
 
 /// Makes the container. On failure nothing of it is left.
@@ -115,6 +141,7 @@ pub(crate) fn make(
     then: Then,
 ) -> Result<Made> {
     let plan = &new.plan;
+    labels::check(&plan.process)?;
     let driver = host.cgroup_driver()?;
     let place = place_cgroup(plan, driver)?;
     let pidfd_socket =
@@ -128,24 +155,32 @@ pub(crate) fn make(
         state.cgroup = place.as_ref().map(|(_, path)| path.clone());
         dir.write_state(&state)?;
         dir.save_config(&new.config)?;
+        if new.notifies {
+            dir.make_notify_directory()?;
+        }
         cgroup = make_cgroup(host, plan, place.as_ref())?;
         if cgroup.is_none() {
             state.cgroup = None;
         }
         let start = if then == Then::Park { Some(dir.listen()?) } else { None };
         let mut fds = Fds::open(plan, console, start)?;
+        let path = cgroup.as_ref().map(|cgroup| cgroup.path().as_os_str().as_bytes());
+        fds.own_cgroup = path.map(CString::new).transpose()?;
         if let Some(cgroup) = cgroup.as_ref().filter(|_| binds_cgroup(plan)) {
             fds.open_cgroup_tree(cgroup.dir())?;
         }
+        // Before init may go on: the payload's first word must not be lost.
+        let listens = new.notifies && then == Then::Start;
+        let readiness = if listens { Readiness::open(&dir)? } else { None };
         let child = launch::create(plan, fds, cgroup.as_ref(), &dir, inherited)?;
         let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), pidfd_socket.as_ref());
         told.inspect_err(|_err| {
             end(&child);
         })?;
-        Ok((child, state))
+        Ok((child, state, readiness))
     })();
     match made {
-        Ok((child, state)) => Ok(Made { dir, child, state, cgroup }),
+        Ok((child, state, readiness)) => Ok(Made { dir, child, state, cgroup, readiness }),
         Err(err) => Err(undo(&dir, cgroup, err)),
     }
 }
@@ -171,7 +206,8 @@ fn tell(
     Ok(child.channel.send(&Message::Created)?)
 }
 
-fn end(child: &Child) {
+/// Ends a process that is not the payload yet.
+pub(crate) fn end(child: &Child) {
     use std::os::fd::AsFd as _;
     // It may have died by itself.
     sys::clone::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL).ok();
@@ -189,7 +225,6 @@ fn undo(dir: &Dir, cgroup: Option<Cgroup>, err: anyhow::Error) -> anyhow::Error 
 
 fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
     use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt as _;
     Ok(State {
         oci_version: plan.oci_version.clone(),
         id: plan.id.clone(),
@@ -203,6 +238,7 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
         cgroup: None,
         chroot: plan.rootfs.pivot != Pivot::Switch,
         session_keyring: plan.session_keyring,
+        seccomp_notify: plan.seccomp.as_ref().and_then(|filter| filter.notify.clone()),
         hooks: plan.hooks.names(),
         own_pid_namespace: plan.namespaces.creates(Kind::Pid),
         namespaces: launch::names(plan),

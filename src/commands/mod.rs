@@ -20,12 +20,14 @@ mod state;
 mod update;
 
 use crate::cli::{CgroupManager, Cli, Command, LogLevel, Rootless};
+use crate::config;
 use crate::error::OrHint as _;
 use crate::log::Log;
 use crate::plan::cgroup::Driver;
 use crate::seal;
 use anyhow::{Context as _, Result, anyhow};
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// What the global options say.
@@ -105,19 +107,35 @@ fn root(option: Option<&Path>) -> Result<PathBuf> {
             std::path::absolute(root).with_context(|| format!("--root {}", root.display()))?
         }
         None if nix::unistd::geteuid().is_root() => PathBuf::from("/run/rt"),
-        None => match std::env::var_os("XDG_RUNTIME_DIR") {
-            Some(dir) => PathBuf::from(dir).join("rt"),
-            None => {
-                return Err(anyhow!("no directory for the state of containers"))
-                    .hint("set XDG_RUNTIME_DIR, or choose one with --root");
-            }
-        },
+        None => user_root()?,
     };
     if root == Path::new("/") {
         return Err(anyhow!("--root /: the state would be mixed with the system's files"))
             .hint("choose a directory of its own");
     }
     Ok(root)
+}
+
+/// An ordinary user's directory. Whoever could write there could exchange the state of containers.
+fn user_root() -> Result<PathBuf> {
+    const HINT: &str = "set XDG_RUNTIME_DIR to a directory of your own, or choose one with --root";
+    let uid = nix::unistd::geteuid();
+    let set = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
+    // Where pam_systemd(8) makes it, for a login that lost its environment, as with su(1).
+    let dir = set.map_or_else(|| PathBuf::from(format!("/run/user/{uid}")), PathBuf::from);
+    let status = std::fs::metadata(&dir)
+        .map_err(|err| config::io(&err))
+        .with_context(|| format!("no directory for the state of containers: {}", dir.display()))
+        .hint(HINT)?;
+    if status.uid() != uid.as_raw() {
+        return Err(anyhow!("XDG_RUNTIME_DIR: {} belongs to uid {}", dir.display(), status.uid()))
+            .hint(HINT);
+    }
+    if status.mode() & 0o002 != 0 {
+        return Err(anyhow!("XDG_RUNTIME_DIR: others may write to {}", dir.display()))
+            .hint(format!("chmod 700 {}", dir.display()));
+    }
+    Ok(dir.join("rt"))
 }
 
 /// Only a verb that makes a process of a container needs a protected executable.

@@ -10,8 +10,14 @@ pub(crate) fn run(args: &cli::Plan) -> Result<()> {
     crate::container::check_id(&args.id)?;
     let bundle = config::bundle(args.bundle.as_deref())?;
     let config = config::load(&bundle, args.config.as_deref())?;
-    let options =
-        Options { id: &args.id, bundle: &bundle, pivot: Pivot::Switch, session_keyring: true };
+    let default_maps = super::create::default_maps(&config);
+    let options = Options {
+        id: &args.id,
+        bundle: &bundle,
+        pivot: Pivot::Switch,
+        session_keyring: true,
+        default_maps: default_maps.as_ref().map(|(maps, _why)| maps),
+    };
     let plan = Plan::new(&config.spec, &options)?;
     stdout(&match args.format {
         PlanFormat::Text => print::text(&plan),

@@ -121,6 +121,7 @@ mod tests {
                 bundle: Path::new("/b"),
                 pivot: Pivot::Switch,
                 session_keyring: true,
+                default_maps: None,
             };
             assert_eq!(Plan::new(&spec, &options).unwrap().warnings, Vec::<String>::new());
         }

@@ -5,10 +5,9 @@
 mod field;
 
 use crate::plan;
-use crate::plan::namespaces::{IdMap, id_maps};
 use crate::sys::fd::read_file;
 use anyhow::{Context as _, Result};
-use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxResources, Process, Spec};
+use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, LinuxResources, Process, Spec};
 use serde::de::DeserializeOwned;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +16,15 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Config {
     pub(crate) spec: Spec,
     pub(crate) bytes: Vec<u8>,
+}
+
+impl Config {
+    pub(crate) fn has_user_namespace(&self) -> bool {
+        let linux = self.spec.linux().as_ref();
+        let namespaces = linux.and_then(|linux| linux.namespaces().as_deref());
+        let is_user = |namespace: &LinuxNamespace| namespace.typ() == LinuxNamespaceType::User;
+        namespaces.unwrap_or_default().iter().any(is_user)
+    }
 }
 
 /// The bundle's directory, absolute. Links are left in it: engines compare the path with theirs.
@@ -56,14 +64,6 @@ impl Saved {
     pub(crate) fn filter(&self) -> Result<Option<plan::seccomp::Filter>> {
         let filter = self.linux().and_then(|linux| linux.seccomp().as_ref());
         plan::filter(filter, &mut Vec::new())
-    }
-
-    pub(crate) fn id_maps(&self) -> Result<(Vec<IdMap>, Vec<IdMap>)> {
-        let maps = |maps: fn(&Linux) -> &Option<Vec<LinuxIdMapping>>| {
-            self.linux().and_then(|linux| maps(linux).as_deref())
-        };
-        let uid_maps = id_maps("linux.uidMappings", maps(Linux::uid_mappings))?;
-        Ok((uid_maps, id_maps("linux.gidMappings", maps(Linux::gid_mappings))?))
     }
 
     pub(crate) fn personality(&self) -> Result<Option<u32>> {

@@ -122,7 +122,7 @@ fn modules(report: &mut Report) {
             "process.apparmorProfile needs lsm=...,apparmor on the kernel's command line",
         );
     }
-    if crate::rootfs::mount::selinux_enabled() {
+    if crate::labels::selinux_is_active() {
         report.ok("selinux", "enabled");
     } else {
         report.missing(

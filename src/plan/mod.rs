@@ -10,6 +10,7 @@ pub(crate) mod exec;
 pub(crate) mod hooks;
 pub(crate) mod mount;
 pub(crate) mod namespaces;
+pub(crate) mod notify_socket;
 pub(crate) mod print;
 pub(crate) mod process;
 pub(crate) mod rootfs;
@@ -24,7 +25,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 pub(crate) use hooks::{Hook, Hooks};
-pub(crate) use namespaces::{Kind, Namespaces};
+pub(crate) use namespaces::{DefaultMaps, Kind, Namespaces};
 pub(crate) use process::Process;
 pub(crate) use rootfs::Rootfs;
 
@@ -35,6 +36,8 @@ pub(crate) struct Options<'a> {
     pub(crate) bundle: &'a Path,
     pub(crate) pivot: Pivot,
     pub(crate) session_keyring: bool,
+    /// For a config without user namespace; `None` where the caller does not need one.
+    pub(crate) default_maps: Option<&'a DefaultMaps>,
 }
 
 /// How the container gets its root directory.
@@ -84,7 +87,10 @@ impl Plan {
         version(spec.version(), &mut warnings)?;
         let linux = spec.linux().clone().unwrap_or_default_section();
         not_yet(spec, &linux)?;
-        let namespaces = Namespaces::new(&linux)?;
+        let mut namespaces = Namespaces::new(&linux)?;
+        if let Some(maps) = options.default_maps.filter(|_| !namespaces.has(Kind::User)) {
+            namespaces.add_user(maps);
+        }
         let process = spec.process().as_ref().context("process: missing; it says what to run")?;
         let process = Process::new(process, "process")?;
         let rootfs = Rootfs::new(spec, &linux, &namespaces, options, &mut warnings)?;
@@ -184,10 +190,6 @@ pub(crate) fn filter(
     let Some(spec) = spec else { return Ok(None) };
     let filter = seccomp::compile(spec)?;
     if let Some(filter) = &filter {
-        ensure!(
-            filter.notify.is_none(),
-            "linux.seccomp.listenerPath: SCMP_ACT_NOTIFY is not supported yet; use SCMP_ACT_ERRNO"
-        );
         warnings.extend(filter.warnings.iter().cloned());
     }
     Ok(filter)
@@ -285,6 +287,7 @@ mod tests {
             bundle: Path::new("/b"),
             pivot: Pivot::Switch,
             session_keyring: true,
+            default_maps: None,
         };
         Plan::new(&spec, &options)
     }

@@ -97,6 +97,13 @@ pub(crate) struct TimeOffset {
     pub(crate) nanosecs: u32,
 }
 
+/// The mappings for a config without user namespace, when an ordinary user cannot do without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DefaultMaps {
+    pub(crate) uid: Vec<IdMap>,
+    pub(crate) gid: Vec<IdMap>,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Namespaces {
     pub(crate) create: Vec<Kind>,
@@ -174,6 +181,19 @@ impl Namespaces {
         }
         offsets.sort_unstable_by_key(|offset| offset.clock);
         Ok(offsets)
+    }
+
+    /// The config names no user namespace, and there must be one.
+    pub(crate) fn add_user(&mut self, maps: &DefaultMaps) {
+        self.create.insert(0, Kind::User);
+        self.uid_maps = maps.uid.clone();
+        self.gid_maps = maps.gid.clone();
+    }
+
+    /// Is this container id a group of the host? Not known for a user namespace that is joined.
+    pub(crate) fn lacks_gid(&self, gid: u32) -> bool {
+        let has = |map: &IdMap| gid >= map.container && gid - map.container < map.size;
+        self.creates(Kind::User) && !self.gid_maps.iter().any(has)
     }
 
     pub(crate) fn creates(&self, kind: Kind) -> bool {

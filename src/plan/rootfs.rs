@@ -248,7 +248,10 @@ impl Surroundings<'_> {
         let target = destination(&field, mount.destination(), warnings)?;
         let fstype = mount.typ().as_deref().filter(|fstype| !fstype.is_empty());
         let words = mount.options().clone().unwrap_or_default();
-        let options = MountOptions::parse(&format!("{field}.options"), &words, fstype)?;
+        let mut options = MountOptions::parse(&format!("{field}.options"), &words, fstype)?;
+        if fstype == Some("devpts") {
+            self.drop_unmapped_gid(&field, &mut options.filesystem, warnings);
+        }
         if options.remount {
             return Ok(Step::Remount(Remount {
                 target,
@@ -283,6 +286,29 @@ impl Surroundings<'_> {
             links: options.links,
             target,
         }))
+    }
+
+    /// The usual `gid=5` lets the group tty write to terminals; in a user namespace without that
+    /// group there is nobody to let, and the kernel would refuse the mount.
+    fn drop_unmapped_gid(
+        &self,
+        field: &str,
+        options: &mut Vec<FsOption>,
+        warnings: &mut Vec<String>,
+    ) {
+        options.retain(|option| {
+            let FsOption::Value(key, value) = option else { return true };
+            let gid = value.to_str().ok().and_then(|value| value.parse().ok());
+            match gid.filter(|gid| key.as_bytes() == b"gid" && self.namespaces.lacks_gid(*gid)) {
+                Some(gid) => {
+                    warnings.push(format!(
+                        "{field}.options: gid={gid} is left out, as linux.gidMappings have no such group"
+                    ));
+                    false
+                }
+                None => true,
+            }
+        });
     }
 
     fn bind(
@@ -451,6 +477,7 @@ mod tests {
             bundle: Path::new("/b"),
             pivot: Pivot::Switch,
             session_keyring: true,
+            default_maps: None,
         };
         Rootfs::new(&spec, &linux, &Namespaces::new(&linux)?, &options, &mut Vec::new())
     }
@@ -491,6 +518,24 @@ mod tests {
         let plan =
             with(r#"{"destination":"/dev/","source":"/dev","options":["rbind"]}"#, "").unwrap();
         assert!(matches!(plan.steps.as_slice(), [Step::Bind(_)]));
+    }
+
+    #[test]
+    fn group_of_terminals_is_left_out_where_it_is_not_mapped() {
+        let devpts = r#"{"destination":"/dev/pts","type":"devpts","options":["mode=620","gid=5"]}"#;
+        let options = |size: u32| {
+            let json = format!(
+                r#"{{"ociVersion":"1.0.2","root":{{"path":"r"}},"mounts":[{devpts}],"linux":{{
+                    "namespaces":[{{"type":"mount"}},{{"type":"user"}}],
+                    "uidMappings":[{{"containerID":0,"hostID":7,"size":{size}}}],
+                    "gidMappings":[{{"containerID":0,"hostID":7,"size":{size}}}]}}}}"#
+            );
+            match plan(&json).unwrap().steps.into_iter().next() {
+                Some(Step::FileSystem(devpts)) => devpts.options.len(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((options(5), options(6)), (1, 2));
     }
 
     #[test]

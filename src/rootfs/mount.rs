@@ -41,7 +41,7 @@ pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) 
     }
     let mount = match create(plan, label) {
         Ok(mount) => mount,
-        Err(err) if plan.fstype.as_bytes() == b"sysfs" && is_eperm(&err) => host_sysfs()?,
+        Err(err) if plan.fstype.as_bytes() == b"sysfs" && is_eperm(&err) => host_tree(c"/sys")?,
         Err(err) => return Err(explain(plan, err)),
     };
     if place.existed && plan.fstype.as_bytes() == b"tmpfs" {
@@ -98,9 +98,10 @@ fn is_eperm(err: &sys::Error) -> bool {
     err.errno == Errno::EPERM
 }
 
-/// sysfs shows the network namespace, and only its owner may mount it: bind what the host has.
-fn host_sysfs() -> Result<OwnedFd> {
-    let tree = api::open_tree(api::AT_FDCWD, c"/sys", Recursive::Yes, 0)?;
+/// What the host has, for reading. sysfs shows the network namespace, and only its owner may mount
+/// it; a cgroup hierarchy only the owner of the cgroup namespace.
+fn host_tree(path: &CStr) -> Result<OwnedFd> {
+    let tree = api::open_tree(api::AT_FDCWD, path, Recursive::Yes, 0)?;
     let read_only = api::Attributes { set: attr::RDONLY, ..Default::default() };
     api::mount_setattr(tree.as_fd(), Recursive::Yes, read_only)?;
     propagate(tree.as_fd(), Propagation::DEFAULT)?;
@@ -242,9 +243,22 @@ fn copy_link(root: &Root, plan: &Bind) -> Result<bool> {
     }
 }
 
-/// Mounts cgroup2, or binds the container's own directory of it.
-pub(crate) fn cgroup(root: &Root, plan: &CgroupMount, tree: Option<OwnedFd>) -> Result<()> {
+/// Mounts cgroup2, or binds the container's own directory of it. A container without a cgroup of its
+/// own sees those of others, and must not change them also where the kernel would let it: an ordinary
+/// user may own them (CVE-2023-25809).
+pub(crate) fn cgroup(
+    root: &Root,
+    plan: &CgroupMount,
+    tree: Option<OwnedFd>,
+    own: Option<&CStr>,
+) -> Result<()> {
     let target = root.mount_point(&plan.target.path, Shape::Directory, LastLink::Follow)?.fd;
+    let tree = match (tree, own) {
+        (None, Some(own)) if !plan.namespaced => {
+            Some(api::open_tree(api::AT_FDCWD, own, Recursive::No, 0)?)
+        }
+        (tree, _) => tree,
+    };
     let mount = match tree {
         Some(tree) => {
             change(tree.as_fd(), plan.attributes, Recursive::No)?;
@@ -252,11 +266,18 @@ pub(crate) fn cgroup(root: &Root, plan: &CgroupMount, tree: Option<OwnedFd>) -> 
             propagate(tree.as_fd(), private)?;
             tree
         }
-        None => {
+        None if plan.namespaced => {
             let context = FsContext::open(c"cgroup2")?;
             context.set_string(c"source", c"cgroup")?;
             context.create()?;
-            context.mount(plan.attributes.set)?
+            context.mount(plan.attributes.set | if own.is_some() { 0 } else { attr::RDONLY })?
+        }
+        None => {
+            let tree = host_tree(c"/sys/fs/cgroup")?;
+            // Only what is stricter: "rw" is not for these.
+            let set = Attributes { set: plan.attributes.set, clear: 0 };
+            change(tree.as_fd(), set, Recursive::Yes)?;
+            tree
         }
     };
     attach(mount, target)
@@ -310,11 +331,6 @@ pub(crate) fn recursive(recursion: Recursion) -> Recursive {
 
 fn last_link(nofollow: bool) -> LastLink {
     if nofollow { LastLink::Keep } else { LastLink::Follow }
-}
-
-/// Is `SELinux` active? Its file system is mounted only then.
-pub(crate) fn selinux_enabled() -> bool {
-    nix::unistd::access(c"/sys/fs/selinux/status", nix::unistd::AccessFlags::F_OK).is_ok()
 }
 
 /// Brings a copy of an open file or device to `target`.

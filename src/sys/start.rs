@@ -17,6 +17,10 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     // handle and no reason to die. Init sets it back.
     // SAFETY: SIG_IGN installs no handler.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    // If the caller ignores it, the kernel reaps our children unseen: no exit status, and a pid that
+    // we are about to name (`userns.rs`) could be that of another process.
+    // SAFETY: SIG_DFL installs no handler.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     // SAFETY: these are the arguments of main.
     let args = unsafe { arguments(argc, argv) };
     crate::main(args)

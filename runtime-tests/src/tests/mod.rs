@@ -41,9 +41,17 @@ areas![
     cgroups,
     hooks,
     seccomp,
+    notify,
+    service,
+    labels,
     errors,
     robustness,
+    pods,
     rootless,
+    rootless_cgroups,
+    rootless_ids,
+    rootless_mounts,
+    rootless_hostile,
     golden,
     fuzz,
     faults,
@@ -70,14 +78,22 @@ mod features;
 mod fuzz;
 mod golden;
 mod hooks;
+mod labels;
 mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
+mod notify;
+mod pods;
 mod process;
 mod rare;
 mod robustness;
 mod rootless;
+mod rootless_cgroups;
+mod rootless_hostile;
+mod rootless_ids;
+mod rootless_mounts;
 mod seccomp;
+mod service;
 mod terminal;
 mod usage;

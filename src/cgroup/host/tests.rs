@@ -100,20 +100,20 @@ fn values_that_mean_no_limit_need_no_controller() {
 
 #[test]
 fn own_cgroup_is_taken_relative_to_what_is_mounted() {
-    let beside = |root: &str, own: &str| {
+    let relative = |root: &str, own: &str| {
         let mount = CgroupMount { point: "/sys/fs/cgroup".into(), root: root.into() };
-        mount.beside_own(format!("3:cpu:/x\n0::{own}\n").as_bytes())
+        mount.own(format!("3:cpu:/x\n0::{own}\n").as_bytes())
     };
-    for (root, own, parent) in [
+    for (root, own, wanted) in [
         ("/", "/", ""),
-        ("/", "/user.slice/session-1.scope", "user.slice"),
-        ("/", "/a", ""),
-        ("/docker/x", "/docker/x/a/b", "a"),
+        ("/", "/user.slice/session-1.scope", "user.slice/session-1.scope"),
+        ("/docker/x", "/docker/x/a/b", "a/b"),
+        ("/docker/x", "/docker/x", ""),
     ] {
-        assert_eq!(beside(root, own).unwrap(), Path::new(parent), "{root} {own}");
+        assert_eq!(relative(root, own).unwrap(), Path::new(wanted), "{root} {own}");
     }
     for (root, own) in [("/", "/../other"), ("/docker/x", "/docker/y")] {
-        let err = beside(root, own).unwrap_err();
+        let err = relative(root, own).unwrap_err();
         assert_eq!(chain(&err), format!("our own cgroup {own} is outside of /sys/fs/cgroup"));
         assert_eq!(hint(&err), Some("give an absolute linux.cgroupsPath"));
     }
