@@ -18,7 +18,7 @@ pub(crate) struct Kind {
     pub(crate) helper: &'static str,
     pub(crate) file: &'static str,
     /// The flag of usermod(8) that adds a range.
-    add: &'static str,
+    pub(crate) add: &'static str,
 }
 
 pub(crate) const UID: Kind =
@@ -100,6 +100,14 @@ fn parse(text: &str, name: Option<&str>, uid: u32) -> Vec<Range> {
         (range.count > 0 && fields.next().is_none()).then_some(range)
     };
     text.lines().filter_map(range).collect()
+}
+
+/// How many ids of this kind the caller has, and the name by which the file knows him.
+pub(crate) fn given(kind: Kind) -> (u64, String) {
+    let uid = nix::unistd::geteuid().as_raw();
+    let name = name(uid);
+    let ids = ranges(kind, name.as_deref(), uid).iter().map(|range| u64::from(range.count)).sum();
+    (ids, name.unwrap_or_else(|| uid.to_string()))
 }
 
 /// What to do when the helper says that a range is not allowed.

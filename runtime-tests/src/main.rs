@@ -15,6 +15,8 @@
 mod options;
 mod run;
 mod selfcheck;
+#[cfg(test)]
+mod table;
 mod tests;
 
 use std::process::ExitCode;

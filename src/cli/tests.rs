@@ -38,11 +38,16 @@ fn in_step(path: &Path, made: &str) {
     );
 }
 
+/// `rt help` is the same as `--help`.
+fn has_page(command: &&clap::Command) -> bool {
+    !command.is_hide_set() && command.get_name() != "help"
+}
+
 /// The pages: rt.1 and one for each command.
 fn pages() -> Vec<(String, clap::Command)> {
     let mut cli = Cli::command().version(env!("CARGO_PKG_VERSION"));
     cli.build();
-    let commands: Vec<_> = cli.get_subcommands().filter(|c| !c.is_hide_set()).cloned().collect();
+    let commands: Vec<_> = cli.get_subcommands().filter(has_page).cloned().collect();
     // build() has given them their names: rt-kill, and "rt kill" in the synopsis.
     let page = |command: clap::Command| (format!("rt-{}", command.get_name()), command);
     std::iter::once(("rt".to_string(), cli)).chain(commands.into_iter().map(page)).collect()
@@ -121,7 +126,7 @@ fn render(name: &str, command: &clap::Command) -> String {
     options.for_each(|arg| text += &paragraph(arg));
     if command.has_subcommands() {
         text += ".SH COMMANDS\n";
-        for command in command.get_subcommands().filter(|c| !c.is_hide_set()) {
+        for command in command.get_subcommands().filter(has_page) {
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
             let page = roff(&format!("rt-{}", command.get_name()));
             text += &format!(".TP\n.BR {page} (1)\n{}\n", roff(&about));

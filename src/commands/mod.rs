@@ -117,7 +117,7 @@ fn root(option: Option<&Path>) -> Result<PathBuf> {
 }
 
 /// An ordinary user's directory. Whoever could write there could exchange the state of containers.
-fn user_root() -> Result<PathBuf> {
+pub(crate) fn user_root() -> Result<PathBuf> {
     const HINT: &str = "set XDG_RUNTIME_DIR to a directory of your own, or choose one with --root";
     let uid = nix::unistd::geteuid();
     let set = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());

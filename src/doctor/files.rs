@@ -1,11 +1,12 @@
 //! File systems of the host: /proc, /sys, where state is kept, memory for huge pages.
 
 use super::{Report, cgroups, has_filesystem, text};
+use crate::error;
 use crate::proc;
 use nix::sys::statfs::{PROC_SUPER_MAGIC, TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::{AccessFlags, access};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(super) fn examine(report: &mut Report) {
     procfs(report);
@@ -80,24 +81,20 @@ fn undo(option: &str) -> &'static str {
     if option.starts_with("subset=") { "subset=" } else { "hidepid=0" }
 }
 
-/// The directory of the containers' state, as `commands::root` chooses it.
+/// Where the directory of the containers' state is, or will be.
 fn state(report: &mut Report) {
     let name = "state-directory";
-    let dir = if report.root {
-        PathBuf::from("/run")
-    } else if let Some(dir) = std::env::var_os("XDG_RUNTIME_DIR") {
-        PathBuf::from(dir)
-    } else {
-        report.needs(
-            name,
-            false,
-            "XDG_RUNTIME_DIR is not set",
-            "log in through pam_systemd, set XDG_RUNTIME_DIR, or use --root",
-        );
-        return;
+    let chosen = if report.root { Ok("/run/rt".into()) } else { crate::commands::user_root() };
+    let dir = match &chosen {
+        Ok(dir) => dir.parent().unwrap_or(dir),
+        Err(err) => {
+            let cure = error::hint(err).unwrap_or_default();
+            report.needs(name, false, error::chain(err), cure);
+            return;
+        }
     };
     let shown = dir.display();
-    if access(&dir, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
+    if access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
         report.needs(
             name,
             false,
@@ -106,7 +103,7 @@ fn state(report: &mut Report) {
         );
         return;
     }
-    match statfs(&dir) {
+    match statfs(dir) {
         Ok(fs) if fs.filesystem_type() == TMPFS_MAGIC => {
             report.needs(name, true, format!("{shown} on tmpfs"), "");
         }

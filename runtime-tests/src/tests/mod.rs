@@ -28,6 +28,7 @@ areas![
     cli,
     usage,
     features,
+    rare,
     doctor,
     lifecycle,
     process,
@@ -85,6 +86,7 @@ mod namespaces;
 mod notify;
 mod pods;
 mod process;
+mod rare;
 mod robustness;
 mod rootless;
 mod rootless_cgroups;
