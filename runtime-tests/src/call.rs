@@ -192,7 +192,8 @@ impl Running {
 
     /// Waits for the end; kills the runtime and fails the test when it takes too long.
     pub fn wait(mut self) -> Output {
-        let deadline = Instant::now() + PATIENCE;
+        let limit = crate::poll::patience(PATIENCE);
+        let deadline = Instant::now() + limit;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("wait") {
                 break status;
@@ -201,7 +202,7 @@ impl Running {
                 self.child.kill().ok();
                 self.child.wait().ok();
                 let (out, err) = (contents(&self.stdout), contents(&self.stderr));
-                panic!("still running after {} s: {}\n{out}{err}", PATIENCE.as_secs(), self.shown);
+                panic!("still running after {limit:?}: {}\n{out}{err}", self.shown);
             }
             std::thread::sleep(Duration::from_millis(1));
         };

@@ -25,7 +25,7 @@ pub(crate) fn parse(args: &[String]) -> Result<Options, String> {
         list: false,
         self_check: false,
         jobs: 2,
-        timeout: Duration::from_secs(30),
+        timeout: runtime_tests::poll::patience(Duration::from_secs(30)),
         no_skip: std::env::var_os("RT_TEST_NO_SKIP").is_some_and(|v| v == "1"),
         filters: Vec::new(),
     };
