@@ -34,12 +34,15 @@ release: deps-build ## static binaries dist/rt and dist/bundles, with their size
 	@size=$$(wc -c <dist/rt); if [ "$$size" -gt $(MAX_RT_SIZE) ]; then \
 		echo "dist/rt has $$size bytes, more than $(MAX_RT_SIZE)" >&2; exit 1; fi
 
-check: deps-build ## format, lints, licences, and the zones of the source
+check: deps-build ## format, lints, licences, man pages, and the zones of the source
 	@. .ci/toolchain && cargo fmt --all --check
 	@. .ci/toolchain && cargo clippy --workspace --all-targets -- -D warnings
 	@.ci/zones
 	@. .ci/toolchain && if command -v cargo-deny >/dev/null; then cargo deny check; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
+	@if command -v mandoc >/dev/null; then \
+		for page in man/*.1; do mandoc -T lint -W warning "$$page" || exit 1; done; \
+	else echo "mandoc is not installed: the man pages were not checked"; fi
 
 test: deps-test release ## everything: unit and black-box tests, ends with one line of counts
 	@runtime-tests/all unit dist/rt:host dist/rt:v2
@@ -73,10 +76,15 @@ demo: deps-build ## a container in a few seconds, seen from inside
 	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi
 	@RT="$(RT)" demo/demo.sh
 
-install: ## copy the binaries to $(DESTDIR)$(PREFIX)/bin
+install: ## copy binaries, man pages and completions to $(DESTDIR)$(PREFIX)
 	@test -x dist/rt || $(MAKE) --no-print-directory release
 	install -D -m 755 dist/rt "$(DESTDIR)$(PREFIX)/bin/rt"
 	install -D -m 755 dist/bundles "$(DESTDIR)$(PREFIX)/bin/bundles"
+	for page in man/*.1; do \
+		install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}" || exit 1; done
+	install -D -m 644 contrib/completions/rt.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/rt"
+	install -D -m 644 contrib/completions/_rt "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_rt"
+	install -D -m 644 contrib/completions/rt.fish "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/rt.fish"
 
 clean: ## remove everything that was built
 	rm -rf dist target

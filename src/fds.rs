@@ -4,6 +4,7 @@
 //! what is left is closed before it parks.
 
 use crate::error::hinted;
+use crate::labels;
 use crate::plan::rootfs::{Bind, Rootfs, Step};
 use crate::plan::{Kind, Pivot, Plan};
 use crate::rootfs::{mask, mount, pivot};
@@ -29,6 +30,8 @@ pub(crate) struct Fds {
     /// Namespaces to join in init, in order.
     pub(crate) join: Vec<(Kind, OwnedFd, String)>,
     pub(crate) null: Option<OwnedFd>,
+    /// `linux.mountLabel` means something to this host.
+    pub(crate) label_mounts: bool,
     pub(crate) proc: Procfs,
     /// Connected to `--console-socket`: the master of the pty goes there.
     pub(crate) console: Option<OwnedFd>,
@@ -49,6 +52,7 @@ impl Fds {
             own_cgroup: None,
             join: Vec::new(),
             null: None,
+            label_mounts: plan.rootfs.mount_label.is_some() && labels::selinux_is_active(),
             proc: Procfs::open()?,
             console,
             start,

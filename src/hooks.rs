@@ -9,11 +9,11 @@ use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::ffi::OsStr;
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::io::Read as _;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How much of a hook's output an error repeats, in bytes.
@@ -59,14 +59,7 @@ fn one(hook: &Hook, state: &str) -> Result<()> {
 }
 
 fn finish(hook: &Hook, mut child: Child, output: OwnedFd, state: &str) -> Result<()> {
-    if let Some(mut stdin) = child.stdin.take() {
-        match stdin.write_all(state.as_bytes()) {
-            // The hook need not read it.
-            Err(err) if err.kind() == std::io::ErrorKind::BrokenPipe => {}
-            other => other.context("write the state")?,
-        }
-    }
-    let (status, text) = wait(hook, &mut child, output)?;
+    let (status, text) = wait(hook, &mut child, output, state)?;
     let text = if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) };
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(()),
@@ -76,20 +69,34 @@ fn finish(hook: &Hook, mut child: Child, output: OwnedFd, state: &str) -> Result
     }
 }
 
-/// Waits for the hook's end while its output is taken. A daemon that it leaves behind may keep
-/// the pipe open; only the hook itself is waited for.
-fn wait(hook: &Hook, child: &mut Child, output: OwnedFd) -> Result<(ExitStatus, String)> {
+/// Waits for the hook's end while it is given the state and its output is taken. Nothing here
+/// blocks on the hook: one that never reads must not outlive its timeout by a state which is larger
+/// than a pipe. A daemon that it leaves behind may keep the pipe of the output open; only the hook
+/// itself is waited for.
+fn wait(
+    hook: &Hook,
+    child: &mut Child,
+    output: OwnedFd,
+    state: &str,
+) -> Result<(ExitStatus, String)> {
     let deadline = hook.timeout.map(|timeout| (Instant::now() + timeout, timeout));
     let pidfd = sys::clone::pidfd_open(child.id().cast_signed())?;
-    nix::fcntl::fcntl(&output, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
-        .call(|| "fcntl(O_NONBLOCK)".into())?;
+    nonblocking(&output)?;
     let mut output = std::fs::File::from(output);
+    let mut input = Input { stdin: child.stdin.take(), left: state.as_bytes() };
+    if let Some(stdin) = &input.stdin {
+        nonblocking(stdin)?;
+    }
     let mut text = Vec::new();
     let mut open = true;
     loop {
+        input.write()?;
         let mut fds = vec![PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
         if open {
             fds.push(PollFd::new(output.as_fd(), PollFlags::POLLIN));
+        }
+        if let Some(stdin) = &input.stdin {
+            fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLOUT));
         }
         let left = deadline.map(|(end, _)| end.saturating_duration_since(Instant::now()));
         match poll(&mut fds, timeout(left)) {
@@ -116,6 +123,41 @@ fn wait(hook: &Hook, child: &mut Child, output: OwnedFd) -> Result<(ExitStatus, 
             bail!("killed after its timeout of {} s", limit.as_secs());
         }
     }
+}
+
+/// The state on its way into a hook.
+struct Input<'a> {
+    /// `None`: all was written, or the hook does not want it.
+    stdin: Option<ChildStdin>,
+    left: &'a [u8],
+}
+
+impl Input<'_> {
+    /// Writes what the pipe has room for, and closes it behind the last byte: many hooks read up to
+    /// end-of-file.
+    fn write(&mut self) -> Result<()> {
+        while let Some(stdin) = &self.stdin {
+            if self.left.is_empty() {
+                self.stdin = None;
+                break;
+            }
+            match nix::unistd::write(stdin, self.left) {
+                Ok(n) => self.left = self.left.get(n..).unwrap_or_default(),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => break,
+                // The hook need not read it.
+                Err(Errno::EPIPE) => self.stdin = None,
+                Err(errno) => return Err(sys::Error::new("write(the state)", errno).into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn nonblocking(fd: &impl AsFd) -> sys::Result<()> {
+    nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
+        .call(|| "fcntl(O_NONBLOCK)".into())
+        .map(drop)
 }
 
 fn timeout(left: Option<Duration>) -> PollTimeout {

@@ -11,6 +11,7 @@ use crate::hooks;
 use crate::join;
 use crate::labels;
 use crate::launch::{self, clone_flag};
+use crate::listener;
 use crate::plan::namespaces::IdMap;
 use crate::plan::{Hook, Kind, Pivot, Plan, Process, seccomp};
 use crate::proc;
@@ -142,7 +143,7 @@ fn create(
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     nix::unistd::setsid().call(|| "setsid()".into())?;
     if plan.session_keyring {
-        session_keyring(&plan.id)?;
+        session_keyring(&plan.id, Some(&fds.proc), &plan.process)?;
     }
     if plan.namespaces.creates(Kind::Network) {
         sys::net::loopback_up().context("bring the loopback link up")?;
@@ -214,7 +215,7 @@ fn exec(
         become_owner(&plan.uid_maps, &plan.gid_maps)?;
     }
     if let Some(id) = &plan.session_keyring {
-        session_keyring(id)?;
+        session_keyring(id, fds.proc.as_ref(), &plan.process)?;
     }
     if plan.process.terminal {
         let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
@@ -305,9 +306,12 @@ fn time_namespace(plan: &Plan, file: Option<OwnedFd>) -> Result<()> {
 
 /// The caller's keyring would give the container the host's keys.
 /// An exec finds the one that init has made by its name.
-fn session_keyring(id: &str) -> Result<()> {
+fn session_keyring(id: &str, proc: Option<&Procfs>, process: &Process) -> Result<()> {
     let name = CString::new(format!("_ses.{id}"))?;
-    match sys::keyring::join_session_keyring(&name).and_then(sys::keyring::let_owner_search) {
+    let joined = labels::with_key_label(proc, process, || {
+        Ok(sys::keyring::join_session_keyring(&name).and_then(sys::keyring::let_owner_search))
+    })?;
+    match joined {
         Ok(()) => Ok(()),
         // A kernel without keys, or a profile around us that forbids them.
         Err(err) if matches!(err.errno, nix::errno::Errno::ENOSYS | nix::errno::Errno::EPERM) => {
@@ -339,7 +343,8 @@ fn inside(plan: &Plan, root: &Root, fds: &mut Fds) -> Result<()> {
     make_cwd(root, &plan.process)?;
     mask::read_only(root, &plan.rootfs)?;
     if let Some(null) = fds.null.take() {
-        mask::mask(root, &plan.rootfs, null)?;
+        let label = plan.rootfs.mount_label.as_deref().filter(|_| fds.label_mounts);
+        mask::mask(root, &plan.rootfs, null, label)?;
     }
     if plan.rootfs.root_read_only && plan.rootfs.pivot != Pivot::Chroot {
         mask::read_only_root(root).context("root.readonly")?;
@@ -489,7 +494,12 @@ fn become_payload(
     sys::reset_signals(payload.ignored_signals)?;
     with_parent(parent, |parent| payload.close_others(&[parent.as_fd()]))?;
     if let Some(filter) = payload.seccomp {
-        sys::seccomp::load(&filter.program, filter.flags).context("linux.seccomp")?;
+        match &filter.notify {
+            Some(notify) => with_parent(parent, |parent| listener::load(parent, filter, notify))?,
+            None => {
+                sys::seccomp::load(&filter.program, filter.flags).context("linux.seccomp")?;
+            }
+        }
         if payload.filter_is_privileged {
             process::give_up_kept(process.capabilities, payload.available)?;
         }

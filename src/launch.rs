@@ -159,6 +159,15 @@ pub(crate) fn bear(parent: &Channel) -> Result<bool> {
     }
 }
 
+/// A child of init that shares its descriptors, for `listener::load`. `None` in the child.
+pub(crate) fn share_descriptors() -> Result<Option<Pid>> {
+    // SAFETY: init came from clone3 itself, and such a process has one thread.
+    match unsafe { clone::clone3(CloneFlags::CLONE_FILES, None) }.map_err(explain_clone)? {
+        Cloned::Child => Ok(None),
+        Cloned::Parent { child, pidfd: _ } => Ok(Some(child)),
+    }
+}
+
 /// Without a new user namespace everything is made at once. With one, init makes the others after
 /// it has become root there. The time namespace has an order of its own in both cases.
 fn create_flags(plan: &Plan) -> CloneFlags {

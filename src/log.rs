@@ -1,37 +1,75 @@
-//! `--log`: warnings and the one error, as text or JSON lines.
+//! `--log`: warnings and the one error, as text or JSON lines, or to the system's log.
 //!
 //! Runs in: parent. containerd's shim reads the last object with level "error" and wants
 //! lower-case levels and RFC 3339 times; Podman reads the whole file as one object, so nothing
 //! but the error is written unless it is asked for.
 
 use crate::cli::{LogFormat, LogLevel};
-use crate::error::one_line;
+use crate::error::{OrHint as _, one_line};
 use anyhow::{Context as _, Result};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::SystemTime;
 
 pub(crate) struct Log {
-    file: Option<File>,
+    sink: Sink,
     format: LogFormat,
     level: LogLevel,
+}
+
+/// Where messages go.
+enum Sink {
+    Stderr,
+    File(File),
+    /// The native protocol of systemd's journal, with the identifier.
+    Journal(UnixDatagram, String),
+    /// syslog(3)'s, with the tag.
+    Syslog(UnixDatagram, String),
+}
+
+const JOURNAL: &str = "/run/systemd/journal/socket";
+const SYSLOG: &str = "/dev/log";
+
+impl Sink {
+    /// `PATH` or `file:PATH`, `journald:IDENTIFIER`, `syslog:TAG`, as crun takes them.
+    fn open(target: &Path) -> Result<Self> {
+        let text = target.to_str().unwrap_or_default();
+        let tag = |tag: &str| if tag.is_empty() { "rt".to_string() } else { one_line(tag) };
+        if let Some(name) = text.strip_prefix("journald:") {
+            return Ok(Self::Journal(connect(JOURNAL)?, tag(name)));
+        }
+        if let Some(name) = text.strip_prefix("syslog:") {
+            return Ok(Self::Syslog(connect(SYSLOG)?, tag(name)));
+        }
+        let path = text.strip_prefix("file:").map_or(target, Path::new);
+        let file = OpenOptions::new().append(true).create(true).mode(0o644).open(path);
+        Ok(Self::File(file.map_err(|err| crate::config::io(&err))?))
+    }
+}
+
+fn connect(path: &str) -> Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound().and_then(|socket| {
+        socket.connect(path)?;
+        // A full queue must not stop a container.
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    });
+    socket
+        .map_err(|err| crate::config::io(&err))
+        .with_context(|| format!("connect({path})"))
+        .hint("start the system's log, or give --log a file")
 }
 
 impl Log {
     /// Without a path messages go to standard error.
     pub(crate) fn open(path: Option<&Path>, format: LogFormat, level: LogLevel) -> Result<Self> {
-        let file = path.map(|path| {
-            OpenOptions::new()
-                .append(true)
-                .create(true)
-                .mode(0o644)
-                .open(path)
-                .map_err(|err| crate::config::io(&err))
-                .with_context(|| format!("--log {}", path.display()))
+        let sink = path.map_or(Ok(Sink::Stderr), |path| {
+            Sink::open(path).with_context(|| format!("--log {}", path.display()))
         });
-        Ok(Self { file: file.transpose()?, format, level })
+        Ok(Self { sink: sink?, format, level })
     }
 
     pub(crate) fn warning(&self, text: &str) {
@@ -52,7 +90,7 @@ impl Log {
         let text = &one_line(text);
         let hint = hint.map(one_line);
         let hint = hint.as_deref();
-        if self.file.is_some() {
+        if !matches!(self.sink, Sink::Stderr) {
             self.write("error", text, hint);
         }
         stderr(&format!("rt: {text}"));
@@ -76,14 +114,27 @@ impl Log {
                 format!("time={time} level={level} msg={text:?}{hint}")
             }
         };
-        match &self.file {
+        // syslog(3): LOG_ERR, LOG_WARNING, of the facility LOG_USER.
+        let priority = if level == "error" { 3 } else { 4 };
+        let hint = hint.map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
+        match &self.sink {
             // One write(2): lines of several processes do not mix. A full disk must not turn a
             // started container into a failed one.
-            Some(file) => {
+            Sink::File(file) => {
                 let mut file: &File = file;
                 file.write_all(format!("{line}\n").as_bytes()).unwrap_or(());
             }
-            None => stderr(&format!("rt: {level}: {text}")),
+            Sink::Journal(socket, name) => {
+                let entry = format!(
+                    "MESSAGE={text}{hint}\nPRIORITY={priority}\nSYSLOG_IDENTIFIER={name}\n"
+                );
+                socket.send(entry.as_bytes()).ok();
+            }
+            Sink::Syslog(socket, tag) => {
+                let entry = format!("<{}>{tag}: {text}{hint}", 8 + priority);
+                socket.send(entry.as_bytes()).ok();
+            }
+            Sink::Stderr => stderr(&format!("rt: {level}: {text}")),
         }
     }
 }

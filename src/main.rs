@@ -4,12 +4,14 @@
 
 #![cfg_attr(not(test), no_main)]
 
+mod agent;
 mod cgroup;
 mod cli;
 mod commands;
 mod config;
 mod console;
 mod container;
+mod doctor;
 mod error;
 mod fds;
 mod hooks;
@@ -17,10 +19,12 @@ mod init;
 mod join;
 mod labels;
 mod launch;
+mod listener;
 mod log;
 mod plan;
 mod proc;
 mod process;
+mod readiness;
 mod rootfs;
 mod seal;
 mod subids;
@@ -57,7 +61,7 @@ pub(crate) fn main(args: Vec<OsString>) -> i32 {
         Some(Command::Exec(_)) => EXEC_FAILED,
         _ => FAILED,
     };
-    let host = match commands::Host::new(&cli.global) {
+    let host = match commands::Host::new(&cli) {
         Ok(host) => host,
         Err(err) => {
             log::stderr(&format!("rt: {}", error::chain(&err)));

@@ -13,6 +13,8 @@
 //!               <------------------  Ready      parked, unprivileged
 //!   Created     ------------------>        state is on disk: outlive the parent
 //!               <------------------  HooksDone  (over the start socket, after startContainer hooks)
+//!               <------------------  Listener   (with the descriptor of seccomp notifications)
+//!   Go          ------------------>        (the agent has it)
 //!               <------------------  Failed     at any time, instead of the next word
 //! ```
 //!
@@ -44,6 +46,8 @@ pub(crate) enum Message {
     Created,
     /// The pid of the container's new process, as the parent sees it.
     Born(i32),
+    /// Comes with a descriptor.
+    Listener,
     Failed {
         text: String,
         hint: Option<String>,
@@ -65,6 +69,7 @@ impl Message {
             Self::HooksDone => vec![b'H'],
             Self::Ready => vec![b'R'],
             Self::Created => vec![b'C'],
+            Self::Listener => vec![b'L'],
             Self::Born(pid) => [&b"B"[..], &pid.to_ne_bytes()].concat(),
             Self::Failed { text, hint } => {
                 let mut bytes = vec![b'F'];
@@ -85,6 +90,7 @@ impl Message {
             [b'H'] => Self::HooksDone,
             [b'R'] => Self::Ready,
             [b'C'] => Self::Created,
+            [b'L'] => Self::Listener,
             [b'B', a, b, c, d] => Self::Born(i32::from_ne_bytes([*a, *b, *c, *d])),
             [b'F', rest @ ..] => {
                 let text = String::from_utf8_lossy(rest);
@@ -160,6 +166,28 @@ impl Channel {
             Some(Message::Failed { text, hint }) => Err(failure(text, hint)),
             Some(other) => bail!("internal error, please report: {other:?} instead of Born"),
             None => Err(Gone.into()),
+        }
+    }
+
+    /// Hands over the descriptor of seccomp notifications.
+    pub(crate) fn send_listener(&self, listener: &OwnedFd) -> Result<(), sys::Error> {
+        let bytes = Message::Listener.encode();
+        sys::fd::send_with(self.0.as_fd(), &bytes, listener.as_fd())
+            .map(drop)
+            .call(|| "send(Listener)".into())
+    }
+
+    /// Waits for it.
+    pub(crate) fn expect_listener(&self) -> Result<OwnedFd> {
+        let mut buf = [0; MAX];
+        let (length, fd) = sys::fd::receive_with(self.0.as_fd(), &mut buf)?;
+        if length == 0 {
+            return Err(Gone.into());
+        }
+        match (Message::decode(buf.get(..length).unwrap_or_default())?, fd) {
+            (Message::Listener, Some(fd)) => Ok(fd),
+            (Message::Failed { text, hint }, _) => Err(failure(text, hint)),
+            (other, _) => bail!("internal error, please report: {other:?} instead of Listener"),
         }
     }
 

@@ -4,6 +4,7 @@
 //! between two looks, as the signals are blocked from before the child existed.
 
 use crate::launch;
+use crate::readiness::Readiness;
 use crate::sys::{Call as _, clone, tty};
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
@@ -57,16 +58,25 @@ pub(crate) fn foreground(
     signals: &Signals,
     pidfd: &OwnedFd,
     master: Option<OwnedFd>,
+    readiness: Option<&Readiness>,
 ) -> Result<u8> {
     let mut relay = master.map(Relay::new).transpose()?;
-    let status = watch(signals, pidfd, relay.as_mut());
+    let status = watch(signals, pidfd, relay.as_mut(), readiness);
+    if let Some(readiness) = readiness {
+        readiness.relay(); // its last words
+    }
     if let Some(relay) = relay {
         relay.finish();
     }
     status
 }
 
-fn watch(signals: &Signals, pidfd: &OwnedFd, mut relay: Option<&mut Relay>) -> Result<u8> {
+fn watch(
+    signals: &Signals,
+    pidfd: &OwnedFd,
+    mut relay: Option<&mut Relay>,
+    readiness: Option<&Readiness>,
+) -> Result<u8> {
     loop {
         let stdin = std::io::stdin();
         let mut fds = vec![
@@ -82,6 +92,10 @@ fn watch(signals: &Signals, pidfd: &OwnedFd, mut relay: Option<&mut Relay>) -> R
                 fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
             }
         }
+        let told = fds.len();
+        if let Some(readiness) = readiness {
+            fds.push(PollFd::new(readiness.as_fd(), PollFlags::POLLIN));
+        }
         match poll(&mut fds, PollTimeout::NONE) {
             Err(Errno::EINTR) => continue,
             other => other.call(|| "poll()".into())?,
@@ -94,9 +108,12 @@ fn watch(signals: &Signals, pidfd: &OwnedFd, mut relay: Option<&mut Relay>) -> R
                 relay.output()?;
                 relay.flush()?;
             }
-            if is_ready(3) {
+            if told > 3 && is_ready(3) {
                 relay.input()?;
             }
+        }
+        if let Some(readiness) = readiness.filter(|_| is_ready(told)) {
+            readiness.relay();
         }
         if is_ready(1) {
             forward(signals, pidfd, relay.as_deref())?;

@@ -34,6 +34,7 @@ pub(crate) fn run(args: &[&str]) -> Answer {
         ["fchmod", path] => change_mode(path),
         ["truncate", path] => nix::unistd::truncate(*path, 0).map(|()| "ok".to_owned()),
         ["keys", description] => find_key(description),
+        ["add-key", description] => add_key(description).map(|id| format!("added {id}")),
         ["with-key", description, program @ ..] => with_key(description, program),
         ["abstract"] => abstract_sockets(),
         _ => Err(Errno::EINVAL),
@@ -317,13 +318,11 @@ fn find_key(description: &str) -> Answer {
     Errno::result(id).map(|_| "FOUND".to_owned())
 }
 
-/// Runs a program with a session keyring in which there is this key.
-fn with_key(description: &str, program: &[&str]) -> Answer {
+/// Puts a key into the session keyring; its serial number.
+fn add_key(description: &str) -> Result<i64, Errno> {
     let description = CString::new(description).map_err(|_nul| Errno::EINVAL)?;
-    // SAFETY: 1 is KEYCTL_JOIN_SESSION_KEYRING, without a name.
-    Errno::result(unsafe { libc::syscall(libc::SYS_keyctl, 1, std::ptr::null::<libc::c_char>()) })?;
     // SAFETY: strings and payload outlive the call; -3 is KEY_SPEC_SESSION_KEYRING.
-    let id = unsafe {
+    Errno::result(unsafe {
         libc::syscall(
             libc::SYS_add_key,
             c"user".as_ptr(),
@@ -332,8 +331,14 @@ fn with_key(description: &str, program: &[&str]) -> Answer {
             6,
             -3,
         )
-    };
-    Errno::result(id)?;
+    })
+}
+
+/// Runs a program with a session keyring in which there is this key.
+fn with_key(description: &str, program: &[&str]) -> Answer {
+    // SAFETY: 1 is KEYCTL_JOIN_SESSION_KEYRING, without a name.
+    Errno::result(unsafe { libc::syscall(libc::SYS_keyctl, 1, std::ptr::null::<libc::c_char>()) })?;
+    let id = add_key(description)?;
     // SAFETY: 5 is KEYCTL_SETPERM: everybody may do everything, so that only the search decides.
     Errno::result(unsafe { libc::syscall(libc::SYS_keyctl, 5, id, 0x3f3f_3f3f) })?;
     let program: Vec<CString> =

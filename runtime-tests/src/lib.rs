@@ -12,6 +12,7 @@
     reason = "a test program: a panic is how a test fails, printing how it reports"
 )]
 
+pub mod agent;
 pub mod bundle;
 pub mod call;
 pub mod cgroups;
@@ -20,6 +21,7 @@ pub mod container;
 pub mod hostmount;
 pub mod isolate;
 pub mod leaks;
+pub mod manager;
 pub mod outcome;
 pub mod poll;
 pub mod probe;

@@ -73,6 +73,12 @@ pub fn busybox() -> Met {
     prepared(crate::bundle::busybox().is_some(), "static busybox is not installed")
 }
 
+/// `AppArmor` is active, and its profiles can be loaded here.
+pub fn apparmor() -> Met {
+    let enabled = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
+    machine(enabled.is_ok_and(|text| text.starts_with('Y')), "AppArmor is not active")
+}
+
 /// This capability is in the bounding set of the runner.
 pub fn capability(bit: u32, name: &str) -> Met {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

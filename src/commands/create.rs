@@ -9,10 +9,13 @@ use crate::container::{self, Dir};
 use crate::error::OrHint as _;
 use crate::fds::{self, Fds};
 use crate::init::Inherited;
+use crate::labels;
 use crate::launch::{self, Child};
 use crate::plan::cgroup::Driver;
+use crate::plan::notify_socket;
 use crate::plan::rootfs::Step;
 use crate::plan::{DefaultMaps, Kind, Options, Pivot, Plan};
+use crate::readiness::{self, Readiness};
 use crate::subids;
 use crate::sync::Message;
 use crate::sys::{self, Call as _};
@@ -36,6 +39,8 @@ pub(crate) fn run(host: &Host, args: &Create) -> Result<()> {
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
     config: Vec<u8>,
+    /// The payload may talk to the service manager.
+    notifies: bool,
 }
 
 /// What the container's process does when it is ready.
@@ -69,10 +74,14 @@ pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
         // The payload is the first process of its pid namespace, or does not look at it.
         plan.process.set_env("LISTEN_PID", "1")?;
     }
+    let notifies = readiness::manager().is_some();
+    if notifies {
+        notify_socket::add(&mut plan, &host.root.join(&args.id).join("notify"))?;
+    }
     for warning in &plan.warnings {
         host.log.warning(warning);
     }
-    Ok(Planned { plan, config: config.bytes })
+    Ok(Planned { plan, config: config.bytes, notifies })
 }
 
 /// Only in a user namespace can an ordinary user make a container. As crun does, one is made for
@@ -119,6 +128,8 @@ pub(crate) struct Made {
     pub(crate) child: Child,
     pub(crate) state: State,
     pub(crate) cgroup: Option<Cgroup>,
+    /// Of a container that was started at once.
+    pub(crate) readiness: Option<Readiness>,
 }
 
 /// Makes the container. On failure nothing of it is left.
@@ -130,6 +141,7 @@ pub(crate) fn make(
     then: Then,
 ) -> Result<Made> {
     let plan = &new.plan;
+    labels::check(&plan.process)?;
     let driver = host.cgroup_driver()?;
     let place = place_cgroup(plan, driver)?;
     let pidfd_socket =
@@ -143,6 +155,9 @@ pub(crate) fn make(
         state.cgroup = place.as_ref().map(|(_, path)| path.clone());
         dir.write_state(&state)?;
         dir.save_config(&new.config)?;
+        if new.notifies {
+            dir.make_notify_directory()?;
+        }
         cgroup = make_cgroup(host, plan, place.as_ref())?;
         if cgroup.is_none() {
             state.cgroup = None;
@@ -154,15 +169,18 @@ pub(crate) fn make(
         if let Some(cgroup) = cgroup.as_ref().filter(|_| binds_cgroup(plan)) {
             fds.open_cgroup_tree(cgroup.dir())?;
         }
+        // Before init may go on: the payload's first word must not be lost.
+        let listens = new.notifies && then == Then::Start;
+        let readiness = if listens { Readiness::open(&dir)? } else { None };
         let child = launch::create(plan, fds, cgroup.as_ref(), &dir, inherited)?;
         let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), pidfd_socket.as_ref());
         told.inspect_err(|_err| {
             end(&child);
         })?;
-        Ok((child, state))
+        Ok((child, state, readiness))
     })();
     match made {
-        Ok((child, state)) => Ok(Made { dir, child, state, cgroup }),
+        Ok((child, state, readiness)) => Ok(Made { dir, child, state, cgroup, readiness }),
         Err(err) => Err(undo(&dir, cgroup, err)),
     }
 }
@@ -188,7 +206,8 @@ fn tell(
     Ok(child.channel.send(&Message::Created)?)
 }
 
-fn end(child: &Child) {
+/// Ends a process that is not the payload yet.
+pub(crate) fn end(child: &Child) {
     use std::os::fd::AsFd as _;
     // It may have died by itself.
     sys::clone::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL).ok();
@@ -219,6 +238,7 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
         cgroup: None,
         chroot: plan.rootfs.pivot != Pivot::Switch,
         session_keyring: plan.session_keyring,
+        seccomp_notify: plan.seccomp.as_ref().and_then(|filter| filter.notify.clone()),
         hooks: plan.hooks.names(),
         own_pid_namespace: plan.namespaces.creates(Kind::Pid),
         namespaces: launch::names(plan),

@@ -1,8 +1,9 @@
 //! `rt exec`
 
 use super::Host;
-use super::create::{send_pidfd, write_pid_file};
+use super::create::{end, send_pidfd, write_pid_file};
 use super::run::{pair, receive_master};
+use crate::agent::Agent;
 use crate::cgroup::Cgroup;
 use crate::cli::Exec;
 use crate::config::{self, Saved};
@@ -12,6 +13,7 @@ use crate::error::OrHint as _;
 use crate::fds;
 use crate::init::Inherited;
 use crate::join;
+use crate::labels;
 use crate::launch;
 use crate::plan::Kind;
 use crate::plan::exec::{self, Changes};
@@ -27,15 +29,19 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<u8> {
     // No lock: a process that runs for days must not keep others from `delete`.
     let dir = Dir::existing(&host.root, &args.id, Lock::None)?;
     let state = dir.state()?;
-    check_status(dir.status(&state)?, args)?;
+    let status = dir.status(&state)?;
+    check_status(status, args)?;
     let init = state.init.context("the container has no process")?;
     let init_pidfd = open_process(init)?.context("container not running")?;
     let plan = plan(&Saved::read(&dir.saved_config()?)?, &state, args)?;
+    labels::check(&plan.process)?;
     let (console, our_end) = console(&plan, args)?;
     let pidfd_socket =
         args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
     let cgroup = cgroup(&dir, &state, init.pid, &args.cgroup)?;
 
+    let notify = plan.seccomp.as_ref().and_then(|filter| filter.notify.as_ref());
+    let agent = Agent::connect(notify)?;
     let signals = if args.detach { None } else { Some(Signals::block()?) };
     let fds = join::Fds::open(&plan, init_pidfd, init.pid, console)?;
     let child = launch::exec(&plan, fds, cgroup.as_ref(), Inherited::new(args.preserve_fds)?)?;
@@ -46,6 +52,13 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<u8> {
         send_pidfd(socket, &child.pidfd).context("--pidfd-socket")?;
     }
     child.channel.send(&Message::Created)?;
+    if let Some(agent) = agent {
+        let pid = child.pid.as_raw();
+        agent
+            .introduce(&child.channel, pid, &state.of_the_spec(status))
+            // Its filter may keep it from ending by itself.
+            .inspect_err(|_err| end(&child))?;
+    }
     child
         .channel
         .expect_exec()
@@ -53,7 +66,7 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<u8> {
     let master = our_end.as_ref().map(receive_master).transpose()?;
     match signals {
         None => Ok(0),
-        Some(signals) => wait::foreground(&signals, &child.pidfd, master),
+        Some(signals) => wait::foreground(&signals, &child.pidfd, master, None),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `rt features`: features.md of the runtime-spec. Read by containerd, Docker and CRI-O at start.
 
+use crate::container::state::SPEC_VERSION;
+use crate::labels;
 use crate::log::stdout;
 use crate::plan::{Kind, mount, seccomp};
 use crate::sys;
@@ -14,7 +16,7 @@ pub(crate) fn run() -> Result<()> {
 fn features() -> Value {
     json!({
         "ociVersionMin": "1.0.0",
-        "ociVersionMax": "1.3.0",
+        "ociVersionMax": SPEC_VERSION,
         "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
         "mountOptions": mount::known_words(),
         "linux": {
@@ -22,8 +24,8 @@ fn features() -> Value {
             "capabilities": capabilities(),
             "cgroup": { "v1": false, "v2": true, "systemd": false, "systemdUser": false, "rdma": true },
             "seccomp": seccomp_features(),
-            "apparmor": { "enabled": Path::new("/sys/module/apparmor").exists() },
-            "selinux": { "enabled": crate::rootfs::mount::selinux_enabled() },
+            "apparmor": { "enabled": labels::apparmor_is_active() },
+            "selinux": { "enabled": labels::selinux_is_active() },
             "intelRdt": { "enabled": false, "schemata": false, "monitoring": false },
             "memoryPolicy": { "modes": [], "flags": [] },
             "mountExtensions": { "idmap": { "enabled": true } },
@@ -58,15 +60,16 @@ fn seccomp_features() -> Value {
     let known: Vec<&str> = seccomp::FLAGS.iter().map(|(name, _)| *name).collect();
     let supported: Vec<&str> = seccomp::FLAGS
         .iter()
-        .filter(|(_, flag)| sys::seccomp::flags_available(*flag | sys::seccomp::NEW_LISTENER))
+        .filter(|(_, flag)| {
+            // TSYNC excludes a listener, WAIT_KILLABLE_RECV needs one.
+            let with = |more: u32| sys::seccomp::flags_available(*flag | more);
+            with(0) || with(sys::seccomp::NEW_LISTENER)
+        })
         .map(|(name, _)| *name)
         .collect();
-    // SCMP_ACT_NOTIFY is compiled, but nobody would get the descriptor yet.
-    let actions: Vec<&str> =
-        seccomp::ACTIONS.into_iter().filter(|action| *action != "SCMP_ACT_NOTIFY").collect();
     json!({
         "enabled": true,
-        "actions": actions,
+        "actions": seccomp::ACTIONS,
         "operators": seccomp::OPERATORS,
         "archs": seccomp::known_archs(),
         "knownFlags": known,

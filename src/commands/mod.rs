@@ -4,6 +4,7 @@
 
 mod create;
 mod delete;
+mod doctor;
 mod events;
 mod exec;
 mod features;
@@ -18,7 +19,7 @@ mod start;
 mod state;
 mod update;
 
-use crate::cli::{CgroupManager, Cli, Command, Global, LogLevel, Rootless};
+use crate::cli::{CgroupManager, Cli, Command, LogLevel, Rootless};
 use crate::config;
 use crate::error::OrHint as _;
 use crate::log::Log;
@@ -38,18 +39,27 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(global: &Global) -> Result<Self> {
+    pub(crate) fn new(cli: &Cli) -> Result<Self> {
+        let global = &cli.global;
         let level = match (global.debug, global.log_level) {
             (true, _) => LogLevel::Debug,
             (false, Some(level)) => level,
             // Podman reads --log as one JSON object, so warnings would hide the error there.
             (false, None) => LogLevel::Error,
         };
+        let log = match &global.log {
+            Some(target) => Some(target.as_path()),
+            None => global.systemd_log.then_some(Path::new("journald:rt")),
+        };
         let manager =
             if global.systemd_cgroup { CgroupManager::Systemd } else { global.cgroup_manager };
         Ok(Self {
-            root: root(global.root.as_deref())?,
-            log: Log::open(global.log.as_deref(), global.log_format, level)?,
+            root: match root(global.root.as_deref()) {
+                // They are asked about a host on which containers do not work yet.
+                Err(_) if !keeps_state(cli.command.as_ref()) => PathBuf::new(),
+                root => root?,
+            },
+            log: Log::open(log, global.log_format, level)?,
             cgroup_manager: manager,
             rootless: global.rootless,
         })
@@ -80,6 +90,14 @@ fn in_user_namespace() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let fields: Vec<&str> = map.split_ascii_whitespace().collect();
     fields != ["0", "0", "4294967295"]
+}
+
+/// Commands that have nothing to do with the containers which there are.
+fn keeps_state(command: Option<&Command>) -> bool {
+    !matches!(
+        command,
+        Some(Command::Features | Command::Spec(_) | Command::Plan(_) | Command::Doctor(_))
+    )
 }
 
 /// Where the state of containers is.
@@ -142,7 +160,8 @@ fn needs_seal(command: &Command) -> Option<u32> {
         | Command::Events(_)
         | Command::Spec(_)
         | Command::Features
-        | Command::Plan(_) => None,
+        | Command::Plan(_)
+        | Command::Doctor(_) => None,
     }
 }
 
@@ -175,6 +194,7 @@ pub(crate) fn run(cli: &Cli, host: &Host, args: &[OsString]) -> Result<u8> {
         Command::Spec(args) => spec::run(args).map(done),
         Command::Features => features::run().map(done),
         Command::Plan(args) => plan::run(args).map(done),
+        Command::Doctor(args) => doctor::run(args),
     }
 }
 
@@ -197,6 +217,7 @@ pub(crate) fn title(command: &Command) -> String {
         Command::Spec(_) => "spec".into(),
         Command::Features => "features".into(),
         Command::Plan(_) => "plan".into(),
+        Command::Doctor(_) => "doctor".into(),
     }
 }
 

@@ -4,8 +4,10 @@ use super::Host;
 use super::create::{self, Made, Planned, Then};
 use super::delete::{Remains, destroy_with, kill_all};
 use super::start::{poststart, stop};
+use crate::agent::Agent;
 use crate::cli::Run;
 use crate::container::Locked;
+use crate::container::state::{State, Status};
 use crate::error::OrHint as _;
 use crate::fds;
 use crate::launch::Child;
@@ -14,7 +16,7 @@ use crate::sys;
 use crate::wait::{self, Signals};
 use anyhow::{Context as _, Result, anyhow};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
     let new = create::plan(host, &args.container)?;
@@ -22,16 +24,25 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
     if !args.detach && !args.no_subreaper {
         sys::prctl("PR_SET_CHILD_SUBREAPER", libc::PR_SET_CHILD_SUBREAPER, 1, 0)?;
     }
+    let notify = new.plan.seccomp.as_ref().and_then(|filter| filter.notify.as_ref());
+    let agent = Agent::connect(notify)?;
     let signals = if args.detach { None } else { Some(Signals::block()?) };
     let made = create::make(host, &args.container, &new, console, Then::Start)?;
-    let Made { dir, child, state, cgroup } = made;
-    started(&child, &new).map_err(|err| stop(host, &dir, &state, err))?;
+    let Made { dir, child, state, cgroup, readiness } = made;
+    started(&child, &new, agent, &state).map_err(|err| stop(host, &dir, &state, err))?;
     poststart(host, &dir, &state, &new.plan.hooks)?;
     let master = our_end.as_ref().map(receive_master).transpose();
     let master = master.map_err(|err| stop(host, &dir, &state, err))?;
-    let Some(signals) = signals else { return Ok(0) };
+    let Some(signals) = signals else {
+        let Some(readiness) = readiness else { return Ok(0) };
+        // Others need the lock: whoever does not get ready may have to be stopped.
+        dir.unlock()?;
+        return readiness.wait(child.pid.as_raw(), child.pidfd.as_fd()).map(|()| 0);
+    };
     // Other commands need the lock while we wait.
-    let waited = dir.unlock().and_then(|()| wait::foreground(&signals, &child.pidfd, master));
+    let waited = dir
+        .unlock()
+        .and_then(|()| wait::foreground(&signals, &child.pidfd, master, readiness.as_ref()));
     let code = match waited {
         Ok(code) => code,
         Err(err) if dir.lock()? == Locked::Yes => return Err(stop(host, &dir, &state, err)),
@@ -48,9 +59,12 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
     Ok(code)
 }
 
-fn started(child: &Child, new: &Planned) -> Result<()> {
+fn started(child: &Child, new: &Planned, agent: Option<Agent<'_>>, state: &State) -> Result<()> {
     if !new.plan.hooks.start_container.is_empty() {
         child.channel.expect(&Message::HooksDone)?;
+    }
+    if let Some(agent) = agent {
+        agent.introduce(&child.channel, child.pid.as_raw(), &state.of_the_spec(Status::Created))?;
     }
     child
         .channel

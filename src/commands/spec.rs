@@ -9,7 +9,8 @@ use std::io::Write as _;
 use std::path::Path;
 
 pub(crate) fn run(args: &Spec) -> Result<()> {
-    let path = args.bundle.as_deref().unwrap_or(Path::new(".")).join("config.json");
+    let file = args.config.as_deref().unwrap_or(Path::new("config.json"));
+    let path = args.bundle.as_deref().unwrap_or(Path::new(".")).join(file);
     let mut spec = rootful();
     if args.rootless {
         make_rootless(&mut spec, nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());

@@ -2,13 +2,16 @@
 
 use super::Host;
 use super::delete::{destroy, kill_all};
+use crate::agent::Agent;
 use crate::config::Saved;
 use crate::container::state::{State, Status};
-use crate::container::{Dir, Lock};
+use crate::container::{Dir, Lock, open_process};
 use crate::hooks;
 use crate::plan::Hooks;
+use crate::readiness::Readiness;
 use crate::sync::{Channel, Gone, Message};
 use anyhow::{Context as _, Result, anyhow, bail};
+use std::os::fd::AsFd as _;
 
 pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
     let dir = Dir::existing(&host.root, id, Lock::Exclusive)?;
@@ -17,8 +20,12 @@ pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
     if status != Status::Created {
         bail!("cannot start a container in the {} state", status.name());
     }
+    let pid = state.init.map_or(0, |init| init.pid);
     let kind = if state.has_hooks("poststart") { "poststart" } else { "startContainer" };
     let hooks = saved_hooks(&dir, &state, kind)?;
+    // Before init is woken: without its agent the container can be started again later.
+    let agent = Agent::connect(state.seccomp_notify.as_ref())?;
+    let readiness = Readiness::open(&dir)?;
     let socket = dir.connect_start()?.context("the container's init is no longer waiting")?;
     let init = Channel::new(socket);
     if !hooks.start_container.is_empty()
@@ -26,12 +33,30 @@ pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
     {
         return Err(stop(host, &dir, &state, err));
     }
+    if let Some(agent) = agent
+        && let Err(err) = agent.introduce(&init, pid, &state.of_the_spec(Status::Created))
+    {
+        // Its filter may keep it from ending by itself.
+        return Err(match kill_all(&dir, &state) {
+            Ok(()) => err,
+            Err(other) => err.context(format!("stop the container: {other:#}")),
+        });
+    }
     match init.expect_exec() {
         Ok(()) => {}
         Err(err) if err.is::<Gone>() => return Err(anyhow!("the container's init died")),
         Err(err) => return Err(err),
     }
-    poststart(host, &dir, &state, &hooks)
+    poststart(host, &dir, &state, &hooks)?;
+    if let Some(readiness) = readiness
+        && let Some(process) = state.init
+        && let Some(pidfd) = open_process(process)?
+    {
+        // Others need the lock: whoever is not ready may have to be stopped.
+        dir.unlock()?;
+        readiness.wait(pid, pidfd.as_fd())?;
+    }
+    Ok(())
 }
 
 /// The hooks of the saved config. It is parsed again only when it has some of that kind.

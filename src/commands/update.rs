@@ -51,6 +51,13 @@ fn flags(args: &Update) -> Result<Value> {
         bytes("--memory-reservation", &args.memory_reservation)?.map(Value::from),
     );
     set("memory", "swap", bytes("--memory-swap", &args.memory_swap)?.map(Value::from));
+    // Refused by the kernel since 6.1, and a no-op of runc: checked, and left out.
+    bytes("--kernel-memory", &args.kernel_memory)?;
+    set(
+        "memory",
+        "kernelTCP",
+        bytes("--kernel-memory-tcp", &args.kernel_memory_tcp)?.map(Value::from),
+    );
     set("cpu", "shares", args.cpu_share.map(Value::from));
     set("cpu", "quota", args.cpu_quota.map(Value::from));
     set("cpu", "period", args.cpu_period.map(Value::from));

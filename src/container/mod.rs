@@ -7,8 +7,10 @@
 //! ROOT/ID/state.json    written by rename(2)
 //! ROOT/ID/config.json   the config as it was at create, for exec
 //! ROOT/ID/start.sock    init listens there until it becomes the payload
+//! ROOT/ID/notify/       for a payload that talks to the service manager
 //! ```
 
+mod notify;
 pub(crate) mod state;
 
 use crate::cgroup::Cgroup;
@@ -283,23 +285,24 @@ impl Dir {
             return Ok(());
         }
         self.unlink(&[STATE_NEW, START])?;
+        self.remove_notify_directory()?;
         std::fs::remove_dir(&self.path)
             .map_err(|err| crate::config::io(&err))
             .with_context(|| format!("rmdir({})", self.path.display()))
     }
 
     fn unlink(&self, names: &[&std::ffi::CStr]) -> Result<()> {
-        for name in names {
-            match unlinkat(&self.fd, *name, UnlinkatFlags::NoRemoveDir) {
-                Ok(()) | Err(Errno::ENOENT) => {}
-                Err(errno) => {
-                    let call =
-                        format!("unlink({}/{})", self.path.display(), name.to_string_lossy());
-                    return Err(sys::Error::new(call, errno).into());
-                }
+        names.iter().try_for_each(|name| self.unlink_one(name, UnlinkatFlags::NoRemoveDir))
+    }
+
+    fn unlink_one(&self, name: &std::ffi::CStr, flag: UnlinkatFlags) -> Result<()> {
+        match unlinkat(&self.fd, name, flag) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => {
+                let call = format!("unlink({}/{})", self.path.display(), name.to_string_lossy());
+                Err(sys::Error::new(call, errno).into())
             }
         }
-        Ok(())
     }
 
     /// In the child: flock(2) belongs to the open file, and a parked init must not hold it.

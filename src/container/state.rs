@@ -4,10 +4,14 @@
 
 use crate::plan::Plan;
 use crate::plan::cgroup::Driver;
+use crate::plan::seccomp::Notify;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// The version of the runtime-spec that we follow.
+pub(crate) const SPEC_VERSION: &str = "1.3.0";
 
 /// `state.json` in the container's directory. Private: `rt state` prints [`Report`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,6 +36,9 @@ pub(crate) struct State {
     pub(crate) own_pid_namespace: bool,
     /// Not `--no-new-keyring`.
     pub(crate) session_keyring: bool,
+    /// Who is to get the notifications of the seccomp filter, for `start`.
+    #[serde(default)]
+    pub(crate) seccomp_notify: Option<Notify>,
     /// Kinds of hooks that the saved config has, by their names in it.
     pub(crate) hooks: Vec<String>,
     /// Joined or created namespaces, by their names in the config.
@@ -112,10 +119,14 @@ impl State {
         }
     }
 
+    /// What the specification has, and no more: for hooks and seccomp agents.
+    pub(crate) fn of_the_spec(&self, status: Status) -> Report<'_> {
+        Report { rootfs: None, created: None, owner: None, ..self.report(status) }
+    }
+
     /// The state on the stdin of a poststart or poststop hook.
     pub(crate) fn for_hooks(&self, status: Status) -> Result<String> {
-        let report = Report { rootfs: None, created: None, owner: None, ..self.report(status) };
-        Ok(serde_json::to_string(&report)?)
+        Ok(serde_json::to_string(&self.of_the_spec(status))?)
     }
 }
 

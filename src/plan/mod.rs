@@ -10,6 +10,7 @@ pub(crate) mod exec;
 pub(crate) mod hooks;
 pub(crate) mod mount;
 pub(crate) mod namespaces;
+pub(crate) mod notify_socket;
 pub(crate) mod print;
 pub(crate) mod process;
 pub(crate) mod rootfs;
@@ -189,10 +190,6 @@ pub(crate) fn filter(
     let Some(spec) = spec else { return Ok(None) };
     let filter = seccomp::compile(spec)?;
     if let Some(filter) = &filter {
-        ensure!(
-            filter.notify.is_none(),
-            "linux.seccomp.listenerPath: SCMP_ACT_NOTIFY is not supported yet; use SCMP_ACT_ERRNO"
-        );
         warnings.extend(filter.warnings.iter().cloned());
     }
     Ok(filter)

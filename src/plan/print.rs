@@ -270,6 +270,10 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
             filter.flags
         );
         add("seccomp", what, "linux.seccomp");
+        if let Some(notify) = &filter.notify {
+            let what = format!("notify: {}", notify.listener_path.display());
+            add("seccomp", what, "linux.seccomp.listenerPath");
+        }
     }
     let args: Vec<String> = process.args.iter().map(show).collect();
     add("exec", args.join(" "), "process.args");

@@ -11,6 +11,7 @@ use crate::sys::{self};
 use anyhow::{Context as _, Result, ensure};
 use nix::errno::Errno;
 use nix::sys::stat::SFlag;
+use std::ffi::CStr;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 const READ_ONLY: api::Attributes = api::Attributes { set: attr::RDONLY, clear: 0, propagation: 0 };
@@ -55,16 +56,16 @@ impl Cover {
 }
 
 /// config-linux.md, "Masked Paths": what must not be read shows up empty.
-pub(crate) fn mask(root: &Root, plan: &Rootfs, null: OwnedFd) -> Result<()> {
+pub(crate) fn mask(root: &Root, plan: &Rootfs, null: OwnedFd, label: Option<&CStr>) -> Result<()> {
     let mut null = Cover::new(null);
     let mut empty = None;
     for target in &plan.masked {
         let Some(place) = open(root, target)? else { continue };
         let cover = match (kind(&place)?, &mut empty) {
             (SFlag::S_IFDIR, Some(empty)) => empty,
-            (SFlag::S_IFDIR, none) => {
-                none.insert(Cover::new(empty_dir().context("an empty tmpfs to mask directories")?))
-            }
+            (SFlag::S_IFDIR, none) => none.insert(Cover::new(
+                empty_dir(label).context("an empty tmpfs to mask directories")?,
+            )),
             _ => &mut null,
         };
         cover.put_over(place).with_context(|| target.show())?;
@@ -73,10 +74,13 @@ pub(crate) fn mask(root: &Root, plan: &Rootfs, null: OwnedFd) -> Result<()> {
 }
 
 /// One tmpfs for all masked directories: each further mount of it costs no superblock.
-fn empty_dir() -> Result<OwnedFd, sys::Error> {
+fn empty_dir(label: Option<&CStr>) -> Result<OwnedFd, sys::Error> {
     let context = FsContext::open(c"tmpfs")?;
     context.set_string(c"nr_inodes", c"2")?;
     context.set_string(c"mode", c"0555")?;
+    if let Some(label) = label {
+        context.set_string(c"context", label)?;
+    }
     context.create()?;
     context.mount(attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC)
 }

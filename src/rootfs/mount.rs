@@ -333,11 +333,6 @@ fn last_link(nofollow: bool) -> LastLink {
     if nofollow { LastLink::Keep } else { LastLink::Follow }
 }
 
-/// Is `SELinux` active? Its file system is mounted only then.
-pub(crate) fn selinux_enabled() -> bool {
-    nix::unistd::access(c"/sys/fs/selinux/status", nix::unistd::AccessFlags::F_OK).is_ok()
-}
-
 /// Brings a copy of an open file or device to `target`.
 pub(crate) fn bind_fd(source: BorrowedFd<'_>, target: OwnedFd) -> Result<()> {
     attach(api::open_tree(source, c"", Recursive::No, 0)?, target)

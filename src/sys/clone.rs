@@ -86,6 +86,22 @@ pub(crate) fn flag_names(flags: CloneFlags) -> String {
     if names.is_empty() { "0".into() } else { names.join("|") }
 }
 
+/// wait4(2) of any child: its pid and status. Raw, as it may run under a seccomp filter.
+pub(crate) fn wait4() -> Result<(i32, libc::c_int)> {
+    let mut status = 0;
+    let any: libc::c_long = -1;
+    let usage = std::ptr::null_mut::<libc::rusage>();
+    loop {
+        // SAFETY: the status outlives the call; the usage is not asked for.
+        let ret = unsafe { libc::syscall(libc::SYS_wait4, any, &raw mut status, 0_u64, usage) };
+        match i32::try_from(ret) {
+            Ok(pid @ 0..) => return Ok((pid, status)),
+            _ if nix::errno::Errno::last() == nix::errno::Errno::EINTR => {}
+            _ => return Err(super::Error::new("wait4(-1)", nix::errno::Errno::last())),
+        }
+    }
+}
+
 /// `setns(2)` into one namespace, or into several by a pidfd (since Linux 5.8).
 pub(crate) fn setns(fd: BorrowedFd<'_>, flags: CloneFlags) -> Result<()> {
     // SAFETY: takes numbers only.

@@ -6,7 +6,9 @@ use super::{Call as _, Result, check, check_fd, show};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{
+    AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd,
+};
 use std::path::Path;
 
 /// linux/openat2.h.
@@ -22,6 +24,7 @@ pub(crate) mod resolve {
 ///
 /// # Errors
 /// `ELOOP`: a link that `resolve` forbids. `EXDEV`: the path leaves what `resolve` allows.
+/// `EAGAIN`: renames raced with 128 tries.
 pub(crate) fn openat2(
     dir: BorrowedFd<'_>,
     path: &CStr,
@@ -32,6 +35,11 @@ pub(crate) fn openat2(
     try_openat2(dir, path, flags, mode, resolve)
         .map_err(|errno| openat2_failed(dir, path, flags, resolve, errno))
 }
+
+/// How often a lookup is tried while something else renames. Once is enough on a quiet machine, and
+/// two or three times on a busy one; but a payload of another container can rename without end, and
+/// must not hold up a runtime that has the container's lock.
+const TRIES: u32 = 128;
 
 /// [`openat2`] for lookups that may fail: without the text of an error that nobody will read.
 pub(crate) fn try_openat2(
@@ -46,6 +54,7 @@ pub(crate) fn try_openat2(
     how.flags = u64::from((flags | OFlag::O_CLOEXEC).bits().cast_unsigned());
     how.mode = u64::from(mode);
     how.resolve = resolve;
+    let mut tries = 0;
     loop {
         // SAFETY: path and how outlive the call; the size is that of the struct passed.
         let ret = unsafe {
@@ -62,8 +71,10 @@ pub(crate) fn try_openat2(
             Ok(fd @ 0..) => return Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
             _ => {
                 let errno = Errno::last();
-                // Else a rename raced with the lookup, or a signal came.
-                if !matches!(errno, Errno::EAGAIN | Errno::EINTR) {
+                tries += 1;
+                // Else a signal came, or a rename or mount somewhere raced with "..", which
+                // openat2(2) says to try again.
+                if !matches!(errno, Errno::EAGAIN | Errno::EINTR) || tries == TRIES {
                     return Err(errno);
                 }
             }
@@ -174,22 +185,53 @@ pub(crate) fn dup_onto(fd: BorrowedFd<'_>, target: RawFd) -> Result<()> {
 
 /// Receives one descriptor (`SCM_RIGHTS`, unix(7)). `None`: the peer sent none.
 pub(crate) fn receive(socket: &OwnedFd) -> Result<Option<OwnedFd>> {
+    receive_with(socket.as_fd(), &mut [0; 4096]).map(|(_, fd)| fd)
+}
+
+/// Receives up to `data.len()` bytes and one descriptor. 0 bytes: end-of-file.
+pub(crate) fn receive_with(
+    socket: BorrowedFd<'_>,
+    data: &mut [u8],
+) -> Result<(usize, Option<OwnedFd>)> {
     use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
-    let mut data = [0; 4096];
-    let mut data = [std::io::IoSliceMut::new(&mut data)];
+    let mut data = [std::io::IoSliceMut::new(data)];
     let mut space = nix::cmsg_space!(RawFd);
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut data, Some(&mut space), flags)
-        .call(|| "recvmsg(SCM_RIGHTS)".into())?;
+    let message = loop {
+        match recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut data, Some(&mut space), flags) {
+            Err(Errno::EINTR) => {}
+            other => break other.call(|| "recvmsg(SCM_RIGHTS)".into())?,
+        }
+    };
+    let length = message.bytes;
     for part in message.cmsgs().call(|| "recvmsg(SCM_RIGHTS)".into())? {
         if let ControlMessageOwned::ScmRights(fds) = part
             && let Some(fd) = fds.first()
         {
             // SAFETY: the kernel has just put this descriptor into our table.
-            return Ok(Some(unsafe { OwnedFd::from_raw_fd(*fd) }));
+            return Ok((length, Some(unsafe { OwnedFd::from_raw_fd(*fd) })));
         }
     }
-    Ok(None)
+    Ok((length, None))
+}
+
+/// Sends bytes and one descriptor; returns how many bytes went.
+pub(crate) fn send_with(
+    socket: BorrowedFd<'_>,
+    data: &[u8],
+    fd: BorrowedFd<'_>,
+) -> nix::Result<usize> {
+    use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
+    let fds = [fd.as_raw_fd()];
+    let data = [std::io::IoSlice::new(data)];
+    let rights = [ControlMessage::ScmRights(&fds)];
+    loop {
+        match sendmsg::<UnixAddr>(socket.as_raw_fd(), &data, &rights, MsgFlags::MSG_NOSIGNAL, None)
+        {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
 }
 
 /// `memfd_create(2)`, executable and sealable.
@@ -212,6 +254,14 @@ pub(crate) fn standard_stream(number: u8) -> BorrowedFd<'static> {
     // SAFETY: the standard streams stay open; std opens /dev/null for those that were closed at
     // start-up.
     unsafe { BorrowedFd::borrow_raw(number.min(2).into()) }
+}
+
+/// The number that the next new descriptor will have.
+pub(crate) fn next_free(any: BorrowedFd<'_>) -> Result<RawFd> {
+    // SAFETY: fcntl(2) with numbers.
+    let ret = unsafe { libc::fcntl(any.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 0) };
+    let fd = check_fd(ret.into(), || format!("fcntl({}, F_DUPFD_CLOEXEC, 0)", show(any)))?;
+    Ok(fd.as_raw_fd())
 }
 
 /// Does `fd` name an open descriptor?

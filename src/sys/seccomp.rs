@@ -1,8 +1,9 @@
 //! seccomp(2).
 
-use super::{Error, Result};
+use super::{Error, Result, check, show};
 use nix::errno::Errno;
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::time::Duration;
 
 // linux/seccomp.h
 const SECCOMP_SET_MODE_FILTER: libc::c_uint = 1;
@@ -67,6 +68,63 @@ pub(crate) fn flags_available(flags: u32) -> bool {
         )
     };
     ret == -1 && Errno::last() == Errno::EFAULT
+}
+
+// linux/seccomp.h: `SECCOMP_IOCTL_NOTIF_*`. By syscall(2), as the request's type differs between
+// libcs.
+const NOTIF_RECV: libc::c_ulong = 0xc050_2100;
+const NOTIF_SEND: libc::c_ulong = 0xc018_2101;
+const NOTIF_ID_VALID: libc::c_ulong = 0x4008_2102;
+const FLAG_CONTINUE: u64 = 1;
+
+/// Waits until another process, which shares this one's table of descriptors and leaves the
+/// descriptor to it, has loaded a filter with `NEW_LISTENER` and got the number `fd`.
+///
+/// There is nothing to poll(2) before that. It takes the other process one system call.
+///
+/// # Errors
+/// `ETIMEDOUT`: nothing came for ten seconds.
+pub(crate) fn await_listener(fd: RawFd) -> Result<OwnedFd> {
+    const PAUSE: Duration = Duration::from_micros(20);
+    for _ in 0..500_000 {
+        if is_listener(fd) {
+            // SAFETY: it is open, and the other process does not use it.
+            return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Err(Error::new("seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)", Errno::ETIMEDOUT))
+}
+
+/// Is `fd` a notification descriptor? It need not be open.
+fn is_listener(fd: RawFd) -> bool {
+    let id = 0_u64;
+    // SAFETY: a listener reads eight bytes; whatever else has this number refuses the request.
+    let ret = unsafe { libc::syscall(libc::SYS_ioctl, fd, NOTIF_ID_VALID, &raw const id) };
+    // There is no notification of this id.
+    ret == 0 || Errno::last() == Errno::ENOENT
+}
+
+/// Waits for a notification and lets the system call happen (since Linux 5.5).
+pub(crate) fn let_one_continue(listener: BorrowedFd<'_>) -> Result<()> {
+    // struct seccomp_notif: an id, pid and flags, and seccomp_data of 64 bytes.
+    let mut notification = [0_u64; 10];
+    let fd = listener.as_raw_fd();
+    loop {
+        // SAFETY: the request writes 80 bytes into an array of that size, which must be zero before.
+        let ret =
+            unsafe { libc::syscall(libc::SYS_ioctl, fd, NOTIF_RECV, notification.as_mut_ptr()) };
+        if ret == 0 || Errno::last() != Errno::EINTR {
+            check(ret, || format!("ioctl({}, NOTIF_RECV)", show(listener)))?;
+            break;
+        }
+    }
+    // struct seccomp_notif_resp: id, return value, errno and flags as two halves of a word.
+    let flags = if cfg!(target_endian = "big") { FLAG_CONTINUE } else { FLAG_CONTINUE << 32 };
+    let response = [notification[0], 0, flags];
+    // SAFETY: the request reads 24 bytes from an array of that size.
+    let ret = unsafe { libc::syscall(libc::SYS_ioctl, fd, NOTIF_SEND, response.as_ptr()) };
+    check(ret, || format!("ioctl({}, NOTIF_SEND, CONTINUE)", show(listener))).map(drop)
 }
 
 #[cfg(test)]

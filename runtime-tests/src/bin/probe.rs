@@ -24,6 +24,8 @@ use nix::errno::Errno;
 
 #[path = "../attack.rs"]
 mod attack;
+#[path = "../service.rs"]
+mod service;
 
 /// Text to print, or the errno of the call that failed.
 type Answer = Result<String, Errno>;
@@ -63,6 +65,7 @@ fn answer(verb: &str, args: &[&str]) -> Answer {
     match verb {
         "true" => Ok(String::new()),
         "attack" => attack::run(args),
+        "sd-notify" | "sd-with-fd" | "sd-barrier" => service::run(verb, args),
         "echo" => Ok(args.join(" ") + "\n"),
         "exit" => std::process::exit(number(args[0]) as i32),
         "cat" | "write" | "append" | "open" | "ls" | "stat" | "lstat" | "readlink" | "mkdir"

@@ -17,6 +17,8 @@ tests![
     hook_that_does_not_read_stdin_is_fine,
     hook_timeout_kills_it,
     hook_timeout_holds_when_a_grandchild_keeps_the_pipes,
+    hook_timeout_holds_for_a_state_larger_than_a_pipe,
+    state_larger_than_a_pipe_arrives_whole,
     failing_hook_before_start_fails_create,
     failing_hook_output_is_in_the_error,
     failing_start_container_hook_fails_start,
@@ -241,10 +243,44 @@ fn hook_timeout_holds_when_a_grandchild_keeps_the_pipes() {
     end_processes_named("sleep");
 }
 
+/// Annotations are part of the state, and a pipe holds 64 KiB.
+fn with_a_large_state(b: Bundle) -> Bundle {
+    b.with(|c| c["annotations"] = json!({ "org.example.large": "x".repeat(200_000) }))
+}
+
+/// A hook that never looks at its standard input.
+fn hook_timeout_holds_for_a_state_larger_than_a_pipe() {
+    differs!(Crun, "the write has no timeout");
+    timed_out_in(with_a_large_state(Bundle::new()), "exec sleep 20");
+}
+
+fn state_larger_than_a_pipe_arrives_whole() {
+    // Slower than the writer, and with output on the way.
+    let script = format!("echo started; sleep 0.2; wc -c >> {}; echo done", journal().display());
+    for timeout in [None, Some(5)] {
+        let mut hook = shell(&script);
+        if let Some(timeout) = timeout {
+            hook["timeout"] = json!(timeout);
+        }
+        let b = with_hook(with_a_large_state(Bundle::new()), "createRuntime", &hook);
+        b.run(&["/probe", "true"]).assert_exit(0);
+    }
+    // A hook that closes its end early is fine, too.
+    let b = with_hook(with_a_large_state(Bundle::new()), "createRuntime", &shell("exit 0"));
+    b.run(&["/probe", "true"]).assert_exit(0);
+    let sizes = read_journal();
+    let long = |size: &String| size.trim().parse::<u32>().unwrap() > 200_000;
+    assert!(sizes.len() == 2 && sizes.iter().all(long), "{sizes:?}");
+}
+
 fn timed_out(script: &str) {
+    timed_out_in(Bundle::new(), script);
+}
+
+fn timed_out_in(b: Bundle, script: &str) {
     let mut hook = shell(script);
     hook["timeout"] = json!(1);
-    let b = with_hook(Bundle::new(), "createRuntime", &hook);
+    let b = with_hook(b, "createRuntime", &hook);
     let since = std::time::Instant::now();
     b.run(&["/probe", "true"]).assert_fails();
     assert!(since.elapsed().as_secs() < 8, "{:?}", since.elapsed());

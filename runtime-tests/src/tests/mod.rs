@@ -26,6 +26,9 @@ macro_rules! areas {
 
 areas![
     cli,
+    usage,
+    features,
+    doctor,
     lifecycle,
     process,
     exec,
@@ -37,6 +40,9 @@ areas![
     cgroups,
     hooks,
     seccomp,
+    notify,
+    service,
+    labels,
     errors,
     robustness,
     pods,
@@ -58,6 +64,7 @@ areas![
 mod cgroups;
 mod cli;
 mod devices;
+mod doctor;
 mod errors;
 mod escapes;
 mod escapes_config;
@@ -66,13 +73,16 @@ mod escapes_host;
 mod escapes_mounts;
 mod exec;
 mod faults;
+mod features;
 mod fuzz;
 mod golden;
 mod hooks;
+mod labels;
 mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
+mod notify;
 mod pods;
 mod process;
 mod robustness;
@@ -82,4 +92,6 @@ mod rootless_hostile;
 mod rootless_ids;
 mod rootless_mounts;
 mod seccomp;
+mod service;
 mod terminal;
+mod usage;

@@ -5,18 +5,21 @@
 
 mod abi;
 mod compare;
+mod judge;
 mod numbers;
 mod program;
 mod rules;
 #[cfg(test)]
 mod tests;
 
+use crate::error::OrHint as _;
 use abi::{Abi, Column, Family, Multiplexer, X32_BIT};
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail, ensure};
 use compare::View;
 use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompFilterFlag as Flag};
 use program::{Compare, KILL_THREAD, Numbers, Reversed, Target};
 use rules::{Clause, RET_ERRNO, Rules};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// `struct sock_filter` of linux/filter.h.
@@ -44,12 +47,14 @@ pub(crate) struct Filter {
 }
 
 /// Where the notification descriptor goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Notify {
-    /// `linux.seccomp.listenerPath`, a socket.
+    /// `linux.seccomp.listenerPath`, an absolute path of a socket on the host.
     pub(crate) listener_path: PathBuf,
     /// `linux.seccomp.listenerMetadata`.
     pub(crate) metadata: Option<String>,
+    /// The filter asks the agent about wait4(2), too, which init needs before there is one.
+    pub(crate) wait_is_notified: bool,
 }
 
 /// `BPF_MAXINSNS` of `linux/bpf_common.h`.
@@ -113,8 +118,8 @@ pub(crate) fn compile(spec: &LinuxSeccomp) -> Result<Option<Filter>> {
 
 fn compile_for(spec: &LinuxSeccomp, family: &Family) -> Result<Option<Filter>> {
     let mut rules = rules::read(spec)?;
-    let flags = flags(spec, rules.notifies)?;
-    let notify = notify(spec, rules.notifies)?;
+    let flags = flags(spec, &mut rules)?;
+    let listener = listener(spec, rules.notifies)?;
     if rules.clauses.is_empty() && rules.default == RET_ALLOW {
         return Ok(None);
     }
@@ -126,13 +131,20 @@ fn compile_for(spec: &LinuxSeccomp, family: &Family) -> Result<Option<Filter>> {
              takes; use fewer conditions on arguments or fewer architectures"
         );
     }
+    let notify = listener
+        .map(|(listener_path, metadata)| {
+            let wait_is_notified = asks_about_wait(&program, &abis, family.big_endian)?;
+            anyhow::Ok(Notify { listener_path, metadata, wait_is_notified })
+        })
+        .transpose()?;
     Ok(Some(Filter { program, flags, notify, warnings: rules.warnings }))
 }
 
 /// `SECCOMP_RET_ALLOW` of linux/seccomp.h.
 const RET_ALLOW: u32 = 0x7fff_0000;
 
-fn flags(spec: &LinuxSeccomp, notifies: bool) -> Result<u32> {
+fn flags(spec: &LinuxSeccomp, rules: &mut Rules) -> Result<u32> {
+    let notifies = rules.notifies;
     let Some(list) = spec.flags() else {
         // Absent is not empty: runc's default, because the mitigation this flag turns off costs
         // every container much and guards programs which hold no secrets of others.
@@ -148,16 +160,25 @@ fn flags(spec: &LinuxSeccomp, notifies: bool) -> Result<u32> {
             Flag::SeccompFilterFlagTsync if notifies => FLAG_TSYNC | FLAG_TSYNC_ESRCH,
             Flag::SeccompFilterFlagTsync => FLAG_TSYNC,
             Flag::SeccompFilterFlagWaitKillableRecv if notifies => FLAG_WAIT_KILLABLE_RECV,
+            // seccomp(2) refuses it without a listener. runc leaves it out, and profiles for all
+            // kinds of containers rely on that.
             Flag::SeccompFilterFlagWaitKillableRecv => {
-                bail!("linux.seccomp.flags[{index}]: {flag} needs a rule with SCMP_ACT_NOTIFY")
+                rules.warnings.push(format!(
+                    "linux.seccomp.flags[{index}]: {flag} has no effect without a rule with \
+                     SCMP_ACT_NOTIFY"
+                ));
+                0
             }
         };
     }
     Ok(flags)
 }
 
-fn notify(spec: &LinuxSeccomp, notifies: bool) -> Result<Option<Notify>> {
-    match (spec.listener_path(), spec.listener_metadata()) {
+/// The socket and the metadata, when a rule notifies.
+fn listener(spec: &LinuxSeccomp, notifies: bool) -> Result<Option<(PathBuf, Option<String>)>> {
+    let path = spec.listener_path().as_ref().filter(|path| !path.as_os_str().is_empty());
+    let metadata = spec.listener_metadata().as_ref().filter(|metadata| !metadata.is_empty());
+    match (path, metadata) {
         (None, _) if notifies => {
             bail!("linux.seccomp.listenerPath: is missing, and a rule's action is SCMP_ACT_NOTIFY")
         }
@@ -165,11 +186,43 @@ fn notify(spec: &LinuxSeccomp, notifies: bool) -> Result<Option<Notify>> {
             bail!("linux.seccomp.listenerMetadata: is set without linux.seccomp.listenerPath")
         }
         (Some(path), metadata) if notifies => {
-            Ok(Some(Notify { listener_path: path.clone(), metadata: metadata.clone() }))
+            ensure!(
+                path.is_absolute(),
+                "linux.seccomp.listenerPath: {:?} is not absolute",
+                path.display()
+            );
+            super::no_nul("linux.seccomp.listenerPath", path.as_os_str().as_encoded_bytes())?;
+            Ok(Some((path.clone(), metadata.cloned())))
         }
         _ => Ok(None),
     }
 }
+
+/// `SECCOMP_RET_*` of linux/seccomp.h.
+const RET_NOTIFY: u32 = 0x7fc0_0000;
+const RET_LOG: u32 = 0x7ffc_0000;
+
+/// Init waits, under the filter, until the agent has the descriptor. True when the filter asks the
+/// agent about that; see docs/decisions/0013-seccomp-notify.md.
+fn asks_about_wait(program: &[Insn], abis: &[&Abi], big_endian: bool) -> Result<bool> {
+    let number = |abi: &Abi| abi::call("wait4").and_then(|call| abi::number(call, abi));
+    let action = abis.first().and_then(|abi| {
+        let call = judge::Call { nr: number(abi)?, arch: abi.audit, args: WAIT4 };
+        judge::judge(program, &call, big_endian)
+    });
+    match action {
+        Some(RET_ALLOW | RET_LOG) => Ok(false),
+        Some(RET_NOTIFY) => Ok(true),
+        Some(_) | None => {
+            Err(anyhow!("linux.seccomp.syscalls: SCMP_ACT_NOTIFY needs wait4, which is forbidden"))
+                .hint("add wait4 to a rule with SCMP_ACT_ALLOW, or to one with SCMP_ACT_NOTIFY")
+        }
+    }
+}
+
+/// The arguments of wait4(2) with which init waits; a rule may test them. (The second is an
+/// address.)
+const WAIT4: [u64; 6] = [u64::MAX, 0, 0, 0, 0, 0];
 
 /// The native ABI and what the profile adds. Another family's calls cannot occur here, so its
 /// architectures take no instruction.

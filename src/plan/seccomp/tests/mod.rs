@@ -4,7 +4,7 @@ mod machine;
 mod oracles;
 
 use super::abi::{self, FAMILIES};
-use super::{Filter, Insn, compile, compile_for};
+use super::{Filter, Insn, compile, compile_for, judge};
 use machine::Data;
 use oci_spec::runtime::LinuxSeccomp;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ fn decide(program: &[Insn], arch: u32, nr: u32, args: &[u64]) -> u32 {
 
 fn error(value: Value) -> String {
     let family = &FAMILIES[0];
-    format!("{:#}", compile_for(&spec(value), family).unwrap_err())
+    crate::error::chain(&compile_for(&spec(value), family).unwrap_err())
 }
 
 /// Decision on read(0 on x86-64) under one rule with these `args`, default EPERM.
@@ -533,6 +533,67 @@ fn notify_carries_path_and_metadata() {
     assert_eq!(notify.listener_path.to_str(), Some("/run/agent"));
     assert_eq!(notify.metadata.as_deref(), Some("who"));
     assert_eq!(filter.flags, 1 | 1 << 4 | 1 << 5);
+    assert!(!notify.wait_is_notified);
+}
+
+#[test]
+fn wait_of_init_is_allowed_or_notified() {
+    let waits = |rule: Value| {
+        let profile = json!({
+            "defaultAction": "SCMP_ACT_ERRNO", "listenerPath": "/run/agent",
+            "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" }, rule],
+        });
+        filter(profile).notify.unwrap().wait_is_notified
+    };
+    assert!(!waits(json!({ "names": ["wait4"], "action": "SCMP_ACT_ALLOW" })));
+    assert!(!waits(json!({ "names": ["wait4"], "action": "SCMP_ACT_LOG" })));
+    assert!(waits(json!({ "names": ["wait4"], "action": "SCMP_ACT_NOTIFY" })));
+    // Conditions are looked at, and all that init will pass is -1 and zeros.
+    let any = json!([{ "index": 0, "value": u64::MAX, "op": "SCMP_CMP_EQ" },
+                     { "index": 2, "value": 0, "op": "SCMP_CMP_EQ" }]);
+    assert!(!waits(json!({ "names": ["wait4"], "action": "SCMP_ACT_ALLOW", "args": any })));
+}
+
+#[test]
+fn killable_wait_without_a_listener_is_left_out() {
+    let filter = filter(json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "flags": ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
+    }));
+    assert_eq!(filter.flags, 1 << 1);
+    assert_eq!(
+        filter.warnings,
+        ["linux.seccomp.flags[1]: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV has no effect without a \
+          rule with SCMP_ACT_NOTIFY"]
+    );
+}
+
+/// The judge and the strict machine of these tests agree on a real profile.
+#[test]
+fn judge_agrees_with_the_machine() {
+    let filter = filter(json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "syscalls": [
+            { "names": ["read", "write", "openat"], "action": "SCMP_ACT_ALLOW" },
+            { "names": ["socket"], "action": "SCMP_ACT_ALLOW",
+              "args": [{ "index": 0, "value": 40, "op": "SCMP_CMP_NE" }] },
+            { "names": ["clone"], "action": "SCMP_ACT_LOG",
+              "args": [{ "index": 0, "value": 0x7e02_0000, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ" }] },
+            { "names": ["getpriority"], "action": "SCMP_ACT_TRAP",
+              "args": [{ "index": 1, "value": 5, "op": "SCMP_CMP_GT" }] },
+        ],
+    }));
+    let native = abi::NATIVE.abis.first().unwrap();
+    for nr in 0..600 {
+        for first in [0, 40, 0x0200_0000, u64::MAX] {
+            let args = [first, first >> 3, 0, 0, 0, 0];
+            let data = machine::Data { nr, arch: native.audit, args };
+            let call = judge::Call { nr, arch: native.audit, args };
+            let (wanted, _) = machine::run(&filter.program, &data, abi::NATIVE.big_endian);
+            let judged = judge::judge(&filter.program, &call, abi::NATIVE.big_endian);
+            assert_eq!(judged, Some(wanted), "call {nr}, {first:#x}");
+        }
+    }
 }
 
 #[test]
@@ -584,10 +645,14 @@ fn errors_name_the_field() {
             "linux.seccomp.listenerMetadata: is set without linux.seccomp.listenerPath",
         ),
         (
-            json!({ "defaultAction": "SCMP_ACT_KILL",
-                    "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] }),
-            "linux.seccomp.flags[0]: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs a rule with \
-             SCMP_ACT_NOTIFY",
+            json!({ "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "agent", "syscalls":
+                    [{ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" }] }),
+            "linux.seccomp.listenerPath: \"agent\" is not absolute",
+        ),
+        (
+            json!({ "defaultAction": "SCMP_ACT_ERRNO", "listenerPath": "/agent", "syscalls":
+                    [{ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" }] }),
+            "linux.seccomp.syscalls: SCMP_ACT_NOTIFY needs wait4, which is forbidden",
         ),
     ];
     for (profile, expected) in cases {
