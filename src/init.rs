@@ -176,10 +176,7 @@ fn create(
     let state = hook_state(plan, &plan.hooks.start_container, &fds.proc, "created")?;
     labels::set(&fds.proc, &plan.process)?;
     personality(plan.personality)?;
-    // After a doorkeeper all are set but for a lower limit of processes; no other changes here.
-    let new_user = plan.namespaces.creates(Kind::User);
-    let rlimits = if new_user { Rlimits::Parents } else { Rlimits::Mine };
-    let payload = give_up(&plan.process, plan.seccomp.as_ref(), rlimits, inherited)?;
+    let payload = give_up(&plan.process, plan.seccomp.as_ref(), Rlimits::Mine, inherited)?;
     let start = fds.start.take();
     // Nothing of the host is left open while init is parked (CVE-2016-9962): an exec may come in.
     drop(fds);
@@ -239,8 +236,8 @@ fn exec(
     }
     personality(plan.personality)?;
     drop(fds);
-    let rlimits = if plan.user_namespace { Rlimits::Parents } else { Rlimits::Doorkeepers };
-    let payload = give_up(&plan.process, plan.seccomp.as_ref(), rlimits, inherited)?;
+    let filter = plan.seccomp.as_ref();
+    let payload = give_up(&plan.process, filter, Rlimits::Doorkeepers, inherited)?;
     with_parent(parent, |parent| payload.close_others(&[parent.as_fd()]))?;
     if !with_parent(parent, launch::bear)? {
         sys::exit_now(0);

@@ -132,8 +132,7 @@ fn let_in(
 ) -> Result<Child> {
     let enter = || {
         // What is set here is inherited.
-        let set_rlimits = process::set_rlimits_of_doorkeeper;
-        limits(process, user_namespace, &doorkeeper, proc, set_rlimits)?;
+        limits(process, user_namespace, &doorkeeper, proc)?;
         doorkeeper.channel.send(&Message::Go).context("tell init to go")?;
         doorkeeper.channel.expect_born()
     };
@@ -285,7 +284,7 @@ fn prepare(plan: &Plan, child: &Child, proc: &Procfs) -> Result<()> {
     if user_namespace {
         userns::write_maps(proc, child.pid, &spaces.uid_maps, &spaces.gid_maps)?;
     }
-    limits(&plan.process, user_namespace, child, proc, process::set_rlimits)
+    limits(&plan.process, user_namespace, child, proc)
 }
 
 fn walk_to_ready(plan: &Plan, child: &Child) -> Result<()> {
@@ -301,20 +300,14 @@ fn walk_to_ready(plan: &Plan, child: &Child) -> Result<()> {
 }
 
 /// What only the host's privilege can set.
-fn limits(
-    process: &Process,
-    user_namespace: bool,
-    child: &Child,
-    proc: &Procfs,
-    set_rlimits: fn(&Process, i32) -> Result<()>,
-) -> Result<()> {
+fn limits(process: &Process, user_namespace: bool, child: &Child, proc: &Procfs) -> Result<()> {
     if let Some(score) = process.oom_score_adj {
         proc.write(&format!("{}/oom_score_adj", child.pid), score.to_string().as_bytes())
             .with_context(|| format!("{}.oomScoreAdj", process.field))
             .hint("lowering the score needs CAP_SYS_RESOURCE on the host; choose a higher one")?;
     }
     if user_namespace {
-        set_rlimits(process, child.pid.as_raw())?;
+        process::raise_rlimits(process, child.pid.as_raw())?;
     }
     Ok(())
 }

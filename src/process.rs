@@ -10,7 +10,6 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl};
-use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{AccessFlags, Gid, Uid, faccessat, fchdir, fchown};
 use std::ffi::{CStr, CString};
@@ -24,17 +23,14 @@ pub(crate) enum Rlimits {
     Mine,
     /// Init itself, which has yet to start the process that becomes the payload.
     Doorkeepers,
-    /// The parent has, as raising a hard limit needs a capability outside the user namespace.
-    Parents,
 }
 
 /// Sets limits, groups and ids, and all capability sets but for `keep`, a mask of capabilities
 /// that the last steps before execve(2) still need. Returns the capabilities there were before.
 pub(crate) fn restrict(plan: &Process, rlimits: Rlimits, keep: u64) -> Result<u64> {
     match rlimits {
-        Rlimits::Mine => set_rlimits(plan, 0)?,
-        Rlimits::Doorkeepers => set_rlimits_of_doorkeeper(plan, 0)?,
-        Rlimits::Parents => {}
+        Rlimits::Mine => set_rlimits(plan)?,
+        Rlimits::Doorkeepers => set_rlimits_of_doorkeeper(plan)?,
     }
     own_stdio(plan.uid)?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(plan.umask));
@@ -128,33 +124,47 @@ fn set_capabilities(sets: CapabilitySets, available: u64, keep: u64) -> Result<(
     Ok(())
 }
 
-pub(crate) fn set_rlimits(plan: &Process, pid: i32) -> Result<()> {
-    set_each(plan.rlimits.iter(), pid)
+/// For a process in another user namespace, where it cannot do so itself: hard limits that are
+/// higher than ours, which are its own, too. It lowers the others when it has no more to do: a few
+/// descriptors or pages might not be enough for that.
+pub(crate) fn raise_rlimits(plan: &Process, pid: i32) -> Result<()> {
+    for limit in &plan.rlimits {
+        let (soft, hard) = sys::getrlimit(limit.resource)?;
+        if limit.hard > hard {
+            set_one(limit, pid, soft)?;
+        }
+    }
+    Ok(())
+}
+
+fn set_rlimits(plan: &Process) -> Result<()> {
+    plan.rlimits.iter().try_for_each(|limit| set_one(limit, 0, limit.soft))
 }
 
 /// All but a lower limit of processes, which would count the doorkeeper of an exec, too.
-pub(crate) fn set_rlimits_of_doorkeeper(plan: &Process, pid: i32) -> Result<()> {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NPROC).call(|| "getrlimit(RLIMIT_NPROC)".into())?;
-    set_each(plan.rlimits.iter().filter(|limit| limit.resource != NPROC || limit.hard > hard), pid)
+fn set_rlimits_of_doorkeeper(plan: &Process) -> Result<()> {
+    let (_, hard) = sys::getrlimit(NPROC)?;
+    let mut now = plan.rlimits.iter().filter(|limit| limit.resource != NPROC || limit.hard > hard);
+    now.try_for_each(|limit| set_one(limit, 0, limit.soft))
 }
 
 /// What `set_rlimits_of_doorkeeper` has left out. Lowering a limit needs no privilege.
 pub(crate) fn set_rlimit_of_processes(plan: &Process) -> Result<()> {
-    set_each(plan.rlimits.iter().filter(|limit| limit.resource == NPROC), 0)
+    let mut processes = plan.rlimits.iter().filter(|limit| limit.resource == NPROC);
+    processes.try_for_each(|limit| set_one(limit, 0, limit.soft))
 }
 
 /// asm-generic/resource.h, `RLIMIT_NPROC`.
 const NPROC: u32 = 6;
 
-fn set_each<'a>(limits: impl Iterator<Item = &'a Rlimit>, pid: i32) -> Result<()> {
-    for limit in limits {
-        sys::prlimit(pid, limit.resource, limit.soft, limit.hard)
-            .with_context(|| format!("{} ({})", limit.field, limit.name))
-            .or_else(|err| {
-                Err(err).hint("raising a hard limit needs CAP_SYS_RESOURCE on the host; lower it in the config")
-            })?;
-    }
-    Ok(())
+fn set_one(limit: &Rlimit, pid: i32, soft: u64) -> Result<()> {
+    sys::prlimit(pid, limit.resource, soft, limit.hard)
+        .with_context(|| format!("{} ({})", limit.field, limit.name))
+        .or_else(|err| {
+            Err(err).hint(
+                "raising a hard limit needs CAP_SYS_RESOURCE on the host; lower it in the config",
+            )
+        })
 }
 
 /// A payload that is not root opens /dev/stdout anew, which needs ownership of the pipe behind it.

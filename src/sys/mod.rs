@@ -207,6 +207,23 @@ pub(crate) fn prlimit(pid: i32, resource: u32, soft: u64, hard: u64) -> Result<(
     check(ret, || format!("prlimit({pid}, {resource}, {{{soft}, {hard}}})")).map(drop)
 }
 
+/// `getrlimit(2)`: soft and hard limit of this process.
+pub(crate) fn getrlimit(resource: u32) -> Result<(u64, u64)> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: limit is a whole rlimit64 that outlives the call; a null new limit sets nothing.
+    let ret = unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            0,
+            resource,
+            std::ptr::null::<libc::rlimit64>(),
+            &raw mut limit,
+        )
+    };
+    check(ret, || format!("getrlimit({resource})"))?;
+    Ok((limit.rlim_cur, limit.rlim_max))
+}
+
 /// Resets ignored signals (bit n - 1 is signal n) to their default disposition and empties the
 /// mask. Handlers need no reset: execve(2) does it.
 pub(crate) fn reset_signals(ignored: u64) -> Result<()> {

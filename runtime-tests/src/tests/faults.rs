@@ -11,6 +11,7 @@ use runtime_tests::prelude::*;
 tests![
     failing_call_of_the_parent_leaves_nothing,
     failing_call_of_init_leaves_nothing,
+    failing_call_of_a_doorkeeper_leaves_nothing,
     failing_call_of_exec_leaves_no_process,
     failing_call_of_start_leaves_a_container_that_can_be_deleted,
     failing_call_of_delete_can_be_repeated,
@@ -79,14 +80,14 @@ fn call(verb: Verb, id: &str, b: &Bundle, strace: &[&str]) -> Output {
     rt([verb, "--bundle", bundle, id]).through(through).output()
 }
 
-/// Lets each call fail once and checks what is left.
-fn fail_each(verb: Verb) {
+/// Lets each call fail once and checks what is left. The bundle may be changed before.
+fn fail_each(verb: Verb, change: impl FnOnce(Bundle) -> Bundle) {
     requires!(root, busybox, program(STRACE));
     differs!(Runc, "several threads: what fails is not the same in each run");
     differs!(Crun, "leaves its cgroup or state after several faults");
     // Not the probe: strace(1) follows the payload too, and Rust aborts when its first poll(2)
     // fails, which pid 1 of a namespace survives.
-    let b = Bundle::new().with_busybox().args(&["/bin/busybox", "true"]);
+    let b = change(Bundle::new().with_busybox()).args(&["/bin/busybox", "true"]);
     b.write();
     let record = b.beside("strace");
     let id = |n: usize| format!("{}-{n}", b.id());
@@ -119,11 +120,28 @@ fn fail_each(verb: Verb) {
 }
 
 fn failing_call_of_the_parent_leaves_nothing() {
-    fail_each(Verb::Create);
+    fail_each(Verb::Create, |b| b);
 }
 
 fn failing_call_of_init_leaves_nothing() {
-    fail_each(Verb::Run);
+    fail_each(Verb::Run, |b| b);
+}
+
+/// A member of a pod: its init is born by a doorkeeper in the user namespace of the first one.
+fn failing_call_of_a_doorkeeper_leaves_nothing() {
+    requires!(userns);
+    let first = Bundle::new().user_namespace(100_000).start(&["/probe", "sleep", "60"]);
+    fail_each(Verb::Run, |b| {
+        let b = b.user_namespace(100_000).with(|c| {
+            c.as_object_mut().unwrap().remove("hostname");
+        });
+        let kinds = [("user", "user"), ("network", "net"), ("uts", "uts")];
+        kinds.iter().fold(b, |b, (kind, file)| {
+            b.namespace(kind, Some(&format!("/proc/{}/ns/{file}", first.pid())))
+        })
+    });
+    first.exec(&["/probe", "true"]).assert_exit(0);
+    first.end();
 }
 
 /// Every call that `record` lists fails once: `try_it` gets strace's options and the fault's name.
