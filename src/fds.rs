@@ -3,6 +3,7 @@
 //! Runs in: parent. Everything here is close-on-exec. Init takes the descriptors out one by one;
 //! what is left is closed before it parks.
 
+use crate::cgroup::Hierarchy;
 use crate::error::hinted;
 use crate::labels;
 use crate::plan::rootfs::{Bind, Rootfs, Step};
@@ -16,6 +17,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 pub(crate) struct Fds {
@@ -25,6 +27,8 @@ pub(crate) struct Fds {
     pub(crate) trees: Vec<Option<OwnedFd>>,
     /// The container's directory in the cgroup tree, for a container without cgroup namespace.
     pub(crate) cgroup_tree: Option<OwnedFd>,
+    /// The host's v1 hierarchies, for a `cgroup` mount.
+    pub(crate) hierarchies: Vec<Hierarchy>,
     /// The cgroup that was made for the container.
     pub(crate) own_cgroup: Option<CString>,
     /// Into the container's cgroups of v1 hierarchies, see [`crate::cgroup::join`].
@@ -51,6 +55,7 @@ impl Fds {
             rootfs: None,
             trees: plan.rootfs.steps.iter().map(|_| None).collect(),
             cgroup_tree: None,
+            hierarchies: Vec::new(),
             own_cgroup: None,
             v1_doors: Vec::new(),
             join: Vec::new(),
@@ -111,6 +116,15 @@ impl Fds {
         match sys::mount::open_tree(dir, c"", sys::mount::Recursive::No, 0) {
             Err(err) if err.errno == Errno::EPERM => {}
             tree => self.cgroup_tree = Some(tree?),
+        }
+        for hierarchy in &mut self.hierarchies {
+            let Some(own) = &hierarchy.own else { continue };
+            let own = CString::new(own.as_os_str().as_bytes())?;
+            let flags = sys::mount::Recursive::No;
+            match sys::mount::open_tree(sys::mount::AT_FDCWD, &own, flags, 0) {
+                Err(err) if err.errno == Errno::EPERM => {}
+                tree => hierarchy.tree = Some(tree?),
+            }
         }
         Ok(())
     }

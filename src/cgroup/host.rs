@@ -10,11 +10,13 @@ use crate::sys::fd::{read_file, read_record};
 use anyhow::{Result, anyhow};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use std::collections::BTreeMap;
-use std::os::fd::AsFd as _;
+use std::ffi::OsString;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-const BOOT_V2: &str = "boot with systemd.unified_cgroup_hierarchy=1, or without systemd with \
-                       cgroup_no_v1=all, to have all controllers in cgroup v2";
+/// cgroup2 can be mounted at any time, beside v1.
+pub(crate) const LEGACY_CURE: &str = "mount it beside them: mkdir /sys/fs/cgroup/unified && mount -t cgroup2 \
+                           cgroup2 /sys/fs/cgroup/unified; or use --cgroup-manager disabled";
 
 /// How this host mounts its cgroups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,18 @@ pub(crate) struct CgroupMount {
     pub(crate) point: PathBuf,
     /// The cgroup which is mounted; "/" unless somebody made a bind mount of a part.
     root: PathBuf,
+}
+
+/// A v1 hierarchy, for a `cgroup` mount in a container.
+#[derive(Debug)]
+pub(crate) struct Hierarchy {
+    /// Of its directory below /sys/fs/cgroup.
+    pub(crate) name: OsString,
+    pub(crate) controllers: Vec<String>,
+    /// The container's cgroup in it.
+    pub(crate) own: Option<PathBuf>,
+    /// A detached copy of that directory, for a container without cgroup namespace.
+    pub(crate) tree: Option<OwnedFd>,
 }
 
 impl Host {
@@ -86,8 +100,9 @@ impl Host {
         match self {
             Self::Unified { mount } | Self::Hybrid { mount, .. } => Ok(mount),
             Self::Legacy { .. } => bail_with_hint(
-                "this host mounts cgroup v1 only, which is not supported".to_owned(),
-                format!("{BOOT_V2}, or use --cgroup-manager disabled"),
+                "this host mounts cgroup v1 hierarchies only; processes are kept in cgroup v2"
+                    .to_owned(),
+                LEGACY_CURE.to_owned(),
             ),
             Self::Absent => bail_with_hint(
                 "no cgroup file system is mounted".to_owned(),
@@ -128,6 +143,24 @@ impl Host {
             places.push(Place { controllers: vec![controller.clone()], point, path });
         }
         Ok(places)
+    }
+
+    /// The v1 hierarchies as a container sees them. `own` are those that it is in.
+    pub(crate) fn hierarchies(&self, own: &[Place]) -> Vec<Hierarchy> {
+        let mut all: Vec<(PathBuf, Hierarchy)> = Vec::new();
+        for (controller, mount) in self.v1().into_iter().flatten() {
+            if let Some((_, one)) = all.iter_mut().find(|(point, _)| *point == mount.point) {
+                one.controllers.push(controller.clone());
+                continue;
+            }
+            // Programs look for the names that the host has: "cpu,cpuacct".
+            let name = mount.point.file_name().unwrap_or_default().to_owned();
+            let own = own.iter().find(|place| place.point == mount.point);
+            let path = own.map(|place| place.path.clone());
+            let controllers = vec![controller.clone()];
+            all.push((mount.point.clone(), Hierarchy { name, controllers, own: path, tree: None }));
+        }
+        all.into_iter().map(|(_, hierarchy)| hierarchy).collect()
     }
 
     /// Checks that every limit has its controller. To be called before anything is made.

@@ -12,7 +12,7 @@ pub(crate) mod stats;
 mod v1;
 mod v2;
 
-pub(crate) use host::{CgroupMount, Host};
+pub(crate) use host::{CgroupMount, Hierarchy, Host, LEGACY_CURE};
 pub(crate) use v1::{Place, join};
 
 use crate::error::OrHint as _;

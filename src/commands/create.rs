@@ -169,6 +169,9 @@ pub(crate) fn make(
         let path = cgroup.as_ref().map(|cgroup| cgroup.path().as_os_str().as_bytes());
         fds.own_cgroup = path.map(CString::new).transpose()?;
         fds.v1_doors = cgroup.as_ref().map(Cgroup::v1_doors).transpose()?.unwrap_or_default();
+        if let Some(place) = place.as_ref().filter(|_| mounts_cgroup(plan)) {
+            fds.hierarchies = place.host.hierarchies(&state.cgroup_v1);
+        }
         if let Some(cgroup) = cgroup.as_ref().filter(|_| binds_cgroup(plan)) {
             fds.open_cgroup_tree(cgroup.dir())?;
         }
@@ -257,6 +260,10 @@ fn owner() -> String {
     let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     crate::process::passwd(&text, uid)
         .map_or_else(|| uid.to_string(), |entry| entry.name.to_string())
+}
+
+fn mounts_cgroup(plan: &Plan) -> bool {
+    plan.rootfs.steps.iter().any(|step| matches!(step, Step::Cgroup(_)))
 }
 
 /// Without a cgroup namespace the container's own directory is bound.

@@ -1,7 +1,7 @@
 //! Cgroups: where they are mounted, which controllers there are, who may use them; systemd.
 
 use super::{Report, has_filesystem, text};
-use crate::cgroup::{CgroupMount, Host};
+use crate::cgroup::{CgroupMount, Host, LEGACY_CURE};
 use crate::proc;
 use crate::sys::bpf::{self, Insn};
 use nix::errno::Errno;
@@ -30,9 +30,11 @@ pub(super) fn examine(report: &mut Report) {
         // An ordinary user's containers run without a cgroup where there is none for them.
         (Host::Absent, false) => report.missing("cgroup-mode", mode, cure),
         (Host::Unified { .. }, _) => report.ok("cgroup-mode", mode),
-        (Host::Hybrid { .. } | Host::Legacy { .. }, _) => {
+        (Host::Hybrid { .. }, _) => {
             report.limited("cgroup-mode", format!("{mode}: controllers are in cgroup v1"), BOOT_V2);
         }
+        (Host::Legacy { .. }, true) => report.needs("cgroup-mode", false, mode, LEGACY_CURE),
+        (Host::Legacy { .. }, false) => report.missing("cgroup-mode", mode, LEGACY_CURE),
     }
     controllers(report, point.map(PathBuf::as_path), v1);
     if let Some(point) = point {
@@ -52,7 +54,7 @@ fn controllers(report: &mut Report, point: Option<&Path>, v1: &BTreeMap<String, 
             report.ok(&finding, "cgroup v2");
         } else if let Some(mount) = v1.get(v1_name) {
             let value = format!("cgroup v1 at {}", mount.point.display());
-            report.limited(&finding, value, BOOT_V2);
+            report.ok(&finding, value);
         } else {
             report.missing(
                 &finding,

@@ -83,6 +83,8 @@ pub(crate) struct CgroupMount {
     /// With a cgroup namespace of its own a fresh mount shows the right root; else the
     /// container's own directory is bound.
     pub(crate) namespaced: bool,
+    /// Type `cgroup`: on a host with v1 hierarchies each of them has a directory.
+    pub(crate) with_v1: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -273,7 +275,8 @@ impl Surroundings<'_> {
         if fstype == "cgroup" || fstype == "cgroup2" {
             let namespaced = self.namespaces.has(Kind::Cgroup);
             let attributes = options.attributes;
-            return Ok(Step::Cgroup(CgroupMount { target, attributes, namespaced }));
+            let with_v1 = fstype == "cgroup";
+            return Ok(Step::Cgroup(CgroupMount { target, attributes, namespaced, with_v1 }));
         }
         let source = mount.source().as_deref().filter(|source| !source.as_os_str().is_empty());
         Ok(Step::FileSystem(FileSystem {

@@ -4,6 +4,7 @@
 //! still visible; `restrict` after it. Privilege: all capabilities in the container's user
 //! namespace.
 
+mod cgroup;
 pub(crate) mod copy_up;
 pub(crate) mod device;
 pub(crate) mod mask;
@@ -35,8 +36,7 @@ pub(crate) fn build(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
                 mount::bind(&root, bind, tree).with_context(|| bind.target.show())?;
             }
             Step::Cgroup(cgroup) => {
-                mount::cgroup(&root, cgroup, fds.cgroup_tree.take(), fds.own_cgroup.as_deref())
-                    .with_context(|| cgroup.target.show())?;
+                cgroup::mount(&root, cgroup, fds).with_context(|| cgroup.target.show())?;
             }
             Step::Remount(remount) => {
                 mount::remount(&root, remount).with_context(|| remount.target.show())?;

@@ -6,7 +6,7 @@ use super::copy_up;
 use super::path::{LastLink, Root, Shape, kind, status};
 use crate::error::hinted;
 use crate::plan::mount::{Attributes, FsOption, Propagation, PropagationKind, Recursion, attr};
-use crate::plan::rootfs::{Bind, CgroupMount, FileSystem, Remount};
+use crate::plan::rootfs::{Bind, FileSystem, Remount};
 use crate::sys::fd::{openat2, resolve};
 use crate::sys::mount::{self as api, FsContext, Recursive};
 use crate::sys::{self, Call as _};
@@ -100,7 +100,7 @@ fn is_eperm(err: &sys::Error) -> bool {
 
 /// What the host has, for reading. sysfs shows the network namespace, and only its owner may mount
 /// it; a cgroup hierarchy only the owner of the cgroup namespace.
-fn host_tree(path: &CStr) -> Result<OwnedFd> {
+pub(super) fn host_tree(path: &CStr) -> Result<OwnedFd> {
     let tree = api::open_tree(api::AT_FDCWD, path, Recursive::Yes, 0)?;
     let read_only = api::Attributes { set: attr::RDONLY, ..Default::default() };
     api::mount_setattr(tree.as_fd(), Recursive::Yes, read_only)?;
@@ -243,46 +243,6 @@ fn copy_link(root: &Root, plan: &Bind) -> Result<bool> {
     }
 }
 
-/// Mounts cgroup2, or binds the container's own directory of it. A container without a cgroup of its
-/// own sees those of others, and must not change them also where the kernel would let it: an ordinary
-/// user may own them (CVE-2023-25809).
-pub(crate) fn cgroup(
-    root: &Root,
-    plan: &CgroupMount,
-    tree: Option<OwnedFd>,
-    own: Option<&CStr>,
-) -> Result<()> {
-    let target = root.mount_point(&plan.target.path, Shape::Directory, LastLink::Follow)?.fd;
-    let tree = match (tree, own) {
-        (None, Some(own)) if !plan.namespaced => {
-            Some(api::open_tree(api::AT_FDCWD, own, Recursive::No, 0)?)
-        }
-        (tree, _) => tree,
-    };
-    let mount = match tree {
-        Some(tree) => {
-            change(tree.as_fd(), plan.attributes, Recursive::No)?;
-            let private = Propagation { kind: PropagationKind::Private, recursive: true };
-            propagate(tree.as_fd(), private)?;
-            tree
-        }
-        None if plan.namespaced => {
-            let context = FsContext::open(c"cgroup2")?;
-            context.set_string(c"source", c"cgroup")?;
-            context.create()?;
-            context.mount(plan.attributes.set | if own.is_some() { 0 } else { attr::RDONLY })?
-        }
-        None => {
-            let tree = host_tree(c"/sys/fs/cgroup")?;
-            // Only what is stricter: "rw" is not for these.
-            let set = Attributes { set: plan.attributes.set, clear: 0 };
-            change(tree.as_fd(), set, Recursive::Yes)?;
-            tree
-        }
-    };
-    attach(mount, target)
-}
-
 /// Changes what is mounted at the destination.
 pub(crate) fn remount(root: &Root, plan: &Remount) -> Result<()> {
     let target = root.open(&plan.target.path, LastLink::Follow)?;
@@ -301,7 +261,11 @@ pub(crate) fn attach(mount: OwnedFd, target: OwnedFd) -> Result<()> {
     Ok(())
 }
 
-fn change(mount: BorrowedFd<'_>, attributes: Attributes, recursive: Recursive) -> sys::Result<()> {
+pub(super) fn change(
+    mount: BorrowedFd<'_>,
+    attributes: Attributes,
+    recursive: Recursive,
+) -> sys::Result<()> {
     if attributes.is_empty() {
         return Ok(());
     }

@@ -39,6 +39,7 @@ areas![
     devices,
     namespaces,
     cgroups,
+    cgroup_v1,
     hooks,
     seccomp,
     notify,
@@ -62,6 +63,7 @@ areas![
     escapes_host,
 ];
 
+mod cgroup_v1;
 mod cgroups;
 mod cli;
 mod devices;

@@ -35,7 +35,10 @@ fn unified_legacy_and_absent_hosts_are_told_by_their_mounts() {
     let legacy = Host::from_mountinfo(text);
     assert_eq!(legacy, Host::Legacy { v1 });
     let err = legacy.path(&Location::BelowMount("a".into())).unwrap_err();
-    assert_eq!(chain(&err), "this host mounts cgroup v1 only, which is not supported");
+    assert_eq!(
+        chain(&err),
+        "this host mounts cgroup v1 hierarchies only; processes are kept in cgroup v2"
+    );
     assert_eq!(Host::from_mountinfo(b""), Host::Absent);
 }
 
