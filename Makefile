@@ -45,7 +45,7 @@ check: deps-build ## format, lints, licences, man pages, and the zones of the so
 	else echo "mandoc is not installed: the man pages were not checked"; fi
 
 test: deps-test release ## everything: unit and black-box tests, ends with one line of counts
-	@runtime-tests/all unit dist/rt:host dist/rt:v2
+	@runtime-tests/all unit dist/rt:host dist/rt:v2 dist/rt:vm-init-quick dist/rt:vm-systemd-quick
 
 test-unit: deps-build ## unit and golden tests; need no privilege
 	@runtime-tests/all unit
