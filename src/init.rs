@@ -19,6 +19,7 @@ use crate::proc;
 use crate::process::{self, Rlimits};
 use crate::rootfs::path::Root;
 use crate::rootfs::{self, device, mask, pivot};
+use crate::scheduling;
 use crate::sync::{Channel, Message};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, bail};
@@ -250,6 +251,7 @@ fn exec(
     // End-of-file instead: the parent has gone, or does not want us.
     with_parent(parent, |parent| parent.expect(&Message::Go))?;
     process::set_rlimit_of_processes(&plan.process)?;
+    scheduling::enter_final_cpus(&plan.process)?;
     let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
     become_payload(parent, &payload, root, None, || Ok(Ran::None))
 }
@@ -483,6 +485,8 @@ fn become_payload(
     // Nothing is allocated between the filter and execve: a profile may forbid it.
     let argv: Vec<&CStr> = process.args.iter().map(CString::as_c_str).collect();
     let envp: Vec<&CStr> = env.iter().map(CString::as_c_str).collect();
+
+    scheduling::set_own(process);
 
     with_parent(parent, |parent| {
         // Before parking; without it the sweep before execve follows at once.

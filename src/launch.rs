@@ -12,7 +12,7 @@ use crate::plan::namespaces::Join;
 use crate::plan::{Kind, Plan, Process};
 use crate::sync::{Channel, Gone, Message};
 use crate::sys::clone::{self, CLONE_NEWTIME, Cloned};
-use crate::{hooks, init, join, process, userns};
+use crate::{hooks, init, join, process, scheduling, userns};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -106,6 +106,7 @@ pub(crate) fn exec(
     inherited: Inherited,
 ) -> Result<Child> {
     let proc = Procfs::open()?;
+    scheduling::enter_initial_cpus(&plan.process)?;
     let (channel, init_end) = Channel::pair()?;
     let Cloned::Parent { child: pid, pidfd } = spawn(CloneFlags::empty(), cgroup)? else {
         drop(channel);
@@ -116,7 +117,8 @@ pub(crate) fn exec(
     let child = let_in(doorkeeper, &plan.process, plan.user_namespace, &proc, cgroup)?;
     let walk = || {
         child.channel.send(&Message::Go).context("tell init to go")?;
-        child.channel.expect(&Message::Ready)
+        child.channel.expect(&Message::Ready)?;
+        scheduling::set(&plan.process, child.pid.as_raw())
     };
     let walked = walk();
     finish(child, walked, cgroup)
@@ -296,7 +298,8 @@ fn walk_to_ready(plan: &Plan, child: &Child) -> Result<()> {
         hooks::run(&plan.hooks.create_runtime, &state)?;
         child.channel.send(&Message::HooksDone).context("tell init: hooks are done")?;
     }
-    child.channel.expect(&Message::Ready)
+    child.channel.expect(&Message::Ready)?;
+    scheduling::set(&plan.process, child.pid.as_raw())
 }
 
 /// What only the host's privilege can set.

@@ -26,6 +26,7 @@ mod proc;
 mod process;
 mod readiness;
 mod rootfs;
+mod scheduling;
 mod seal;
 mod subids;
 mod sync;

@@ -2,11 +2,13 @@
 //!
 //! Runs in: parent. The only file beside `plan` which names oci-spec's types.
 
+mod dialect;
 mod field;
 
 use crate::plan;
 use crate::sys::fd::read_file;
 use anyhow::{Context as _, Result};
+use dialect::Root;
 use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, LinuxResources, Process, Spec};
 use serde::de::DeserializeOwned;
 use std::io::Read as _;
@@ -38,9 +40,8 @@ pub(crate) fn bundle(path: Option<&Path>) -> Result<PathBuf> {
 /// `config` is relative to the bundle (`--config`).
 pub(crate) fn load(bundle: &Path, config: Option<&Path>) -> Result<Config> {
     let path = bundle.join(config.unwrap_or(Path::new("config.json")));
-    let bytes = read_file(&path)?;
-    let bytes = with_user(bytes, "/process/user");
-    let spec = parse(&bytes).with_context(|| path.display().to_string())?;
+    let parsed = parse_dialect(read_file(&path)?, Root::Config);
+    let (spec, bytes) = parsed.with_context(|| path.display().to_string())?;
     Ok(Config { spec, bytes })
 }
 
@@ -93,27 +94,19 @@ impl Saved {
 }
 
 pub(crate) fn load_process(path: &Path) -> Result<plan::Process> {
-    let bytes = read_file(path)?;
-    let process = parse(&with_user(bytes, "/user"));
-    let process: Process = process.with_context(|| path.display().to_string())?;
+    let process = parse_dialect::<Process>(read_file(path)?, Root::Process);
+    let (process, _) = process.with_context(|| path.display().to_string())?;
     plan::Process::new(&process, "process")
 }
 
-/// runc takes a process without `user` as root's; oci-spec's type wants the object. Looked at only
-/// where the word is missing, so that a usual config is parsed once.
-fn with_user(bytes: Vec<u8>, pointer: &str) -> Vec<u8> {
-    let word = b"\"user\"";
-    if bytes.windows(word.len()).any(|window| window == word) {
-        return bytes;
-    }
-    let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return bytes };
-    let (parent, key) = pointer.rsplit_once('/').unwrap_or(("", pointer));
-    match value.pointer_mut(parent).and_then(serde_json::Value::as_object_mut) {
-        Some(process) => {
-            process.insert(key.into(), serde_json::json!({}));
-            value.to_string().into_bytes()
-        }
-        None => bytes,
+/// Parses, and where that fails once more in oci-spec's words.
+fn parse_dialect<T: DeserializeOwned>(bytes: Vec<u8>, root: Root) -> Result<(T, Vec<u8>)> {
+    match parse(&bytes) {
+        Ok(parsed) => Ok((parsed, bytes)),
+        Err(err) => match dialect::translate(&bytes, root) {
+            Some(translated) => Ok((parse(&translated)?, translated)),
+            None => Err(err),
+        },
     }
 }
 

@@ -11,9 +11,11 @@ pub(crate) mod hooks;
 pub(crate) mod mount;
 pub(crate) mod namespaces;
 pub(crate) mod notify_socket;
+pub(crate) mod number_set;
 pub(crate) mod print;
 pub(crate) mod process;
 pub(crate) mod rootfs;
+pub(crate) mod scheduling;
 pub(crate) mod seccomp;
 pub(crate) mod sysctl;
 
@@ -28,6 +30,7 @@ pub(crate) use hooks::{Hook, Hooks};
 pub(crate) use namespaces::{DefaultMaps, Kind, Namespaces};
 pub(crate) use process::Process;
 pub(crate) use rootfs::Rootfs;
+use scheduling::Scheduler;
 
 /// What the command line adds to the config.
 pub(crate) struct Options<'a> {
@@ -93,9 +96,11 @@ impl Plan {
         }
         let process = spec.process().as_ref().context("process: missing; it says what to run")?;
         let process = Process::new(process, "process")?;
+        let hooks = Hooks::new(spec.hooks().as_ref())?;
         let rootfs = Rootfs::new(spec, &linux, &namespaces, options, &mut warnings)?;
         let hostname = uts_name("hostname", spec.hostname().as_deref(), &namespaces)?;
         let seccomp = filter(linux.seccomp().as_ref(), &mut warnings)?;
+        init_can_fork(&process, &hooks, seccomp.as_ref())?;
         let cgroup = Cgroup::new(&linux, options.id, spec.version())?;
         warnings.extend(cgroup.limits.warnings.iter().cloned());
         let domainname = uts_name("domainname", spec.domainname().as_deref(), &namespaces)?;
@@ -111,7 +116,7 @@ impl Plan {
             process,
             seccomp,
             cgroup,
-            hooks: Hooks::new(spec.hooks().as_ref())?,
+            hooks,
             session_keyring: options.session_keyring,
             personality: personality(linux.personality().as_ref())?,
             annotations: annotations(spec),
@@ -123,14 +128,7 @@ impl Plan {
 /// Fields that are known and not carried out yet. Ignoring them would run something else than what
 /// was asked for.
 fn not_yet(spec: &Spec, linux: &oci_spec::runtime::Linux) -> Result<()> {
-    let process = spec.process().as_ref();
     let fields = [
-        ("process.scheduler", process.is_some_and(|process| process.scheduler().is_some())),
-        ("process.ioPriority", process.is_some_and(|process| process.io_priority().is_some())),
-        (
-            "process.execCPUAffinity",
-            process.is_some_and(|process| process.exec_cpu_affinity().is_some()),
-        ),
         ("linux.intelRdt", linux.intel_rdt().is_some()),
         ("linux.memoryPolicy", linux.memory_policy().is_some()),
         (
@@ -143,6 +141,28 @@ fn not_yet(spec: &Spec, linux: &oci_spec::runtime::Linux) -> Result<()> {
         Some((field, _)) => bail!("{field}: not supported yet; remove it from the config"),
         None => Ok(()),
     }
+}
+
+/// Init gets its scheduler before it parks, and starts processes after that.
+fn init_can_fork(
+    process: &Process,
+    hooks: &Hooks,
+    seccomp: Option<&seccomp::Filter>,
+) -> Result<()> {
+    let why = if !hooks.start_container.is_empty() {
+        "hooks.startContainer"
+    } else if seccomp.is_some_and(|filter| filter.notify.is_some()) {
+        "linux.seccomp.listenerPath"
+    } else {
+        return Ok(());
+    };
+    let forbids = process.scheduling.scheduler.as_ref().is_some_and(Scheduler::forbids_fork);
+    ensure!(
+        !forbids,
+        "process.scheduler.flags: SCHED_DEADLINE with {why} needs SCHED_FLAG_RESET_ON_FORK, \
+         as such a process cannot start others"
+    );
+    Ok(())
 }
 
 /// linux/personality.h.

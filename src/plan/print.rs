@@ -5,6 +5,7 @@
 use super::mount::{Attributes, FsOption, Propagation, attr};
 use super::process::capability_names;
 use super::rootfs::{Bind, FileSystem, Step};
+use super::scheduling::{SCHED_DEADLINE, Scheduling};
 use super::{Pivot, Plan};
 use crate::plan::cgroup::Location;
 use serde_json::{Value, json};
@@ -224,6 +225,36 @@ fn words(attributes: Attributes, prefix: &str) -> String {
     text
 }
 
+fn scheduling(plan: &Scheduling, add: &mut impl FnMut(&'static str, String, &str)) {
+    if let Some(scheduler) = &plan.scheduler {
+        let mut what = scheduler.name.to_string();
+        if scheduler.policy == SCHED_DEADLINE {
+            what.push_str(&format!(
+                " runtime={} deadline={} period={} ns",
+                scheduler.runtime_ns, scheduler.deadline_ns, scheduler.period_ns
+            ));
+        } else if scheduler.priority > 0 {
+            what.push_str(&format!(" priority={}", scheduler.priority));
+        } else {
+            what.push_str(&format!(" nice={}", scheduler.nice));
+        }
+        if scheduler.flags != 0 {
+            what.push_str(&format!(" flags={:#x}", scheduler.flags));
+        }
+        add("process", what, "process.scheduler");
+    }
+    if let Some(priority) = &plan.io_priority {
+        let what = format!("{} level={}", priority.name, priority.level);
+        add("process", what, "process.ioPriority");
+    }
+    for (name, cpus) in [("initial", &plan.exec_initial), ("final", &plan.exec_final)] {
+        if let Some(cpus) = cpus {
+            let what = format!("CPUs of exec, {name}: {}", cpus.text);
+            add("process", what, &format!("process.execCPUAffinity.{name}"));
+        }
+    }
+}
+
 fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
     let process = &plan.process;
     let mut who = format!(
@@ -262,6 +293,7 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
     if let Some(score) = process.oom_score_adj {
         add("process", format!("oom_score_adj={score}"), "process.oomScoreAdj");
     }
+    scheduling(&process.scheduling, add);
     if let Some(domain) = plan.personality {
         add("process", format!("personality={domain:#x}"), "linux.personality");
     }

@@ -3,6 +3,7 @@
 //! Runs in: parent. Pure. Used for create (`config.json`) and exec (`--process` or flags).
 
 use super::hooks::strings;
+use super::scheduling::Scheduling;
 use super::{c_path, c_string};
 use anyhow::{Context as _, Result, bail, ensure};
 use oci_spec::runtime::{Capabilities, LinuxCapabilities, PosixRlimit, PosixRlimitType};
@@ -49,6 +50,7 @@ pub(crate) struct Process {
     pub(crate) oom_score_adj: Option<i32>,
     pub(crate) apparmor_profile: Option<CString>,
     pub(crate) selinux_label: Option<CString>,
+    pub(crate) scheduling: Scheduling,
     /// `process`, for errors.
     pub(crate) field: String,
 }
@@ -91,6 +93,7 @@ impl Process {
             oom_score_adj: oom_score_adj(&at("oomScoreAdj"), process.oom_score_adj())?,
             apparmor_profile: label(&at("apparmorProfile"), process.apparmor_profile().as_deref())?,
             selinux_label: label(&at("selinuxLabel"), process.selinux_label().as_deref())?,
+            scheduling: Scheduling::new(process, field)?,
             args,
             env,
             field: field.to_string(),

@@ -12,6 +12,7 @@ pub(crate) mod libseccomp;
 pub(crate) mod mount;
 pub(crate) mod net;
 pub(crate) mod probe;
+pub(crate) mod sched;
 pub(crate) mod seccomp;
 pub(crate) mod start;
 pub(crate) mod tty;

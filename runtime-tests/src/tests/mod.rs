@@ -29,6 +29,7 @@ areas![
     usage,
     features,
     rare,
+    fields,
     doctor,
     lifecycle,
     process,
@@ -77,6 +78,7 @@ mod escapes_mounts;
 mod exec;
 mod faults;
 mod features;
+mod fields;
 mod fuzz;
 mod golden;
 mod hooks;

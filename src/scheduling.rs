@@ -1,0 +1,104 @@
+//! Gives the payload its scheduler and its I/O priority, and processes of `exec` their CPUs.
+//!
+//! Runs in: init, which may always lower itself, and parent, which alone may have the privilege for
+//! more: the kernel asks for `CAP_SYS_NICE` on the host, also below a user namespace, and the process
+//! of an exec is born without any capability of the host.
+
+use crate::error::hinted;
+use crate::plan::Process;
+use crate::plan::scheduling::{self, IoPriority, Scheduler};
+use crate::sys;
+use crate::sys::sched::{self, Attr};
+use anyhow::{Context as _, Result};
+use nix::errno::Errno;
+
+/// Runs in: init, restricted already. The parent sees to what fails here.
+pub(crate) fn set_own(process: &Process) {
+    if let Some(scheduler) = &process.scheduling.scheduler {
+        sched::sched_setattr(0, &attr(scheduler)).ok(); // the parent tries again, and tells
+    }
+    if let Some(priority) = &process.scheduling.io_priority {
+        sched::ioprio_set(0, priority.value).ok(); // as above
+    }
+}
+
+/// Runs in: parent, when init is ready: what init bears before, such as hooks, must not get the
+/// priorities, and a flag may take them from what it bears.
+pub(crate) fn set(process: &Process, pid: i32) -> Result<()> {
+    let field = &process.field;
+    if let Some(scheduler) = &process.scheduling.scheduler
+        && !has_scheduler(pid, scheduler)
+    {
+        sched::sched_setattr(pid, &attr(scheduler))
+            .map_err(explain_scheduler)
+            .with_context(|| format!("{field}.scheduler ({})", scheduler.name))?;
+    }
+    if let Some(IoPriority { name, value, .. }) = &process.scheduling.io_priority
+        && !sched::ioprio_get(pid).is_ok_and(|now| u16::try_from(now) == Ok(*value))
+    {
+        let privilege = "this class or process needs CAP_SYS_NICE on the host; use IOPRIO_CLASS_BE";
+        sched::ioprio_set(pid, *value)
+            .map_err(|err| hinted(err, &[(Errno::EPERM, privilege)]))
+            .with_context(|| format!("{field}.ioPriority ({name})"))?;
+    }
+    Ok(())
+}
+
+fn explain_scheduler(err: sys::Error) -> anyhow::Error {
+    let hints = [
+        (
+            Errno::EPERM,
+            "it needs CAP_SYS_NICE on the host; in cgroup v1 real-time policies also need \
+             linux.resources.cpu.realtimeRuntime, and SCHED_DEADLINE needs all CPUs",
+        ),
+        (Errno::EACCES, "it needs CAP_SYS_NICE on the host; choose a higher nice value"),
+        (Errno::EBUSY, "the host has not so much CPU time left: choose a smaller runtime"),
+        (Errno::EINVAL, "this kernel does not know the policy, or not with these values"),
+        (Errno::EOPNOTSUPP, "this kernel has no CONFIG_UCLAMP_TASK; remove the clamp flags"),
+    ];
+    hinted(err, &hints)
+}
+
+fn attr(plan: &Scheduler) -> Attr {
+    Attr {
+        policy: plan.policy,
+        flags: plan.flags,
+        nice: plan.nice,
+        priority: plan.priority,
+        runtime_ns: plan.runtime_ns,
+        deadline_ns: plan.deadline_ns,
+        period_ns: plan.period_ns,
+        ..Attr::default()
+    }
+}
+
+/// Init has set it itself. The clamps, and what is to be kept, cannot be seen.
+fn has_scheduler(pid: i32, plan: &Scheduler) -> bool {
+    use scheduling::{KEEP_PARAMS, KEEP_POLICY, UTIL_CLAMP};
+    let Ok(now) = sched::sched_getattr(pid) else { return false };
+    let mut wanted = attr(plan);
+    if plan.priority > 0 || plan.policy == scheduling::SCHED_DEADLINE {
+        wanted.nice = now.nice; // such policies have none
+    }
+    if plan.period_ns == 0 {
+        wanted.period_ns = wanted.deadline_ns; // sched(7): the default
+    }
+    plan.flags & (KEEP_POLICY | KEEP_PARAMS | UTIL_CLAMP) == 0 && now.is_like(&wanted)
+}
+
+/// Runs in: parent, before it bears a process in the container's cgroup.
+pub(crate) fn enter_initial_cpus(process: &Process) -> Result<()> {
+    let Some(cpus) = &process.scheduling.exec_initial else { return Ok(()) };
+    sched::sched_setaffinity(&cpus.mask)
+        .map_err(|err| hinted(err, &[(Errno::EINVAL, "name CPUs that rt itself may run on")]))
+        .with_context(|| format!("{}.execCPUAffinity.initial ({})", process.field, cpus.text))
+}
+
+/// Runs in: init of an exec, in the container's cgroup.
+pub(crate) fn enter_final_cpus(process: &Process) -> Result<()> {
+    let Some(cpus) = &process.scheduling.exec_final else { return Ok(()) };
+    let hint = "name CPUs of the container: see linux.resources.cpu.cpus";
+    sched::sched_setaffinity(&cpus.mask)
+        .map_err(|err| hinted(err, &[(Errno::EINVAL, hint)]))
+        .with_context(|| format!("{}.execCPUAffinity.final ({})", process.field, cpus.text))
+}
