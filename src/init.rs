@@ -177,6 +177,7 @@ fn create(
     let state = hook_state(plan, &plan.hooks.start_container, &fds.proc, "created")?;
     labels::set(&fds.proc, &plan.process)?;
     personality(plan.personality)?;
+    scheduling::set_memory_policy(plan.memory_policy.as_ref())?;
     let payload = give_up(&plan.process, plan.seccomp.as_ref(), Rlimits::Mine, inherited)?;
     let start = fds.start.take();
     // Nothing of the host is left open while init is parked (CVE-2016-9962): an exec may come in.
@@ -236,6 +237,7 @@ fn exec(
         labels::set(proc, &plan.process)?; // kept by the child until its execve(2)
     }
     personality(plan.personality)?;
+    scheduling::set_memory_policy(plan.memory_policy.as_ref())?;
     drop(fds);
     let filter = plan.seccomp.as_ref();
     let payload = give_up(&plan.process, filter, Rlimits::Doorkeepers, inherited)?;

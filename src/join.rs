@@ -8,7 +8,7 @@ use crate::error::hinted;
 use crate::fds::Procfs;
 use crate::launch::clone_flag;
 use crate::plan::namespaces::IdMap;
-use crate::plan::{Kind, Process, seccomp};
+use crate::plan::{Kind, MemoryPolicy, Process, seccomp};
 use crate::sys::{self, Call as _, clone};
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
@@ -30,6 +30,7 @@ pub(crate) struct Plan {
     /// The id of the container whose session keyring to enter.
     pub(crate) session_keyring: Option<String>,
     pub(crate) personality: Option<u32>,
+    pub(crate) memory_policy: Option<MemoryPolicy>,
 }
 
 pub(crate) struct Fds {

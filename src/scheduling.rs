@@ -1,12 +1,12 @@
-//! Gives the payload its scheduler and its I/O priority, and processes of `exec` their CPUs.
+//! Gives the payload its scheduler, its I/O priority and its memory, and processes of `exec` their CPUs.
 //!
 //! Runs in: init, which may always lower itself, and parent, which alone may have the privilege for
 //! more: the kernel asks for `CAP_SYS_NICE` on the host, also below a user namespace, and the process
 //! of an exec is born without any capability of the host.
 
 use crate::error::hinted;
-use crate::plan::Process;
 use crate::plan::scheduling::{self, IoPriority, Scheduler};
+use crate::plan::{MemoryPolicy, Process};
 use crate::sys;
 use crate::sys::sched::{self, Attr};
 use anyhow::{Context as _, Result};
@@ -84,6 +84,23 @@ fn has_scheduler(pid: i32, plan: &Scheduler) -> bool {
         wanted.period_ns = wanted.deadline_ns; // sched(7): the default
     }
     plan.flags & (KEEP_POLICY | KEEP_PARAMS | UTIL_CLAMP) == 0 && now.is_like(&wanted)
+}
+
+/// Runs in: init, in the container's cgroup, whose cpuset says which nodes there are.
+pub(crate) fn set_memory_policy(policy: Option<&MemoryPolicy>) -> Result<()> {
+    let Some(policy) = policy else { return Ok(()) };
+    let mask = policy.nodes.as_ref().map_or(&[][..], |nodes| &nodes.mask);
+    let hints = [
+        (
+            Errno::EINVAL,
+            "the container has none of these nodes (see linux.resources.cpu.mems and \
+             /sys/devices/system/node/online), or this kernel does not know the mode or a flag",
+        ),
+        (Errno::ENOSYS, "this kernel has no CONFIG_NUMA; remove linux.memoryPolicy"),
+    ];
+    sched::set_mempolicy(policy.mode, mask)
+        .map_err(|err| hinted(err, &hints))
+        .with_context(|| format!("linux.memoryPolicy ({})", policy.name))
 }
 
 /// Runs in: parent, before it bears a process in the container's cgroup.

@@ -93,6 +93,11 @@ pub fn filesystem(name: &str) -> Met {
     )
 }
 
+/// The kernel shows this file.
+pub fn path(path: &str) -> Met {
+    machine(Path::new(path).exists(), format!("the kernel has no {path}"))
+}
+
 /// The runtime knows the command.
 pub fn command(name: &str) -> Met {
     let help = Command::new(crate::runtime::path())

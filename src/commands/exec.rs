@@ -121,6 +121,7 @@ fn plan(saved: &Saved, state: &State, args: &Exec) -> Result<join::Plan> {
         chroot: state.chroot,
         session_keyring: state.session_keyring.then(|| state.id.clone()),
         personality: saved.personality()?,
+        memory_policy: saved.memory_policy()?,
     })
 }
 

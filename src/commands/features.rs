@@ -3,7 +3,7 @@
 use crate::container::state::SPEC_VERSION;
 use crate::labels;
 use crate::log::stdout;
-use crate::plan::{Kind, mount, seccomp};
+use crate::plan::{Kind, memory_policy, mount, seccomp};
 use crate::sys;
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn features() -> Value {
             "apparmor": { "enabled": labels::apparmor_is_active() },
             "selinux": { "enabled": labels::selinux_is_active() },
             "intelRdt": { "enabled": false, "schemata": false, "monitoring": false },
-            "memoryPolicy": { "modes": [], "flags": [] },
+            "memoryPolicy": { "modes": memory_policy::MODES, "flags": memory_policy::FLAGS },
             "mountExtensions": { "idmap": { "enabled": true } },
             "netDevices": { "enabled": false }
         },

@@ -20,6 +20,9 @@ pub(super) fn translate(bytes: &[u8], root: Root) -> Option<Vec<u8>> {
             if let Some(config) = value.as_object_mut() {
                 // config.md, "Platform-specific configuration": they are of other platforms.
                 config.retain(|key, _| !FOREIGN.contains(&key.as_str()));
+                if let Some(vm) = config.get_mut("vm") {
+                    *vm = json!({ "kernel": { "path": "" } }); // refused, whatever is in it
+                }
             }
             value.get_mut("process")
         }

@@ -71,6 +71,10 @@ impl Saved {
         plan::personality(self.linux().and_then(|linux| linux.personality().as_ref()))
     }
 
+    pub(crate) fn memory_policy(&self) -> Result<Option<plan::MemoryPolicy>> {
+        plan::MemoryPolicy::new(self.linux().and_then(|linux| linux.memory_policy().as_ref()))
+    }
+
     fn linux(&self) -> Option<&Linux> {
         self.0.linux().as_ref()
     }

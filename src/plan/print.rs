@@ -297,6 +297,16 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
     if let Some(domain) = plan.personality {
         add("process", format!("personality={domain:#x}"), "linux.personality");
     }
+    if let Some(policy) = &plan.memory_policy {
+        let mut what = policy.name.to_string();
+        if let Some(nodes) = &policy.nodes {
+            what.push_str(&format!(" nodes={}", nodes.text));
+        }
+        for flag in &policy.flags {
+            what.push_str(&format!(" {flag}"));
+        }
+        add("process", what, "linux.memoryPolicy");
+    }
     for limit in &process.rlimits {
         add("process", format!("{} {} {}", limit.name, limit.soft, limit.hard), &limit.field);
     }

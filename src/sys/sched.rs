@@ -81,3 +81,17 @@ pub(crate) fn sched_setaffinity(mask: &[usize]) -> Result<()> {
         unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size_of_val(mask), mask.as_ptr()) };
     check(ret, || "sched_setaffinity(0)".into()).map(drop)
 }
+
+/// `set_mempolicy(2)` of the calling process, with mode and flags in one.
+///
+/// # Errors
+/// `EINVAL`: none of the nodes is there and allowed by the cpuset. `ENOSYS`: a kernel without NUMA.
+pub(crate) fn set_mempolicy(mode: u32, nodes: &[usize]) -> Result<()> {
+    // mm/mempolicy.c takes one off the number of bits.
+    let bits = if nodes.is_empty() { 0 } else { size_of_val(nodes) * 8 + 1 };
+    let mask = if nodes.is_empty() { std::ptr::null() } else { nodes.as_ptr() };
+    // SAFETY: a null pointer goes with 0 bits; else mask points to the slice, which is only read,
+    // and of which the kernel reads bits - 1.
+    let ret = unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, mask, bits) };
+    check(ret, || format!("set_mempolicy({mode:#x}, {nodes:x?}, {bits})")).map(drop)
+}

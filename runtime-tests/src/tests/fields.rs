@@ -24,6 +24,12 @@ tests![
     final_cpus_of_exec,
     initial_cpus_of_exec,
     wrong_lists_of_cpus_are_refused,
+    memory_policy_is_set,
+    memory_policy_takes_any_number_of_nodes,
+    wrong_memory_policies_are_refused,
+    personality_has_no_flags,
+    sections_of_other_platforms_are_ignored,
+    virtual_machine_is_refused,
 ];
 
 fn scheduled(scheduler: Value) -> Bundle {
@@ -356,5 +362,126 @@ fn wrong_lists_of_cpus_are_refused() {
         let field = format!("process.execCPUAffinity.{key} (8000): sched_setaffinity(0)");
         output.assert_stderr_has(&field).assert_stderr_has("hint: name CPUs");
         c.end();
+    }
+}
+
+fn memory_policy(policy: Value) -> Bundle {
+    Bundle::new().with(|c| c["linux"]["memoryPolicy"] = policy)
+}
+
+fn memory_policy_is_set() {
+    requires!(path("/proc/self/numa_maps"));
+    differs!(Runc, "1.1 has no linux.memoryPolicy");
+    differs!(Crun, "1.8 has no linux.memoryPolicy");
+    for (policy, shown) in [
+        (json!({ "mode": "MPOL_DEFAULT", "nodes": "" }), "default"),
+        (json!({ "mode": "MPOL_BIND", "nodes": "0" }), "bind:0"),
+        (json!({ "mode": "MPOL_INTERLEAVE", "nodes": "0-0" }), "interleave:0"),
+        (json!({ "mode": "MPOL_PREFERRED", "nodes": "0" }), "prefer:0"),
+        (json!({ "mode": "MPOL_LOCAL" }), "local"),
+        (
+            json!({ "mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"] }),
+            "bind=static:0",
+        ),
+        (
+            json!({ "mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_RELATIVE_NODES"] }),
+            "bind=relative:0",
+        ),
+    ] {
+        let c = memory_policy(policy).start(&["/probe", "cat", "/proc/self/numa_maps"]);
+        c.wait_for("kernelpagesize").wait_status("stopped");
+        let said = c.stdout();
+        let policies = said.lines().map(|line| line.split(' ').nth(1).unwrap());
+        assert!(policies.clone().count() > 0 && policies.clone().all(|p| p == shown), "{said}");
+        c.delete();
+    }
+    let bind = json!({ "mode": "MPOL_BIND", "nodes": "0" });
+    let c = memory_policy(bind).start(&["/probe", "sleep", "60"]);
+    let said = c.exec(&["/probe", "cat", "/proc/self/numa_maps"]).stdout();
+    assert!(said.contains(" bind:0 ") && !said.contains(" default "), "{said}");
+    c.end();
+}
+
+fn memory_policy_takes_any_number_of_nodes() {
+    let b = memory_policy(json!({ "mode": "MPOL_BIND", "nodes": "0-2047,4000",
+        "flags": ["MPOL_F_STATIC_NODES", "MPOL_F_NUMA_BALANCING"] }));
+    let lines = plan_lines(&b, "linux.memoryPolicy");
+    let wanted = "MPOL_BIND nodes=0-2047,4000 MPOL_F_NUMA_BALANCING MPOL_F_STATIC_NODES";
+    assert!(lines[0].contains(wanted), "{lines:?}");
+}
+
+fn wrong_memory_policies_are_refused() {
+    for (policy, error) in [
+        (json!({ "nodes": "0" }), "linux.memoryPolicy: missing field `mode`"),
+        (json!({ "mode": "MPOL_X" }), "linux.memoryPolicy.mode: unknown variant `MPOL_X`"),
+        (
+            json!({ "mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_X"] }),
+            "linux.memoryPolicy.flags[0]: unknown variant `MPOL_F_X`",
+        ),
+        (
+            json!({ "mode": "MPOL_INTERLEAVE" }),
+            "linux.memoryPolicy.nodes: MPOL_INTERLEAVE needs nodes such as \"0-3,7\"\n",
+        ),
+        (
+            json!({ "mode": "MPOL_BIND", "nodes": "0;1" }),
+            "linux.memoryPolicy.nodes: \"0;1\" is no list such as \"0-3,7\"\n",
+        ),
+        (
+            json!({ "mode": "MPOL_DEFAULT", "nodes": "0" }),
+            "linux.memoryPolicy.nodes: MPOL_DEFAULT takes no nodes; remove them\n",
+        ),
+    ] {
+        let said = plan_error(&memory_policy(policy));
+        assert!(said.contains(error), "{said}");
+    }
+    // No machine has this one; a kernel without NUMA says so.
+    let b = memory_policy(json!({ "mode": "MPOL_BIND", "nodes": "900" }));
+    let error = b.assert_create_refused();
+    error.assert_stderr_has("linux.memoryPolicy (MPOL_BIND): set_mempolicy(0x2, ");
+    error.assert_stderr_has("hint: ");
+}
+
+/// config-linux.md, "Personality": there is none yet.
+fn personality_has_no_flags() {
+    let personality = |value: Value| Bundle::new().with(|c| c["linux"]["personality"] = value);
+    let b = personality(json!({ "domain": "LINUX", "flags": ["ADDR_NO_RANDOMIZE"] }));
+    let error = plan_error(&b);
+    let wanted = "linux.personality.flags[0]: \"ADDR_NO_RANDOMIZE\": the specification has no \
+                  flags; remove it\n";
+    assert!(error.contains(wanted), "{error}");
+    let error = plan_error(&personality(json!({ "domain": "SVR4" })));
+    assert!(error.contains("linux.personality.domain: unknown variant `SVR4`"), "{error}");
+    let b = personality(json!({ "domain": "LINUX32", "flags": [] }));
+    assert!(plan_lines(&b, "linux.personality")[0].contains("personality=0x8"));
+}
+
+/// config.md, "Platform-specific configuration" and "Extensibility".
+fn sections_of_other_platforms_are_ignored() {
+    let b = Bundle::new().with(|c| {
+        c["windows"] = json!({ "layerFolders": [], "hyperv": {} });
+        c["solaris"] = json!({ "milestone": "svc:/milestone/container:default" });
+        c["zos"] = json!({ "namespaces": [] });
+        c["freebsd"] = json!({ "jail": { "host": "new" } });
+    });
+    b.run(&["/probe", "echo", "ran"]).assert_stdout("ran");
+    differs!(Runc, "looks at the types in sections of other platforms");
+    differs!(Crun, "looks at the types in sections of other platforms");
+    // Nobody but those platforms knows what is right in them.
+    let b = Bundle::new().with(|c| {
+        c["windows"] = json!({ "layerFolders": 1 });
+        c["zos"] = json!(["?"]);
+    });
+    b.run(&["/probe", "echo", "ran"]).assert_stdout("ran");
+}
+
+fn virtual_machine_is_refused() {
+    differs!(Runc, "ignores vm");
+    differs!(Crun, "ignores vm");
+    for vm in [json!({ "kernel": { "path": "/vmlinuz" } }), json!({ "hwConfig": { "vcpus": 2 } })] {
+        let output = Bundle::new().with(|c| c["vm"] = vm).assert_create_refused();
+        output.assert_stderr_has(
+            "vm: rt runs containers on the host's kernel, not in virtual machines\n",
+        );
+        output.assert_stderr_has("hint: remove it, or use a runtime that is made for virtual");
     }
 }
