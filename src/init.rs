@@ -162,7 +162,7 @@ fn create(
     if fds.null.is_none() && !plan.rootfs.masked.is_empty() {
         fds.null = Some(mask::open_null()?);
     }
-    if plan.hooks.for_parent() {
+    if plan.parent_acts() {
         with_parent(parent, |parent| {
             parent.send(&Message::Mounted)?;
             parent.expect(&Message::HooksDone)

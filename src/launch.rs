@@ -5,14 +5,15 @@
 
 use crate::cgroup::Cgroup;
 use crate::container::{Dir, state};
-use crate::error::{OrHint as _, hinted};
+use crate::error::{Hint, OrHint as _, hinted};
 use crate::fds::{Fds, Procfs};
 use crate::init::Inherited;
+use crate::net_devices::Moved;
 use crate::plan::namespaces::Join;
 use crate::plan::{Kind, Plan, Process};
 use crate::sync::{Channel, Gone, Message};
 use crate::sys::clone::{self, CLONE_NEWTIME, Cloned};
-use crate::{hooks, init, join, process, scheduling, userns};
+use crate::{hooks, init, join, net_devices, process, scheduling, userns};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -27,6 +28,14 @@ pub(crate) struct Child {
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
     pub(crate) channel: Channel,
+    /// To be brought back if it does not become the payload.
+    pub(crate) moved: Moved,
+}
+
+impl Child {
+    fn new(pid: Pid, pidfd: OwnedFd, channel: Channel) -> Self {
+        Self { pid, pidfd, channel, moved: Moved::default() }
+    }
 }
 
 /// The flag of clone(2) for a kind of namespace.
@@ -63,10 +72,10 @@ pub(crate) fn create(
         init::run_create(init_end, plan, fds, inherited)
     };
     drop(init_end); // or init's end-of-file would never reach us
-    let child = Child { pid, pidfd, channel };
+    let mut child = Child::new(pid, pidfd, channel);
     let walked = return_to(own)
         .and_then(|()| prepare(plan, &child, &fds.proc))
-        .and_then(|()| walk_to_ready(plan, &child));
+        .and_then(|()| walk_to_ready(plan, &mut child));
     finish(child, walked, cgroup)
 }
 
@@ -87,9 +96,9 @@ fn create_by_doorkeeper(
         init::run_create_by_doorkeeper(init_end, plan, fds, inherited)
     };
     drop(init_end);
-    let doorkeeper = Child { pid, pidfd, channel };
-    let child = let_in(doorkeeper, &plan.process, true, &fds.proc, cgroup)?;
-    let walked = walk_to_ready(plan, &child);
+    let doorkeeper = Child::new(pid, pidfd, channel);
+    let mut child = let_in(doorkeeper, &plan.process, true, &fds.proc, cgroup)?;
+    let walked = walk_to_ready(plan, &mut child);
     finish(child, walked, cgroup)
 }
 
@@ -113,7 +122,7 @@ pub(crate) fn exec(
         init::run_exec(init_end, plan, fds, inherited)
     };
     drop((init_end, fds));
-    let doorkeeper = Child { pid, pidfd, channel };
+    let doorkeeper = Child::new(pid, pidfd, channel);
     let child = let_in(doorkeeper, &plan.process, plan.user_namespace, &proc, cgroup)?;
     let walk = || {
         child.channel.send(&Message::Go).context("tell init to go")?;
@@ -143,7 +152,7 @@ fn let_in(
         Err(err) => return finish(doorkeeper, Err(err), cgroup),
     };
     // It is our child and nobody has waited for it, so the pid is its own.
-    let child = Child { pid, pidfd: clone::pidfd_open(pid.as_raw())?, channel: doorkeeper.channel };
+    let child = Child::new(pid, clone::pidfd_open(pid.as_raw())?, doorkeeper.channel);
     wait(doorkeeper.pidfd.as_fd()).ok(); // it has ended, or is about to
     Ok(child)
 }
@@ -289,10 +298,11 @@ fn prepare(plan: &Plan, child: &Child, proc: &Procfs) -> Result<()> {
     limits(&plan.process, user_namespace, child, proc)
 }
 
-fn walk_to_ready(plan: &Plan, child: &Child) -> Result<()> {
+fn walk_to_ready(plan: &Plan, child: &mut Child) -> Result<()> {
     child.channel.send(&Message::Go).context("tell init to go")?;
-    if plan.hooks.for_parent() {
+    if plan.parent_acts() {
         child.channel.expect(&Message::Mounted)?;
+        net_devices::move_in(&plan.net_devices, child.pid.as_raw(), &mut child.moved)?;
         let state = state::for_hooks(plan, "creating", child.pid.as_raw());
         hooks::run(&plan.hooks.prestart, &state)?;
         hooks::run(&plan.hooks.create_runtime, &state)?;
@@ -318,6 +328,11 @@ fn limits(process: &Process, user_namespace: bool, child: &Child, proc: &Procfs)
 /// On failure ends the child and says what happened to it.
 fn finish(child: Child, walked: Result<()>, cgroup: Option<&Cgroup>) -> Result<Child> {
     let Err(err) = walked else { return Ok(child) };
+    let ended = end(&child, err, cgroup);
+    Err(child.moved.undo(ended))
+}
+
+fn end(child: &Child, err: anyhow::Error, cgroup: Option<&Cgroup>) -> anyhow::Error {
     // ESRCH: it has gone by itself.
     clone::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL).ok();
     let ended = wait(child.pidfd.as_fd());
@@ -325,22 +340,20 @@ fn finish(child: Child, walked: Result<()>, cgroup: Option<&Cgroup>) -> Result<C
     let sent_to_nobody =
         err.downcast_ref::<crate::sys::Error>().is_some_and(|err| err.errno == Errno::EPIPE);
     if !err.is::<Gone>() && !sent_to_nobody {
-        return Err(err);
+        return err;
     }
     if cgroup.is_some_and(|cgroup| cgroup.oom_kills().unwrap_or(0) > 0) {
-        return Err(anyhow!(
-            "container init was killed by the OOM killer: the memory limit is too low"
-        ))
-        .hint("raise linux.resources.memory.limit");
+        return anyhow!("container init was killed by the OOM killer: the memory limit is too low")
+            .context(Hint("raise linux.resources.memory.limit".into()));
     }
     match ended {
         Ok(WaitStatus::Exited(_, code)) => {
-            Err(err.context(format!("container init exited with status {code}")))
+            err.context(format!("container init exited with status {code}"))
         }
         Ok(WaitStatus::Signaled(_, signal, _)) => {
-            Err(err.context(format!("container init was killed by {signal}")))
+            err.context(format!("container init was killed by {signal}"))
         }
-        Ok(_) | Err(_) => Err(err),
+        Ok(_) | Err(_) => err,
     }
 }
 

@@ -21,6 +21,7 @@ mod labels;
 mod launch;
 mod listener;
 mod log;
+mod net_devices;
 mod plan;
 mod proc;
 mod process;

@@ -7,8 +7,8 @@
 //! ```text
 //! parent                          init
 //!   Go          ------------------>        ids are mapped, limits of other namespaces are set
-//!               <------------------  Mounted    (only when there are hooks for the parent)
-//!   [prestart, createRuntime hooks]
+//!               <------------------  Mounted    (only when the parent acts now)
+//!   [network devices, prestart, createRuntime hooks]
 //!   HooksDone   ------------------>
 //!               <------------------  Ready      parked, unprivileged
 //!   Created     ------------------>        state is on disk: outlive the parent

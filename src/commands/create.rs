@@ -178,10 +178,12 @@ pub(crate) fn make(
         // Before init may go on: the payload's first word must not be lost.
         let listens = new.notifies && then == Then::Start;
         let readiness = if listens { Readiness::open(&dir)? } else { None };
-        let child = launch::create(plan, fds, cgroup.as_ref(), &dir, inherited)?;
+        let mut child = launch::create(plan, fds, cgroup.as_ref(), &dir, inherited)?;
         let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), pidfd_socket.as_ref());
-        told.inspect_err(|_err| {
+        let moved = std::mem::take(&mut child.moved);
+        told.map_err(|err| {
             end(&child);
+            moved.undo(err)
         })?;
         Ok((child, state, readiness))
     })();

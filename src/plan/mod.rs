@@ -11,6 +11,7 @@ pub(crate) mod hooks;
 pub(crate) mod memory_policy;
 pub(crate) mod mount;
 pub(crate) mod namespaces;
+pub(crate) mod net_devices;
 pub(crate) mod notify_socket;
 pub(crate) mod number_set;
 pub(crate) mod print;
@@ -31,6 +32,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use hooks::{Hook, Hooks};
 pub(crate) use memory_policy::MemoryPolicy;
 pub(crate) use namespaces::{DefaultMaps, Kind, Namespaces};
+use net_devices::NetDevice;
 pub(crate) use process::Process;
 pub(crate) use rootfs::Rootfs;
 use scheduling::Scheduler;
@@ -63,6 +65,7 @@ pub(crate) struct Plan {
     pub(crate) bundle: PathBuf,
     pub(crate) oci_version: String,
     pub(crate) namespaces: Namespaces,
+    pub(crate) net_devices: Vec<NetDevice>,
     pub(crate) rootfs: Rootfs,
     pub(crate) hostname: Option<String>,
     pub(crate) domainname: Option<String>,
@@ -114,6 +117,7 @@ impl Plan {
             bundle: options.bundle.to_path_buf(),
             oci_version: spec.version().clone(),
             sysctl: sysctl::plan(linux.sysctl().iter().flatten(), &namespaces)?,
+            net_devices: net_devices::plan(linux.net_devices().iter().flatten(), &namespaces)?,
             namespaces,
             rootfs,
             hostname,
@@ -131,16 +135,17 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Something is done from outside when the container's namespaces and mounts are there.
+    pub(crate) fn parent_acts(&self) -> bool {
+        self.hooks.for_parent() || !self.net_devices.is_empty()
+    }
+}
+
 /// Fields that are known and not carried out yet. Ignoring them would run something else than what
 /// was asked for.
 fn not_yet(linux: &oci_spec::runtime::Linux) -> Result<()> {
-    let fields = [
-        ("linux.intelRdt", linux.intel_rdt().is_some()),
-        (
-            "linux.netDevices",
-            linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()),
-        ),
-    ];
+    let fields = [("linux.intelRdt", linux.intel_rdt().is_some())];
     match fields.iter().find(|(_, is_set)| *is_set) {
         Some((field, _)) => bail!("{field}: not supported yet; remove it from the config"),
         None => Ok(()),

@@ -109,6 +109,10 @@ fn namespaces(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
             add("ids", format!("{name} {}..{last} -> {}", map.container, map.host), field);
         }
     }
+    for device in &plan.net_devices {
+        let what = format!("move {} in as {}", device.host_name, device.container_name);
+        add("network", what, &device.field);
+    }
     for offset in &spaces.time_offsets {
         let what = format!("{} {:+} s {} ns", offset.clock, offset.secs, offset.nanosecs);
         add("time", what, &format!("linux.timeOffsets.{}", offset.clock));

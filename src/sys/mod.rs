@@ -11,6 +11,7 @@ pub(crate) mod keyring;
 pub(crate) mod libseccomp;
 pub(crate) mod mount;
 pub(crate) mod net;
+pub(crate) mod netlink;
 pub(crate) mod probe;
 pub(crate) mod sched;
 pub(crate) mod seccomp;

@@ -30,6 +30,7 @@ areas![
     features,
     rare,
     fields,
+    net_devices,
     doctor,
     lifecycle,
     process,
@@ -87,6 +88,7 @@ mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
+mod net_devices;
 mod notify;
 mod pods;
 mod process;

@@ -1,0 +1,151 @@
+//! Moves devices of the host into the container's network namespace, and back when it fails.
+//!
+//! Runs in: parent, on the host, while init waits. The kernel takes a device's addresses away when it
+//! moves, and its state; both are set again. Not its routes: config-linux.md, "Network Devices".
+
+use crate::error::{OrHint as _, hinted};
+use crate::plan::net_devices::NetDevice;
+use crate::sys::clone::setns;
+use crate::sys::fd::open;
+use crate::sys::netlink::{Address, Change, Socket};
+use anyhow::{Context as _, Result, anyhow};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::CloneFlags;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+
+/// What was moved, for the way back. It keeps the container's network namespace: with that, the
+/// kernel would destroy virtual devices and give others to its first network namespace.
+#[derive(Default)]
+pub(crate) struct Moved {
+    places: Option<Places>,
+    devices: Vec<Device>,
+}
+
+struct Places {
+    host: Socket,
+    own: OwnedFd,
+    container: Socket,
+    namespace: OwnedFd,
+}
+
+struct Device {
+    field: String,
+    host_name: String,
+    container_name: String,
+    was_up: bool,
+    addresses: Vec<Address>,
+}
+
+/// Moves all of them. What was moved before an error is in `moved`.
+pub(crate) fn move_in(devices: &[NetDevice], pid: i32, moved: &mut Moved) -> Result<()> {
+    if devices.is_empty() {
+        return Ok(());
+    }
+    let places = moved.places.insert(Places::open(pid).context("linux.netDevices")?);
+    for device in devices {
+        move_one(places, device, &mut moved.devices).with_context(|| device.field.clone())?;
+    }
+    Ok(())
+}
+
+fn move_one(places: &Places, plan: &NetDevice, moved: &mut Vec<Device>) -> Result<()> {
+    let Places { host, container, namespace, .. } = places;
+    let hint = "make the device before the container; it must be in rt's own network namespace";
+    let link = host.link(&plan.host_name).map_err(|err| hinted(err, &[(Errno::ENODEV, hint)]))?;
+    let container_name = free_name(container, &plan.container_name)?;
+    moved.push(Device {
+        field: plan.field.clone(),
+        host_name: plan.host_name.clone(),
+        container_name: container_name.clone(),
+        was_up: link.is_up,
+        addresses: host.addresses(link.index)?,
+    });
+    let there = Some(namespace.as_fd());
+    let hints = [
+        (Errno::EINVAL, "this kind of device cannot be moved, such as lo and many bridges"),
+        (Errno::EPERM, "moving needs CAP_NET_ADMIN over both networks: run rt as root"),
+    ];
+    host.change(
+        link.index,
+        Change { name: Some(&container_name), namespace: there, ..Change::default() },
+    )
+    .map_err(|err| hinted(err, &hints))?;
+    let addresses = moved.last().map_or(&[][..], |device| &device.addresses);
+    configure(container, &container_name, addresses, true)
+}
+
+/// The number of a device may be another one after it was moved.
+fn configure(socket: &Socket, name: &str, addresses: &[Address], up: bool) -> Result<()> {
+    let index = socket.link(name)?.index;
+    for address in addresses {
+        socket.add_address(index, address)?;
+    }
+    if up {
+        socket.change(index, Change { up, ..Change::default() })?;
+    }
+    Ok(())
+}
+
+/// A name that ends in `%d` gets the first number that is free.
+fn free_name(container: &Socket, wanted: &str) -> Result<String> {
+    let is_free = |name: &str| match container.link(name) {
+        Ok(_) => Ok(false),
+        Err(err) if err.errno == Errno::ENODEV => Ok(true),
+        Err(err) => Err(err),
+    };
+    if let Some(prefix) = wanted.strip_suffix("%d") {
+        for n in 0..u16::MAX {
+            let name = format!("{prefix}{n}");
+            if is_free(&name)? {
+                return Ok(name);
+            }
+        }
+    } else if is_free(wanted)? {
+        return Ok(wanted.to_string());
+    }
+    Err(anyhow!("the container's network has a device {wanted:?} already"))
+        .hint("give the device another name there, or one that ends in %d")
+}
+
+impl Places {
+    fn open(pid: i32) -> Result<Self> {
+        let own = open(Path::new("/proc/self/ns/net"), OFlag::O_RDONLY)?;
+        let namespace = open(Path::new(&format!("/proc/{pid}/ns/net")), OFlag::O_RDONLY)?;
+        let host = Socket::open()?;
+        setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET)?;
+        let container = Socket::open();
+        setns(own.as_fd(), CloneFlags::CLONE_NEWNET).context("return to the host's network")?;
+        Ok(Self { host, own, container: container?, namespace })
+    }
+}
+
+impl Moved {
+    /// Brings back what was moved, with its name, addresses and state, the last one first. What fails
+    /// joins the error that is the reason.
+    pub(crate) fn undo(self, reason: anyhow::Error) -> anyhow::Error {
+        let Some(places) = &self.places else { return reason };
+        self.devices.iter().rev().fold(reason, |reason, device| match places.bring_back(device) {
+            Ok(()) => reason,
+            Err(err) => {
+                let err = crate::error::chain(&err);
+                reason.context(format!("bring back {}: {err}", device.field))
+            }
+        })
+    }
+}
+
+impl Places {
+    fn bring_back(&self, device: &Device) -> Result<()> {
+        let Device { host_name, container_name, was_up, addresses, .. } = device;
+        let index = match self.container.link(container_name) {
+            Err(err) if err.errno == Errno::ENODEV => return Ok(()), // it has never left
+            link => link?.index,
+        };
+        let here = Some(self.own.as_fd());
+        let change = Change { name: Some(host_name), namespace: here, ..Change::default() };
+        self.container.change(index, change)?;
+        configure(&self.host, host_name, addresses, *was_up)
+    }
+}
