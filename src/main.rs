@@ -26,6 +26,7 @@ mod plan;
 mod proc;
 mod process;
 mod readiness;
+mod resctrl;
 mod rootfs;
 mod scheduling;
 mod seal;

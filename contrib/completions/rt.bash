@@ -862,7 +862,7 @@ _rt() {
             return 0
             ;;
         rt__subcmd__update)
-            opts="-r -h --resources --blkio-weight --cpu-quota --cpu-period --cpu-burst --cpu-shares --cpu-share --cpu-idle --cpu-rt-period --cpu-rt-runtime --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit --kernel-memory --kernel-memory-tcp --help"
+            opts="-r -h --resources --blkio-weight --cpu-quota --cpu-period --cpu-burst --cpu-shares --cpu-share --cpu-idle --cpu-rt-period --cpu-rt-runtime --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit --l3-cache-schema --mem-bw-schema --kernel-memory --kernel-memory-tcp --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -933,6 +933,14 @@ _rt() {
                     return 0
                     ;;
                 --pids-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --l3-cache-schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mem-bw-schema)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

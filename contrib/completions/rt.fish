@@ -133,6 +133,8 @@ complete -c rt -n "__fish_rt_using_subcommand update" -l memory -d 'Memory limit
 complete -c rt -n "__fish_rt_using_subcommand update" -l memory-reservation -d 'Memory that is protected from reclaim, in bytes or with a unit' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l memory-swap -d 'Memory plus swap, in bytes or with a unit; -1 for no limit' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l pids-limit -d 'Number of processes; -1 for no limit' -r
+complete -c rt -n "__fish_rt_using_subcommand update" -l l3-cache-schema -d 'Share of the L3 cache, such as "L3:0=7f0;1=1f" (with linux.intelRdt in the config)' -r
+complete -c rt -n "__fish_rt_using_subcommand update" -l mem-bw-schema -d 'Share of the memory bandwidth, such as "MB:0=20;1=70" (with linux.intelRdt in the config)' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l kernel-memory -d 'Without effect: the kernel has given up this limit' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l kernel-memory-tcp -d 'Without effect but in cgroup v1' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -s h -l help -d 'Print help'

@@ -55,6 +55,12 @@ pub(crate) struct Update {
     /// Number of processes; -1 for no limit
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) pids_limit: Option<i64>,
+    /// Share of the L3 cache, such as "L3:0=7f0;1=1f" (with linux.intelRdt in the config)
+    #[arg(long, value_name = "SCHEMA")]
+    pub(crate) l3_cache_schema: Option<String>,
+    /// Share of the memory bandwidth, such as "MB:0=20;1=70" (with linux.intelRdt in the config)
+    #[arg(long, value_name = "SCHEMA")]
+    pub(crate) mem_bw_schema: Option<String>,
     /// Without effect: the kernel has given up this limit
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true, hide = true)]
     pub(crate) kernel_memory: Option<String>,

@@ -16,6 +16,7 @@ use crate::plan::notify_socket;
 use crate::plan::rootfs::Step;
 use crate::plan::{DefaultMaps, Kind, Options, Pivot, Plan};
 use crate::readiness::{self, Readiness};
+use crate::resctrl;
 use crate::subids;
 use crate::sync::Message;
 use crate::sys::{self, Call as _};
@@ -144,6 +145,7 @@ pub(crate) fn make(
     labels::check(&plan.process)?;
     let driver = host.cgroup_driver()?;
     let place = place_cgroup(plan, driver)?;
+    let resctrl = resctrl::place(plan.intel_rdt.as_ref(), &plan.id)?;
     let pidfd_socket =
         args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
     let inherited = Inherited::new(args.preserve_fds + listen_fds())?;
@@ -156,6 +158,7 @@ pub(crate) fn make(
             state.cgroup = Some(place.path.clone());
             state.cgroup_v1.clone_from(&place.v1);
         }
+        state.resctrl.clone_from(&resctrl);
         dir.write_state(&state)?;
         dir.save_config(&new.config)?;
         if new.notifies {
@@ -164,11 +167,15 @@ pub(crate) fn make(
         cgroup = make_cgroup(host, plan, place.as_ref())?;
         state.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
         state.cgroup_v1 = cgroup.as_ref().map(Cgroup::v1_places).unwrap_or_default();
+        if let (Some(resctrl), Some(rdt)) = (&resctrl, &plan.intel_rdt) {
+            resctrl.make(rdt)?;
+        }
         let start = if then == Then::Park { Some(dir.listen()?) } else { None };
         let mut fds = Fds::open(plan, console, start)?;
         let path = cgroup.as_ref().map(|cgroup| cgroup.path().as_os_str().as_bytes());
         fds.own_cgroup = path.map(CString::new).transpose()?;
         fds.v1_doors = cgroup.as_ref().map(Cgroup::v1_doors).transpose()?.unwrap_or_default();
+        fds.v1_doors.extend(resctrl::doors(resctrl.as_ref())?);
         if let Some(place) = place.as_ref().filter(|_| mounts_cgroup(plan)) {
             fds.hierarchies = place.host.hierarchies(&state.cgroup_v1);
         }
@@ -189,7 +196,7 @@ pub(crate) fn make(
     })();
     match made {
         Ok((child, state, readiness)) => Ok(Made { dir, child, state, cgroup, readiness }),
-        Err(err) => Err(undo(&dir, cgroup, err)),
+        Err(err) => Err(undo(&dir, cgroup, resctrl.as_ref(), err)),
     }
 }
 
@@ -223,8 +230,17 @@ pub(crate) fn end(child: &Child) {
 }
 
 /// Removes what was made. The first error is the one to tell; others join it.
-fn undo(dir: &Dir, cgroup: Option<Cgroup>, err: anyhow::Error) -> anyhow::Error {
-    let undone = [cgroup.map_or(Ok(()), Cgroup::undo), dir.remove()];
+fn undo(
+    dir: &Dir,
+    cgroup: Option<Cgroup>,
+    resctrl: Option<&resctrl::Place>,
+    err: anyhow::Error,
+) -> anyhow::Error {
+    let undone = [
+        cgroup.map_or(Ok(()), Cgroup::undo),
+        resctrl.map_or(Ok(()), resctrl::Place::remove),
+        dir.remove(),
+    ];
     undone
         .into_iter()
         .filter_map(Result::err)
@@ -245,6 +261,7 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
         cgroup_driver: driver,
         cgroup: None,
         cgroup_v1: Vec::new(),
+        resctrl: None,
         chroot: plan.rootfs.pivot != Pivot::Switch,
         session_keyring: plan.session_keyring,
         seccomp_notify: plan.seccomp.as_ref().and_then(|filter| filter.notify.clone()),

@@ -153,6 +153,9 @@ pub(crate) fn destroy_with(host: &Host, remains: Remains<'_>) -> Result<()> {
     if let Some(cgroup) = cgroup? {
         cgroup.remove()?;
     }
+    if let Some(resctrl) = &state.resctrl {
+        resctrl.remove()?;
+    }
     let removed = dir.remove();
     // config.md, "Poststop": after the container is deleted; a failure is a warning, the other
     // hooks and the deletion go on.

@@ -26,7 +26,7 @@ fn features() -> Value {
             "seccomp": seccomp_features(),
             "apparmor": { "enabled": labels::apparmor_is_active() },
             "selinux": { "enabled": labels::selinux_is_active() },
-            "intelRdt": { "enabled": false, "schemata": false, "monitoring": false },
+            "intelRdt": { "enabled": true, "schemata": true, "monitoring": true },
             "memoryPolicy": { "modes": memory_policy::MODES, "flags": memory_policy::FLAGS },
             "mountExtensions": { "idmap": { "enabled": true } },
             "netDevices": { "enabled": true }

@@ -7,19 +7,31 @@ use crate::config::{self, Saved};
 use crate::container::state::Status;
 use crate::container::{Dir, Lock};
 use crate::error::OrHint as _;
+use crate::plan::intel_rdt;
 use anyhow::{Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 
 pub(crate) fn run(host: &Host, args: &Update) -> Result<()> {
-    let change = config::load_resources(args.resources.as_deref(), flags(args)?)?
-        .ok_or_else(|| anyhow!("nothing to change"))
-        .hint("see: rt update --help")?;
+    let change = config::load_resources(args.resources.as_deref(), flags(args)?)?;
+    let schemata = intel_rdt::lines(
+        ("--l3-cache-schema", args.l3_cache_schema.as_deref().unwrap_or("")),
+        ("--mem-bw-schema", args.mem_bw_schema.as_deref().unwrap_or("")),
+    )?;
+    if change.is_none() && schemata.is_empty() {
+        return Err(anyhow!("nothing to change")).hint("see: rt update --help");
+    }
     let dir = Dir::existing(&host.root, &args.id, Lock::Exclusive)?;
     let state = dir.state()?;
     let status = dir.status(&state)?;
     if matches!(status, Status::Stopped | Status::Creating) {
         bail!("cannot update a container in the {} state", status.name());
     }
+    if !schemata.is_empty() {
+        let place = state.resctrl.as_ref();
+        let place = place.ok_or_else(|| anyhow!("the container has no group in resctrl"));
+        place.hint("create it with linux.intelRdt in its config")?.write_schemata(&schemata)?;
+    }
+    let Some(change) = change else { return Ok(()) };
     let cgroup = dir
         .cgroup(&state)?
         .ok_or_else(|| anyhow!("the container has no cgroup of its own"))

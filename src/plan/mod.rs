@@ -8,6 +8,7 @@ pub(crate) mod cgroup;
 pub(crate) mod device_rules;
 pub(crate) mod exec;
 pub(crate) mod hooks;
+pub(crate) mod intel_rdt;
 pub(crate) mod memory_policy;
 pub(crate) mod mount;
 pub(crate) mod namespaces;
@@ -30,6 +31,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 pub(crate) use hooks::{Hook, Hooks};
+use intel_rdt::IntelRdt;
 pub(crate) use memory_policy::MemoryPolicy;
 pub(crate) use namespaces::{DefaultMaps, Kind, Namespaces};
 use net_devices::NetDevice;
@@ -78,6 +80,7 @@ pub(crate) struct Plan {
     /// Execution domain of personality(2).
     pub(crate) personality: Option<u32>,
     pub(crate) memory_policy: Option<MemoryPolicy>,
+    pub(crate) intel_rdt: Option<IntelRdt>,
     pub(crate) annotations: BTreeMap<String, String>,
     /// Things that the user can change and that do not stop the container.
     pub(crate) warnings: Vec<String>,
@@ -96,7 +99,6 @@ impl Plan {
         let mut warnings = Vec::new();
         version(spec.version(), &mut warnings)?;
         let linux = spec.linux().clone().unwrap_or_default_section();
-        not_yet(&linux)?;
         no_virtual_machine(spec)?;
         let mut namespaces = Namespaces::new(&linux)?;
         if let Some(maps) = options.default_maps.filter(|_| !namespaces.has(Kind::User)) {
@@ -129,6 +131,7 @@ impl Plan {
             session_keyring: options.session_keyring,
             personality: personality(linux.personality().as_ref())?,
             memory_policy: MemoryPolicy::new(linux.memory_policy().as_ref())?,
+            intel_rdt: IntelRdt::new(linux.intel_rdt().as_ref())?,
             annotations: annotations(spec),
             warnings,
         })
@@ -139,16 +142,6 @@ impl Plan {
     /// Something is done from outside when the container's namespaces and mounts are there.
     pub(crate) fn parent_acts(&self) -> bool {
         self.hooks.for_parent() || !self.net_devices.is_empty()
-    }
-}
-
-/// Fields that are known and not carried out yet. Ignoring them would run something else than what
-/// was asked for.
-fn not_yet(linux: &oci_spec::runtime::Linux) -> Result<()> {
-    let fields = [("linux.intelRdt", linux.intel_rdt().is_some())];
-    match fields.iter().find(|(_, is_set)| *is_set) {
-        Some((field, _)) => bail!("{field}: not supported yet; remove it from the config"),
-        None => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Runs in: parent. Pure. Text and JSON are made from the same lines.
 
+use super::intel_rdt::Class;
 use super::mount::{Attributes, FsOption, Propagation, attr};
 use super::process::capability_names;
 use super::rootfs::{Bind, FileSystem, Step};
@@ -128,6 +129,18 @@ fn cgroup(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
     add("cgroup", place, field);
     for write in &plan.cgroup.limits.writes {
         add("cgroup", format!("  {}={}", write.file, write.value.trim_end()), &write.field);
+    }
+    if let Some(rdt) = &plan.intel_rdt {
+        let group = match &rdt.class {
+            Class::Own => &plan.id,
+            Class::Root => "/",
+            Class::Named(name) => name,
+        };
+        let monitor = if rdt.monitoring { ", with its own monitoring group" } else { "" };
+        add("resctrl", format!("group {group}{monitor}"), "linux.intelRdt.closID");
+        for line in &rdt.schemata {
+            add("resctrl", format!("  {}", line.trim()), "linux.intelRdt");
+        }
     }
     if let Some(rules) = &plan.cgroup.limits.devices {
         add("cgroup", format!("  devices: {} rules", rules.len()), "linux.resources.devices");

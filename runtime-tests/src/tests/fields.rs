@@ -28,6 +28,10 @@ tests![
     memory_policy_takes_any_number_of_nodes,
     wrong_memory_policies_are_refused,
     personality_has_no_flags,
+    intel_rdt_is_planned,
+    wrong_intel_rdt_is_refused,
+    intel_rdt_without_resctrl_is_refused,
+    update_of_schemata_needs_a_group,
     sections_of_other_platforms_are_ignored,
     virtual_machine_is_refused,
 ];
@@ -484,4 +488,81 @@ fn virtual_machine_is_refused() {
         );
         output.assert_stderr_has("hint: remove it, or use a runtime that is made for virtual");
     }
+}
+
+fn intel_rdt(rdt: Value) -> Bundle {
+    Bundle::new().with(|c| c["linux"]["intelRdt"] = rdt)
+}
+
+fn intel_rdt_is_planned() {
+    let b = intel_rdt(json!({ "closID": "gold", "enableMonitoring": true,
+        "l3CacheSchema": "L3:0=f", "memBwSchema": "MB:0=20", "schemata": ["L3:0=7;1=f"] }));
+    let lines = plan_lines(&b, "linux.intelRdt");
+    let words: Vec<String> =
+        lines.iter().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        words,
+        [
+            "resctrl group gold, with its own monitoring group linux.intelRdt.closID",
+            "MB:0=20 linux.intelRdt",
+            "L3:0=7;1=f linux.intelRdt"
+        ]
+    );
+}
+
+fn wrong_intel_rdt_is_refused() {
+    for (rdt, error) in [
+        (
+            json!({ "closID": "a/b" }),
+            "linux.intelRdt.closID: \"a/b\" is no name of a group; choose one without '/', or \"/\" \
+             alone\n",
+        ),
+        (
+            json!({ "l3CacheSchema": "ff" }),
+            "linux.intelRdt.l3CacheSchema: \"ff\" is no line such as \"L3:0=7f0;1=1f\"\n",
+        ),
+        (
+            json!({ "memBwSchema": "L3:0=f" }),
+            "linux.intelRdt.memBwSchema: \"L3:0=f\" is no line such as \"MB:0=20;1=70\"\n",
+        ),
+        (
+            json!({ "schemata": ["L3:0=f\nL3:1=f"] }),
+            "linux.intelRdt.schemata[0]: \"L3:0=f\\nL3:1=f\" is no line such as",
+        ),
+    ] {
+        let said = plan_error(&intel_rdt(rdt));
+        assert!(said.contains(error), "{said}");
+    }
+}
+
+fn no_resctrl() {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
+    if mounts.contains(" - resctrl ") {
+        skip!(Machine, "this host has resctrl");
+    }
+}
+
+/// config-linux.md, `IntelRdt`: "the runtime MUST generate an error".
+fn intel_rdt_without_resctrl_is_refused() {
+    no_resctrl();
+    differs!(Runc, "ignores it there");
+    differs!(Crun, "has no hint");
+    for rdt in [json!({}), json!({ "closID": "gold" }), json!({ "l3CacheSchema": "L3:0=f" })] {
+        let output = intel_rdt(rdt).assert_create_refused();
+        output.assert_stderr_has("linux.intelRdt: no resctrl file system is mounted\n");
+        output.assert_stderr_has("hint: mount it with: mount -t resctrl resctrl /sys/fs/resctrl;");
+    }
+}
+
+fn update_of_schemata_needs_a_group() {
+    requires!(root, command("plan"));
+    let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+    for (flag, schema) in [("--l3-cache-schema", "L3:0=f"), ("--mem-bw-schema", "MB:0=20")] {
+        let output = rt(["update", flag, schema, c.id()]).output();
+        output.assert_fails().assert_stderr_has("the container has no group in resctrl\n");
+        output.assert_stderr_has("hint: create it with linux.intelRdt in its config");
+        let output = rt(["update", flag, "x", c.id()]).output();
+        output.assert_fails().assert_stderr_has(&format!("{flag}: \"x\" is no line such as"));
+    }
+    c.end();
 }
