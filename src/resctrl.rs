@@ -12,150 +12,110 @@ use crate::sys::fd::{open, read_file};
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-/// Where the container is, remembered for exec, update and delete.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The group of a container. Remembered for exec, update and delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Where resctrl is mounted.
-    root: PathBuf,
-    group: PathBuf,
-    origin: Origin,
-    /// The container's monitoring group.
-    monitor: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Origin {
-    /// It was there before.
-    Found,
-    /// For the container alone.
-    Made,
-    /// By a name that others may use, too.
-    MadeForAll,
+    pub(crate) group: PathBuf,
+    /// It was not there before.
+    pub(crate) made: bool,
 }
 
 /// Errors of the config and the host come out before anything is made.
 pub(crate) fn place(plan: Option<&IntelRdt>, id: &str) -> Result<Option<Place>> {
     let Some(plan) = plan else { return Ok(None) };
     let mounts = proc::mounts(&read_file(Path::new("/proc/self/mountinfo"))?);
-    let resctrl = |mount: &proc::Mount| mount.fs_type == "resctrl" && mount.root == Path::new("/");
-    let Some(mount) = proc::visible(&mounts, resctrl).first().copied() else {
-        return Err(anyhow!("linux.intelRdt: no resctrl file system is mounted")).hint(
+    match mounts.iter().find(|mount| mount.fs_type == "resctrl") {
+        Some(mount) => Place::new(&mount.point, plan, id).context("linux.intelRdt").map(Some),
+        None => Err(anyhow!("linux.intelRdt: no resctrl file system is mounted")).hint(
             "mount it with: mount -t resctrl resctrl /sys/fs/resctrl; that needs a CPU with RDT \
              (cat_l3 or mba in /proc/cpuinfo) and a kernel with CONFIG_X86_CPU_RESCTRL",
-        );
-    };
-    Place::new(&mount.point, plan, id).map(Some)
+        ),
+    }
 }
 
 impl Place {
     fn new(root: &Path, plan: &IntelRdt, id: &str) -> Result<Self> {
-        let named = |name: &str| (root.join(name), root.join(name).is_dir());
-        let (group, origin) = match &plan.class {
-            Class::Root => (root.to_path_buf(), Origin::Found),
-            Class::Own => match named(id) {
-                (group, false) => (group, Origin::Made),
-                (group, true) => {
-                    return Err(anyhow!("linux.intelRdt: {} exists already", group.display()))
-                        .hint("set linux.intelRdt.closID to use it, or remove it with rmdir");
-                }
-            },
-            Class::Named(name) => match named(name) {
-                (group, true) => (group, Origin::Found),
-                (group, false) if !plan.schemata.is_empty() => (group, Origin::MadeForAll),
-                (group, false) => {
-                    return Err(anyhow!("linux.intelRdt.closID: there is no {}", group.display()))
-                        .hint("make the group, or say what it gets, by linux.intelRdt.schemata");
-                }
-            },
+        let group = match &plan.class {
+            Class::Root => root.to_path_buf(),
+            Class::Own => root.join(id),
+            Class::Named(name) => root.join(name),
         };
-        let monitor = plan.monitoring.then(|| group.join("mon_groups").join(id));
-        let place = Self { root: root.to_path_buf(), group, origin, monitor };
-        if origin == Origin::Found {
-            place.check(&plan.schemata)?;
+        let made = !group.is_dir();
+        let shown = group.display();
+        if !made && plan.class == Class::Own {
+            return Err(anyhow!("{shown} exists already"))
+                .hint("set linux.intelRdt.closID to use it, or remove it with rmdir");
         }
-        Ok(place)
-    }
-
-    /// config-linux.md: a group that is there must have what is asked for.
-    fn check(&self, schemata: &[String]) -> Result<()> {
-        if schemata.is_empty() {
-            return Ok(());
+        if made && plan.class != Class::Own && plan.schemata.is_empty() {
+            return Err(anyhow!("there is no {shown}"))
+                .hint("make the group, or say what it gets, by linux.intelRdt.schemata");
         }
-        let text = read_file(&self.group.join("schemata")).context("linux.intelRdt")?;
-        let text = String::from_utf8_lossy(&text);
-        match schemata.iter().find(|line| !has_line(&text, line)) {
-            None => Ok(()),
-            Some(line) => {
-                let group = self.group.display();
-                Err(anyhow!("linux.intelRdt: {group} exists, and does not have {line:?}"))
-                    .hint("ask for what the group has, for nothing, or for another closID")
+        // config-linux.md: a group that is there must have what is asked for.
+        if !made && !plan.schemata.is_empty() {
+            let text = read_file(&group.join("schemata"))?;
+            let text = String::from_utf8_lossy(&text);
+            if let Some(line) = plan.schemata.iter().find(|line| !has_line(&text, line)) {
+                return Err(anyhow!("{shown} exists, and does not have {line:?}"))
+                    .hint("ask for what the group has, for nothing, or for another closID");
             }
         }
+        Ok(Self { group, made })
     }
 
-    /// What fails leaves something that [`Place::remove`] removes.
-    pub(crate) fn make(&self, plan: &IntelRdt) -> Result<()> {
-        if self.origin != Origin::Found {
-            make_group(&self.group).context("linux.intelRdt")?;
-            self.write_schemata(&plan.schemata).context("linux.intelRdt")?;
+    /// What fails leaves something that [`remove`] removes.
+    pub(crate) fn make(&self, plan: &IntelRdt, id: &str) -> Result<()> {
+        if self.made {
+            make_group(&self.group)?;
+            write_schemata(&self.group, &plan.schemata)?;
         }
-        match &self.monitor {
-            Some(monitor) => make_group(monitor).context("linux.intelRdt.enableMonitoring"),
-            None => Ok(()),
-        }
+        if plan.monitoring { make_group(&monitor(&self.group, id)) } else { Ok(()) }
     }
+}
 
-    /// Gives the group other shares.
-    pub(crate) fn write_schemata(&self, lines: &[String]) -> Result<()> {
-        if lines.is_empty() {
-            return Ok(());
-        }
-        let path = self.group.join("schemata");
-        let text = lines.join("\n") + "\n";
-        let fd = open(&path, OFlag::O_WRONLY)?;
-        match nix::unistd::write(&fd, text.as_bytes()) {
-            Ok(_) => Ok(()),
-            Err(errno) => {
-                // The kernel says there what was wrong.
-                let why = read_file(&self.root.join("info/last_cmd_status")).unwrap_or_default();
-                let call = format!("write({}, {text:?})", path.display());
-                let why = String::from_utf8_lossy(&why).trim().to_string();
-                let err = anyhow::Error::from(sys::Error::new(call, errno));
-                if why.is_empty() {
-                    Err(err)
-                } else {
-                    Err(err).hint(format!("the kernel says: {why}"))
-                }
-            }
-        }
+fn monitor(group: &Path, id: &str) -> PathBuf {
+    group.join("mon_groups").join(id)
+}
+
+/// Gives the group other shares.
+pub(crate) fn write_schemata(group: &Path, lines: &[String]) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
     }
-
-    /// After the container's processes have ended. A group with a name stays while others are in it.
-    pub(crate) fn remove(&self) -> Result<()> {
-        if let Some(monitor) = &self.monitor {
-            remove_group(monitor)?;
-        }
-        match self.origin {
-            Origin::Found => Ok(()),
-            Origin::Made => remove_group(&self.group),
-            Origin::MadeForAll => match read_file(&self.group.join("tasks")) {
-                Ok(tasks) if !tasks.is_empty() => Ok(()),
-                _ => remove_group(&self.group),
-            },
-        }
+    let path = group.join("schemata");
+    let text = lines.join("\n") + "\n";
+    let Err(errno) = nix::unistd::write(open(&path, OFlag::O_WRONLY)?, text.as_bytes()) else {
+        return Ok(());
+    };
+    let err = sys::Error::new(format!("write({}, {text:?})", path.display()), errno);
+    // The kernel says there what was wrong; the group may be the root itself.
+    let why = ["info/last_cmd_status", "../info/last_cmd_status"];
+    match why.iter().find_map(|file| read_file(&group.join(file)).ok()) {
+        Some(why) => Err(err).hint(String::from_utf8_lossy(&why).trim()),
+        None => Err(err.into()),
     }
 }
 
 /// Files into which a process writes itself, see [`crate::cgroup::join`].
-pub(crate) fn doors(place: Option<&Place>) -> Result<Vec<OwnedFd>> {
-    let groups =
-        place.into_iter().flat_map(|place| std::iter::once(&place.group).chain(&place.monitor));
-    let open = |group: &PathBuf| open(&group.join("tasks"), OFlag::O_WRONLY);
-    groups.map(|group| open(group).context("linux.intelRdt")).collect()
+pub(crate) fn doors(group: Option<&Path>, id: &str) -> Result<Vec<OwnedFd>> {
+    let Some(group) = group else { return Ok(Vec::new()) };
+    let mut doors = vec![open(&group.join("tasks"), OFlag::O_WRONLY)?];
+    // The other one must be within the group that a process is in, so it comes second.
+    match open(&monitor(group, id).join("tasks"), OFlag::O_WRONLY) {
+        Err(err) if err.errno == Errno::ENOENT => {}
+        door => doors.push(door?),
+    }
+    Ok(doors)
+}
+
+/// After the container's processes have ended. A group with another name stays while others are in
+/// it; in its own there may be an init that nobody has waited for.
+pub(crate) fn remove(group: &Path, made: bool, id: &str) -> Result<()> {
+    remove_group(&monitor(group, id))?;
+    let is_used = || read_file(&group.join("tasks")).is_ok_and(|tasks| !tasks.is_empty());
+    if made && (group.ends_with(id) || !is_used()) { remove_group(group) } else { Ok(()) }
 }
 
 fn make_group(path: &Path) -> Result<()> {
@@ -222,8 +182,8 @@ mod tests {
             std::fs::read_to_string(self.0.join(path)).unwrap()
         }
 
-        fn place(&self, class: Class, lines: &[&str], monitoring: bool) -> Result<Place> {
-            Place::new(&self.0, &rdt(class, lines, monitoring), "web")
+        fn place(&self, class: Class, lines: &[&str]) -> Result<Place> {
+            Place::new(&self.0, &rdt(class, lines), "web")
         }
     }
 
@@ -233,9 +193,9 @@ mod tests {
         }
     }
 
-    fn rdt(class: Class, lines: &[&str], monitoring: bool) -> IntelRdt {
+    fn rdt(class: Class, lines: &[&str]) -> IntelRdt {
         let schemata = lines.iter().map(ToString::to_string).collect();
-        IntelRdt { class, schemata, monitoring }
+        IntelRdt { class, schemata, monitoring: false }
     }
 
     fn named(name: &str) -> Class {
@@ -246,37 +206,55 @@ mod tests {
         crate::error::chain(&result.unwrap_err())
     }
 
+    fn remove_of(place: &Place) {
+        remove(&place.group, place.made, "web").unwrap();
+    }
+
     #[test]
     fn own_group_is_made_and_removed() {
         let tree = Tree::new("own");
-        let place = tree.place(Class::Own, &[], false).unwrap();
-        place.make(&rdt(Class::Own, &[], false)).unwrap();
+        let place = tree.place(Class::Own, &[]).unwrap();
+        place.make(&rdt(Class::Own, &[]), "web").unwrap();
         assert!(tree.0.join("web").is_dir());
         assert_eq!(
-            error(tree.place(Class::Own, &[], false)),
-            format!("linux.intelRdt: {}/web exists already", tree.0.display())
+            error(tree.place(Class::Own, &[])),
+            format!("{}/web exists already", tree.0.display())
         );
-        place.remove().unwrap();
+        remove_of(&place);
         assert!(!tree.0.join("web").exists());
-        place.remove().unwrap(); // again: a delete that was cut off
+        remove_of(&place); // again: a delete that was cut off
     }
 
     #[test]
     fn schemata_are_written_in_one_piece() {
         let tree = Tree::new("write");
-        let plan = rdt(named("gold"), &["L3:0=f", "MB:0=20"], false);
-        let place = Place::new(&tree.0, &plan, "web").unwrap();
-        assert_eq!(place.origin, Origin::MadeForAll);
+        let lines = ["L3:0=f".to_string(), "MB:0=20".to_string()];
+        let place = tree.place(named("gold"), &["L3:0=f", "MB:0=20"]).unwrap();
+        assert!(place.made);
         tree.furnish("gold");
-        place.write_schemata(&plan.schemata).unwrap();
+        write_schemata(&place.group, &lines).unwrap();
         assert_eq!(tree.text("gold/schemata"), "L3:0=f\nMB:0=20\n");
         // Others are in it: it stays, else it goes.
         tree.file("gold/tasks", "7\n");
-        place.remove().unwrap();
+        remove_of(&place);
         assert!(tree.0.join("gold").is_dir());
         tree.strip("gold");
-        place.remove().unwrap();
+        remove_of(&place);
         assert!(!tree.0.join("gold").exists());
+    }
+
+    #[test]
+    fn what_the_kernel_says_is_told() {
+        let tree = Tree::new("status");
+        tree.file("info/last_cmd_status", "mask f out of range\n");
+        tree.furnish("gold");
+        std::fs::remove_file(tree.0.join("gold/schemata")).unwrap();
+        std::os::unix::fs::symlink("/dev/full", tree.0.join("gold/schemata")).unwrap();
+        let group = tree.0.join("gold");
+        let err = write_schemata(&group, &["L3:0=f".into()]).unwrap_err();
+        assert_eq!(crate::error::hint(&err), Some("mask f out of range"));
+        let text = format!("write({}/schemata, \"L3:0=f\\n\"): ", group.display());
+        assert!(crate::error::chain(&err).starts_with(&text), "{err:#}");
     }
 
     #[test]
@@ -284,34 +262,33 @@ mod tests {
         let tree = Tree::new("found");
         tree.furnish("gold");
         tree.file("gold/schemata", "    L3:0=0f;1=ff\n");
-        let place = tree.place(named("gold"), &["L3:0=f"], false).unwrap();
-        place.make(&rdt(named("gold"), &["L3:0=f"], false)).unwrap();
+        let place = tree.place(named("gold"), &["L3:0=f"]).unwrap();
+        place.make(&rdt(named("gold"), &["L3:0=f"]), "web").unwrap();
         assert_eq!(tree.text("gold/schemata"), "    L3:0=0f;1=ff\n");
-        place.remove().unwrap();
+        remove_of(&place);
         assert!(tree.0.join("gold/tasks").exists());
-        assert!(tree.place(named("gold"), &[], false).is_ok());
+        assert!(tree.place(named("gold"), &[]).is_ok());
         assert_eq!(
-            error(tree.place(named("gold"), &["L3:1=f"], false)),
-            format!(
-                "linux.intelRdt: {}/gold exists, and does not have \"L3:1=f\"",
-                tree.0.display()
-            )
+            error(tree.place(named("gold"), &["L3:1=f"])),
+            format!("{}/gold exists, and does not have \"L3:1=f\"", tree.0.display())
         );
         assert_eq!(
-            error(tree.place(named("silver"), &[], false)),
-            format!("linux.intelRdt.closID: there is no {}/silver", tree.0.display())
+            error(tree.place(named("silver"), &[])),
+            format!("there is no {}/silver", tree.0.display())
         );
     }
 
     #[test]
     fn monitoring_group_is_of_the_container() {
         let tree = Tree::new("monitor");
-        let place = tree.place(Class::Root, &[], true).unwrap();
-        place.make(&rdt(Class::Root, &[], true)).unwrap();
+        let place = tree.place(Class::Root, &[]).unwrap();
+        let plan = IntelRdt { monitoring: true, ..rdt(Class::Root, &[]) };
+        place.make(&plan, "web").unwrap();
+        assert_eq!(doors(Some(&place.group), "web").unwrap().len(), 1, "the kernel adds the files");
         tree.file("mon_groups/web/tasks", "");
-        assert_eq!(doors(Some(&place)).unwrap().len(), 2);
+        assert_eq!(doors(Some(&place.group), "web").unwrap().len(), 2);
         std::fs::remove_file(tree.0.join("mon_groups/web/tasks")).unwrap();
-        place.remove().unwrap();
+        remove_of(&place);
         assert!(!tree.0.join("mon_groups/web").exists());
         assert!(tree.0.join("tasks").exists());
     }

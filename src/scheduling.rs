@@ -65,9 +65,7 @@ fn attr(plan: &Scheduler) -> Attr {
         flags: plan.flags,
         nice: plan.nice,
         priority: plan.priority,
-        runtime_ns: plan.runtime_ns,
-        deadline_ns: plan.deadline_ns,
-        period_ns: plan.period_ns,
+        times_ns: plan.times_ns,
         ..Attr::default()
     }
 }
@@ -80,8 +78,8 @@ fn has_scheduler(pid: i32, plan: &Scheduler) -> bool {
     if plan.priority > 0 || plan.policy == scheduling::SCHED_DEADLINE {
         wanted.nice = now.nice; // such policies have none
     }
-    if plan.period_ns == 0 {
-        wanted.period_ns = wanted.deadline_ns; // sched(7): the default
+    if let [_, deadline, period @ 0] = &mut wanted.times_ns {
+        *period = *deadline; // sched(7): the default
     }
     plan.flags & (KEEP_POLICY | KEEP_PARAMS | UTIL_CLAMP) == 0 && now.is_like(&wanted)
 }

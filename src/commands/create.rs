@@ -158,7 +158,8 @@ pub(crate) fn make(
             state.cgroup = Some(place.path.clone());
             state.cgroup_v1.clone_from(&place.v1);
         }
-        state.resctrl.clone_from(&resctrl);
+        state.resctrl = resctrl.as_ref().map(|place| place.group.clone());
+        state.resctrl_made = resctrl.as_ref().is_some_and(|place| place.made);
         dir.write_state(&state)?;
         dir.save_config(&new.config)?;
         if new.notifies {
@@ -168,14 +169,14 @@ pub(crate) fn make(
         state.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
         state.cgroup_v1 = cgroup.as_ref().map(Cgroup::v1_places).unwrap_or_default();
         if let (Some(resctrl), Some(rdt)) = (&resctrl, &plan.intel_rdt) {
-            resctrl.make(rdt)?;
+            resctrl.make(rdt, &plan.id).context("linux.intelRdt")?;
         }
         let start = if then == Then::Park { Some(dir.listen()?) } else { None };
         let mut fds = Fds::open(plan, console, start)?;
         let path = cgroup.as_ref().map(|cgroup| cgroup.path().as_os_str().as_bytes());
         fds.own_cgroup = path.map(CString::new).transpose()?;
         fds.v1_doors = cgroup.as_ref().map(Cgroup::v1_doors).transpose()?.unwrap_or_default();
-        fds.v1_doors.extend(resctrl::doors(resctrl.as_ref())?);
+        fds.v1_doors.extend(resctrl::doors(state.resctrl.as_deref(), &plan.id)?);
         if let Some(place) = place.as_ref().filter(|_| mounts_cgroup(plan)) {
             fds.hierarchies = place.host.hierarchies(&state.cgroup_v1);
         }
@@ -196,7 +197,9 @@ pub(crate) fn make(
     })();
     match made {
         Ok((child, state, readiness)) => Ok(Made { dir, child, state, cgroup, readiness }),
-        Err(err) => Err(undo(&dir, cgroup, resctrl.as_ref(), err)),
+        Err(err) => {
+            Err(undo(&dir, cgroup, resctrl.as_ref().map(|place| (place, plan.id.as_str())), err))
+        }
     }
 }
 
@@ -233,12 +236,12 @@ pub(crate) fn end(child: &Child) {
 fn undo(
     dir: &Dir,
     cgroup: Option<Cgroup>,
-    resctrl: Option<&resctrl::Place>,
+    resctrl: Option<(&resctrl::Place, &str)>,
     err: anyhow::Error,
 ) -> anyhow::Error {
     let undone = [
         cgroup.map_or(Ok(()), Cgroup::undo),
-        resctrl.map_or(Ok(()), resctrl::Place::remove),
+        resctrl.map_or(Ok(()), |(place, id)| resctrl::remove(&place.group, place.made, id)),
         dir.remove(),
     ];
     undone
@@ -262,6 +265,7 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
         cgroup: None,
         cgroup_v1: Vec::new(),
         resctrl: None,
+        resctrl_made: false,
         chroot: plan.rootfs.pivot != Pivot::Switch,
         session_keyring: plan.session_keyring,
         seccomp_notify: plan.seccomp.as_ref().and_then(|filter| filter.notify.clone()),

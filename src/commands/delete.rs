@@ -10,6 +10,7 @@ use crate::error::OrHint as _;
 use crate::hooks;
 use crate::plan::Hook;
 use crate::proc;
+use crate::resctrl;
 use crate::sys::clone::pidfd_send_signal;
 use anyhow::{Result, anyhow, bail};
 use nix::errno::Errno;
@@ -153,8 +154,8 @@ pub(crate) fn destroy_with(host: &Host, remains: Remains<'_>) -> Result<()> {
     if let Some(cgroup) = cgroup? {
         cgroup.remove()?;
     }
-    if let Some(resctrl) = &state.resctrl {
-        resctrl.remove()?;
+    if let Some(group) = &state.resctrl {
+        resctrl::remove(group, state.resctrl_made, &state.id)?;
     }
     let removed = dir.remove();
     // config.md, "Poststop": after the container is deleted; a failure is a warning, the other

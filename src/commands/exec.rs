@@ -46,7 +46,7 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<u8> {
     let signals = if args.detach { None } else { Some(Signals::block()?) };
     let mut fds = join::Fds::open(&plan, init_pidfd, init.pid, console)?;
     fds.v1_doors = cgroup.as_ref().map(Cgroup::v1_doors).transpose()?.unwrap_or_default();
-    fds.v1_doors.extend(resctrl::doors(state.resctrl.as_ref())?);
+    fds.v1_doors.extend(resctrl::doors(state.resctrl.as_deref(), &state.id)?);
     let child = launch::exec(&plan, fds, cgroup.as_ref(), Inherited::new(args.preserve_fds)?)?;
     if let Some(path) = &args.pid_file {
         write_pid_file(path, child.pid.as_raw())?;

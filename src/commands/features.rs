@@ -10,49 +10,67 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 pub(crate) fn run() -> Result<()> {
-    stdout(&(serde_json::to_string_pretty(&features())? + "\n"))
+    stdout(&(serde_json::to_string_pretty(&features()?)? + "\n"))
 }
 
-fn features() -> Value {
-    json!({
-        "ociVersionMin": "1.0.0",
-        "ociVersionMax": SPEC_VERSION,
-        "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
-        "mountOptions": mount::known_words(),
-        "linux": {
-            "namespaces": namespaces(),
-            "capabilities": capabilities(),
-            "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true },
-            "seccomp": seccomp_features(),
-            "apparmor": { "enabled": labels::apparmor_is_active() },
-            "selinux": { "enabled": labels::selinux_is_active() },
-            "intelRdt": { "enabled": true, "schemata": true, "monitoring": true },
-            "memoryPolicy": { "modes": memory_policy::MODES, "flags": memory_policy::FLAGS },
-            "mountExtensions": { "idmap": { "enabled": true } },
-            "netDevices": { "enabled": true }
-        },
-        "annotations": {
-            "io.github.rt.version": env!("CARGO_PKG_VERSION")
-        },
-        "potentiallyUnsafeConfigAnnotations": []
-    })
+/// What does not depend on the kernel. Text is less than the code that would make the same value.
+const FIXED: &str = r#"{
+    "ociVersionMin": "1.0.0",
+    "ociVersionMax": null,
+    "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
+    "mountOptions": null,
+    "linux": {
+        "namespaces": null,
+        "capabilities": null,
+        "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true },
+        "seccomp": null,
+        "apparmor": { "enabled": null },
+        "selinux": { "enabled": null },
+        "intelRdt": { "enabled": true, "schemata": true, "monitoring": true },
+        "memoryPolicy": { "modes": null, "flags": null },
+        "mountExtensions": { "idmap": { "enabled": true } },
+        "netDevices": { "enabled": true }
+    },
+    "annotations": { "io.github.rt.version": null },
+    "potentiallyUnsafeConfigAnnotations": []
+}"#;
+
+fn features() -> Result<Value> {
+    let mut all: Value = serde_json::from_str(FIXED)?;
+    for (place, value) in [
+        ("/ociVersionMax", Value::from(SPEC_VERSION)),
+        ("/mountOptions", mount::known_words().into()),
+        ("/annotations/io.github.rt.version", env!("CARGO_PKG_VERSION").into()),
+        ("/linux/namespaces", namespaces().into()),
+        ("/linux/capabilities", capabilities().into()),
+        ("/linux/seccomp", seccomp_features()),
+        ("/linux/apparmor/enabled", labels::apparmor_is_active().into()),
+        ("/linux/selinux/enabled", labels::selinux_is_active().into()),
+        ("/linux/memoryPolicy/modes", memory_policy::MODES.as_slice().into()),
+        ("/linux/memoryPolicy/flags", memory_policy::FLAGS.as_slice().into()),
+    ] {
+        if let Some(null) = all.pointer_mut(place) {
+            *null = value;
+        }
+    }
+    Ok(all)
 }
 
 /// What this kernel has.
-fn namespaces() -> Vec<&'static str> {
-    let mut names: Vec<&str> = Kind::ALL
+fn namespaces() -> Vec<String> {
+    let mut names: Vec<String> = Kind::ALL
         .into_iter()
         .filter(|kind| Path::new("/proc/self/ns").join(kind.proc_name()).exists())
-        .map(Kind::name)
+        .map(|kind| kind.name().to_string())
         .collect();
-    names.sort_unstable();
+    names.sort();
     names
 }
 
 fn capabilities() -> Vec<String> {
     let mut known: Vec<caps::Capability> =
         caps::runtime::thread_all_supported().into_iter().collect();
-    known.sort_by_key(caps::Capability::index);
+    known.sort_unstable_by_key(caps::Capability::index);
     known.iter().map(ToString::to_string).collect()
 }
 

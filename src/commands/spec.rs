@@ -11,7 +11,7 @@ use std::path::Path;
 pub(crate) fn run(args: &Spec) -> Result<()> {
     let file = args.config.as_deref().unwrap_or(Path::new("config.json"));
     let path = args.bundle.as_deref().unwrap_or(Path::new(".")).join(file);
-    let mut spec = rootful();
+    let mut spec: Value = serde_json::from_str(ROOTFUL)?;
     if args.rootless {
         make_rootless(&mut spec, nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     }
@@ -29,41 +29,27 @@ pub(crate) fn run(args: &Spec) -> Result<()> {
     }
 }
 
-/// The same defaults as runc's, which people know from its documentation.
-fn rootful() -> Value {
-    let capabilities = json!(["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]);
-    json!({
-        "ociVersion": "1.2.0",
-        "process": {
-            "terminal": true,
-            "user": { "uid": 0, "gid": 0 },
-            "args": ["sh"],
-            "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"],
-            "cwd": "/",
-            "capabilities": { "bounding": capabilities, "effective": capabilities, "permitted": capabilities },
-            "rlimits": [{ "type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024 }],
-            "noNewPrivileges": true
+/// The same defaults as runc's, which people know from its documentation. Text is a quarter of the
+/// code that would make the same value.
+const ROOTFUL: &str = r#"{
+    "ociVersion": "1.2.0",
+    "process": {
+        "terminal": true,
+        "user": { "uid": 0, "gid": 0 },
+        "args": ["sh"],
+        "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"],
+        "cwd": "/",
+        "capabilities": {
+            "bounding": ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"],
+            "effective": ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"],
+            "permitted": ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
         },
-        "root": { "path": "rootfs", "readonly": true },
-        "hostname": "rt",
-        "mounts": mounts(),
-        "linux": {
-            "resources": { "devices": [{ "allow": false, "access": "rwm" }] },
-            "namespaces": [
-                { "type": "pid" }, { "type": "network" }, { "type": "ipc" },
-                { "type": "uts" }, { "type": "mount" }, { "type": "cgroup" }
-            ],
-            "maskedPaths": [
-                "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-                "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi"
-            ],
-            "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
-        }
-    })
-}
-
-fn mounts() -> Value {
-    json!([
+        "rlimits": [{ "type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024 }],
+        "noNewPrivileges": true
+    },
+    "root": { "path": "rootfs", "readonly": true },
+    "hostname": "rt",
+    "mounts": [
         { "destination": "/proc", "type": "proc", "source": "proc" },
         { "destination": "/dev", "type": "tmpfs", "source": "tmpfs",
           "options": ["nosuid", "strictatime", "mode=755", "size=65536k"] },
@@ -77,8 +63,20 @@ fn mounts() -> Value {
           "options": ["nosuid", "noexec", "nodev", "ro"] },
         { "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
           "options": ["nosuid", "noexec", "nodev", "relatime", "ro"] }
-    ])
-}
+    ],
+    "linux": {
+        "resources": { "devices": [{ "allow": false, "access": "rwm" }] },
+        "namespaces": [
+            { "type": "pid" }, { "type": "network" }, { "type": "ipc" },
+            { "type": "uts" }, { "type": "mount" }, { "type": "cgroup" }
+        ],
+        "maskedPaths": [
+            "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+            "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi"
+        ],
+        "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+    }
+}"#;
 
 /// One id is mapped, so nothing may name another group; the host's network stays, as an ordinary
 /// user could not connect a new one to anything.
@@ -112,9 +110,9 @@ mod tests {
 
     #[test]
     fn both_defaults_can_be_planned_without_a_warning() {
-        let mut rootless = rootful();
+        let mut rootless: Value = serde_json::from_str(ROOTFUL).unwrap();
         make_rootless(&mut rootless, 1000, 1000);
-        for spec in [rootful(), rootless] {
+        for spec in [serde_json::from_str(ROOTFUL).unwrap(), rootless] {
             let spec = serde_json::from_value(spec).unwrap();
             let options = Options {
                 id: "c",

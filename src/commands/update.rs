@@ -8,6 +8,7 @@ use crate::container::state::Status;
 use crate::container::{Dir, Lock};
 use crate::error::OrHint as _;
 use crate::plan::intel_rdt;
+use crate::resctrl;
 use anyhow::{Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 
@@ -27,9 +28,10 @@ pub(crate) fn run(host: &Host, args: &Update) -> Result<()> {
         bail!("cannot update a container in the {} state", status.name());
     }
     if !schemata.is_empty() {
-        let place = state.resctrl.as_ref();
-        let place = place.ok_or_else(|| anyhow!("the container has no group in resctrl"));
-        place.hint("create it with linux.intelRdt in its config")?.write_schemata(&schemata)?;
+        let group = state.resctrl.as_ref();
+        let group = group.ok_or_else(|| anyhow!("the container has no group in resctrl"));
+        let group = group.hint("create it with linux.intelRdt in its config")?;
+        resctrl::write_schemata(group, &schemata)?;
     }
     let Some(change) = change else { return Ok(()) };
     let cgroup = dir

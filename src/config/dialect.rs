@@ -14,42 +14,56 @@ pub(super) enum Root {
 /// The same in oci-spec's words. `None`: there is nothing to change.
 pub(super) fn translate(bytes: &[u8], root: Root) -> Option<Vec<u8>> {
     let mut value: Value = serde_json::from_slice(bytes).ok()?;
-    let before = value.clone();
+    let mut changed = false;
     let process = match root {
         Root::Config => {
-            if let Some(config) = value.as_object_mut() {
-                // config.md, "Platform-specific configuration": they are of other platforms.
-                config.retain(|key, _| !FOREIGN.contains(&key.as_str()));
-                if let Some(vm) = config.get_mut("vm") {
-                    *vm = json!({ "kernel": { "path": "" } }); // refused, whatever is in it
+            // They are ignored anyway (config.md, "Platform-specific configuration"), so an error in
+            // one is none of ours. A virtual machine is refused, whatever is said of it.
+            let nothing =
+                [("solaris", Value::Null), ("windows", Value::Null), ("zos", Value::Null)];
+            let virtual_machine = ("vm", json!({ "kernel": { "path": "" } }));
+            for (key, replacement) in nothing.into_iter().chain([virtual_machine]) {
+                if let Some(section) = value.get_mut(key) {
+                    *section = replacement;
+                    changed = true;
                 }
             }
             value.get_mut("process")
         }
         Root::Process => Some(&mut value),
     };
-    process.map(translate_process);
-    (value != before).then(|| value.to_string().into_bytes())
+    if let Some(process) = process.filter(|process| process.is_object()) {
+        changed |= translate_process(process);
+    }
+    changed.then(|| value.to_string().into_bytes())
 }
 
-/// They are ignored anyway, so an error in one is none of ours.
-const FOREIGN: [&str; 3] = ["solaris", "windows", "zos"];
-
-fn translate_process(process: &mut Value) {
-    let Some(process) = process.as_object_mut() else { return };
+fn translate_process(process: &mut Value) -> bool {
     // runc takes a process without it as root's.
-    process.entry("user").or_insert_with(|| json!({}));
-    if let Some(affinity) = process.get_mut("execCPUAffinity").and_then(Value::as_object_mut) {
-        // config.md: "omitted or empty".
-        affinity.retain(|_, list| list != "");
+    let user = process.get("user").is_none();
+    if user && let Some(process) = process.as_object_mut() {
+        process.insert("user".into(), json!({}));
     }
-    let flags = process.get_mut("scheduler").and_then(|scheduler| scheduler.get_mut("flags"));
-    for flag in flags.and_then(Value::as_array_mut).into_iter().flatten() {
-        match flag.as_str() {
-            Some("SCHED_FLAG_RESET_ON_FORK") => *flag = json!("SCHED_RESET_ON_FORK"),
-            Some("SCHED_FLAG_DL_OVERRUN") => *flag = json!("SCHED_FLAG_D_L_OVERRUN"),
-            _ => {}
+    // config.md: "omitted or empty".
+    let lists = ["initial", "final"].map(|name| format!("/execCPUAffinity/{name}"));
+    let lists = lists
+        .iter()
+        .fold(false, |any, list| any | replace(process.pointer_mut(list), "", Value::Null));
+    let flags = process.pointer_mut("/scheduler/flags").and_then(Value::as_array_mut);
+    let flags = flags.into_iter().flatten().fold(false, |any, flag| {
+        any | replace(Some(&mut *flag), "SCHED_FLAG_RESET_ON_FORK", json!("SCHED_RESET_ON_FORK"))
+            | replace(Some(flag), "SCHED_FLAG_DL_OVERRUN", json!("SCHED_FLAG_D_L_OVERRUN"))
+    });
+    user | lists | flags
+}
+
+fn replace(value: Option<&mut Value>, old: &str, new: Value) -> bool {
+    match value {
+        Some(value) if value.as_str() == Some(old) => {
+            *value = new;
+            true
         }
+        _ => false,
     }
 }
 
@@ -64,10 +78,10 @@ mod tests {
         };
         let process = r#"{"scheduler":{"flags":["SCHED_FLAG_RESET_ON_FORK","SCHED_FLAG_RECLAIM",
             "SCHED_FLAG_DL_OVERRUN"]},"execCPUAffinity":{"initial":"","final":"0"}}"#;
-        let expected = r#"{"execCPUAffinity":{"final":"0"},"scheduler":{"flags":["SCHED_RESET_ON_FORK","SCHED_FLAG_RECLAIM","SCHED_FLAG_D_L_OVERRUN"]},"user":{}}"#;
+        let expected = r#"{"execCPUAffinity":{"final":"0","initial":null},"scheduler":{"flags":["SCHED_RESET_ON_FORK","SCHED_FLAG_RECLAIM","SCHED_FLAG_D_L_OVERRUN"]},"user":{}}"#;
         assert_eq!(text(process, Root::Process).as_deref(), Some(expected));
         let config = format!(r#"{{"process":{process},"windows":1,"zos":{{}},"linux":{{}}}}"#);
-        let whole = format!(r#"{{"linux":{{}},"process":{expected}}}"#);
+        let whole = format!(r#"{{"linux":{{}},"process":{expected},"windows":null,"zos":null}}"#);
         assert_eq!(text(&config, Root::Config), Some(whole));
         assert_eq!(text(r#"{"process":{"user":{"uid":1}}}"#, Root::Config), None);
         assert_eq!(text("[1", Root::Config), None);

@@ -6,7 +6,6 @@ use crate::cgroup::Place;
 use crate::plan::Plan;
 use crate::plan::cgroup::Driver;
 use crate::plan::seccomp::Notify;
-use crate::resctrl;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,8 +34,12 @@ pub(crate) struct State {
     /// Its cgroups in v1 hierarchies.
     #[serde(default)]
     pub(crate) cgroup_v1: Vec<Place>,
+    /// Its group in resctrl.
     #[serde(default)]
-    pub(crate) resctrl: Option<resctrl::Place>,
+    pub(crate) resctrl: Option<PathBuf>,
+    /// It was made for this container.
+    #[serde(default)]
+    pub(crate) resctrl_made: bool,
     /// The root was set by chroot(2), which setns(2) does not repeat.
     pub(crate) chroot: bool,
     /// Else the death of init ends nobody but itself.

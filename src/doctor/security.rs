@@ -177,7 +177,7 @@ fn missing_capabilities(set: u64, last: u64) -> Vec<String> {
         .into_iter()
         .filter(|cap| u64::from(cap.index()) <= last && set & cap.bitmask() == 0)
         .collect();
-    lacks.sort_by_key(caps::Capability::index);
+    lacks.sort_unstable_by_key(caps::Capability::index);
     lacks.iter().map(ToString::to_string).collect()
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Runs in: parent. Pure. See config-linux.md, "`IntelRdt`"; the kernel's filesystems/resctrl.rst.
 
-use super::no_nul;
 use anyhow::{Result, ensure};
 use oci_spec::runtime::LinuxIntelRdt;
 
@@ -57,9 +56,8 @@ fn class(id: &str) -> Result<Class> {
         "/" => Class::Root,
         id => {
             let field = "linux.intelRdt.closID";
-            no_nul(field, id.as_bytes())?;
             ensure!(
-                !id.contains(['/', '\n']) && id.len() <= 255 && !RESERVED.contains(&id),
+                !id.bytes().any(|byte| byte == b'/' || byte < b' ') && !RESERVED.contains(&id),
                 "{field}: {id:?} is no name of a group; choose one without '/', or \"/\" alone"
             );
             Class::Named(id.to_string())
@@ -70,7 +68,7 @@ fn class(id: &str) -> Result<Class> {
 /// The lines of both schemas, each with the field or flag that it comes from.
 pub(crate) fn lines(l3_cache: (&str, &str), mem_bw: (&str, &str)) -> Result<Vec<String>> {
     let (field, schema) = l3_cache;
-    let mut lines: Vec<String> = schema.lines().map(str::to_string).collect();
+    let mut lines: Vec<String> = schema.split_terminator('\n').map(str::to_string).collect();
     for line in &lines {
         ensure!(is_line(line), "{field}: {line:?} {NO_LINE}");
     }
@@ -89,8 +87,9 @@ pub(crate) fn lines(l3_cache: (&str, &str), mem_bw: (&str, &str)) -> Result<Vec<
 const NO_LINE: &str = "is no line such as \"L3:0=7f0;1=1f\"";
 
 fn is_line(line: &str) -> bool {
-    let values = line.split_once(':').map(|(_, values)| values);
-    !line.contains(['\n', '\0']) && values.is_some_and(|values| values.contains('='))
+    let colon = line.bytes().position(|byte| byte == b':');
+    let equals = line.bytes().position(|byte| byte == b'=');
+    !line.bytes().any(|byte| byte < b' ') && colon.is_some() && colon < equals
 }
 
 /// `L3`, of `L3:0=ff`.

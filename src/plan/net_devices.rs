@@ -3,8 +3,7 @@
 //! Runs in: parent. Pure. See config-linux.md, "Network Devices".
 
 use super::{Kind, Namespaces};
-use crate::error::OrHint as _;
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, bail, ensure};
 use oci_spec::runtime::LinuxNetDevice;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,27 +23,25 @@ pub(crate) fn plan<'a>(
     let mut plan: Vec<NetDevice> = Vec::new();
     for (host_name, device) in devices {
         let field = format!("linux.netDevices.{host_name}");
-        ensure!(is_name(host_name), "{field}: {WRONG}");
         let name = device.name().as_deref().filter(|name| !name.is_empty());
         let container_name = name.unwrap_or(host_name);
-        let plain = container_name.strip_suffix("%d").unwrap_or(container_name);
-        ensure!(is_name(plain), "{field}.name: {container_name:?} {WRONG}");
-        let container_name = container_name.to_string();
-        plan.push(NetDevice { field, host_name: host_name.clone(), container_name });
-    }
-    plan.sort_by(|a, b| a.host_name.cmp(&b.host_name));
-    for (n, device) in plan.iter().enumerate() {
-        let name = &device.container_name;
-        let twice = |other: &&NetDevice| other.container_name == *name && !name.ends_with("%d");
-        if let Some(other) = plan.iter().take(n).find(twice) {
-            return Err(anyhow!("{}.name: {name:?} is the name of {}", device.field, other.field))
-                .hint("give each device its own name, or one that ends in %d");
+        let pattern = container_name.strip_suffix("%d");
+        let wrong = [host_name.as_str(), pattern.unwrap_or(container_name)];
+        if let Some(wrong) = wrong.iter().find(|name| !is_name(name)) {
+            bail!("{field}: {wrong:?} {WRONG}");
         }
+        let taken = plan.iter().find(|other| other.container_name == *container_name);
+        if let (Some(other), None) = (taken, pattern) {
+            bail!("{field}.name: {container_name:?} is the name of {}, too", other.field);
+        }
+        let container_name = container_name.to_string();
+        let at = plan.partition_point(|other| other.host_name < *host_name);
+        plan.insert(at, NetDevice { field, host_name: host_name.clone(), container_name });
     }
-    if !plan.is_empty() && !namespaces.has(Kind::Network) {
-        return Err(anyhow!("linux.netDevices: the container has the network of the host"))
-            .hint("add a \"network\" entry to linux.namespaces");
-    }
+    ensure!(
+        plan.is_empty() || namespaces.has(Kind::Network),
+        "linux.netDevices: needs a \"network\" entry in linux.namespaces"
+    );
     Ok(plan)
 }
 
@@ -87,20 +84,22 @@ mod tests {
         let error = |json: &str, spaces: &str| error_of(json, spaces).unwrap_err();
         for name in ["", ".", "..", "a/b", "a:b", "a b", "sixteen-bytes-xx", "a%d"] {
             let text = error(&format!(r#"{{"{name}":{{}}}}"#), NETWORK).to_string();
-            assert_eq!(text, format!("linux.netDevices.{name}: {WRONG}"));
+            assert_eq!(text, format!("linux.netDevices.{name}: {name:?} {WRONG}"));
         }
-        for name in ["%d", "a%s", "a%db", "a%d%d"] {
+        for (name, wrong) in [("%d", ""), ("a%s", "a%s"), ("a%db", "a%db"), ("a%d%d", "a%d")] {
             let text = error(&format!(r#"{{"e":{{"name":"{name}"}}}}"#), NETWORK).to_string();
-            assert_eq!(text, format!("linux.netDevices.e.name: {name:?} {WRONG}"));
+            assert_eq!(text, format!("linux.netDevices.e: {wrong:?} {WRONG}"));
         }
-        let twice = error(r#"{"a":{"name":"b"},"b":{}}"#, NETWORK);
-        assert_eq!(
-            crate::error::chain(&twice),
-            "linux.netDevices.b.name: \"b\" is the name of linux.netDevices.a"
+        // The order of the entries is none.
+        let twice = error(r#"{"a":{"name":"b"},"b":{}}"#, NETWORK).to_string();
+        assert!(
+            twice == "linux.netDevices.b.name: \"b\" is the name of linux.netDevices.a, too"
+                || twice == "linux.netDevices.a.name: \"b\" is the name of linux.netDevices.b, too",
+            "{twice}"
         );
         assert_eq!(
-            crate::error::chain(&error(r#"{"a":{}}"#, "")),
-            "linux.netDevices: the container has the network of the host"
+            error(r#"{"a":{}}"#, "").to_string(),
+            "linux.netDevices: needs a \"network\" entry in linux.namespaces"
         );
     }
 }

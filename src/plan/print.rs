@@ -6,7 +6,7 @@ use super::intel_rdt::Class;
 use super::mount::{Attributes, FsOption, Propagation, attr};
 use super::process::capability_names;
 use super::rootfs::{Bind, FileSystem, Step};
-use super::scheduling::{SCHED_DEADLINE, Scheduling};
+use super::scheduling::{Scheduler, Scheduling};
 use super::{Pivot, Plan};
 use crate::plan::cgroup::Location;
 use serde_json::{Value, json};
@@ -244,20 +244,9 @@ fn words(attributes: Attributes, prefix: &str) -> String {
 
 fn scheduling(plan: &Scheduling, add: &mut impl FnMut(&'static str, String, &str)) {
     if let Some(scheduler) = &plan.scheduler {
-        let mut what = scheduler.name.to_string();
-        if scheduler.policy == SCHED_DEADLINE {
-            what.push_str(&format!(
-                " runtime={} deadline={} period={} ns",
-                scheduler.runtime_ns, scheduler.deadline_ns, scheduler.period_ns
-            ));
-        } else if scheduler.priority > 0 {
-            what.push_str(&format!(" priority={}", scheduler.priority));
-        } else {
-            what.push_str(&format!(" nice={}", scheduler.nice));
-        }
-        if scheduler.flags != 0 {
-            what.push_str(&format!(" flags={:#x}", scheduler.flags));
-        }
+        let Scheduler { name, nice, priority, flags, times_ns, .. } = scheduler;
+        let what =
+            format!("{name} nice={nice} priority={priority} flags={flags:#x} {times_ns:?} ns");
         add("process", what, "process.scheduler");
     }
     if let Some(priority) = &plan.io_priority {
@@ -315,13 +304,8 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
         add("process", format!("personality={domain:#x}"), "linux.personality");
     }
     if let Some(policy) = &plan.memory_policy {
-        let mut what = policy.name.to_string();
-        if let Some(nodes) = &policy.nodes {
-            what.push_str(&format!(" nodes={}", nodes.text));
-        }
-        for flag in &policy.flags {
-            what.push_str(&format!(" {flag}"));
-        }
+        let nodes = policy.nodes.as_ref().map_or("none", |nodes| &nodes.text);
+        let what = format!("{} nodes={nodes} mode={:#x}", policy.name, policy.mode);
         add("process", what, "linux.memoryPolicy");
     }
     for limit in &process.rlimits {

@@ -213,15 +213,11 @@ fn mask(set: Option<&Capabilities>) -> u64 {
 
 /// `chown,kill`: the names of a set, for people.
 pub(crate) fn capability_names(mask: u64) -> String {
-    let mut names: Vec<(u8, String)> = caps::all()
-        .into_iter()
-        .filter(|capability| mask & (1 << capability.index()) != 0)
-        .map(|capability| {
-            (capability.index(), capability.to_string().replace("CAP_", "").to_lowercase())
-        })
-        .collect();
-    names.sort();
-    names.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(",")
+    let has = |capability: &caps::Capability| mask & capability.bitmask() != 0;
+    let mut all: Vec<caps::Capability> = caps::all().into_iter().filter(has).collect();
+    all.sort_unstable_by_key(caps::Capability::index);
+    let name = |capability: &caps::Capability| capability.to_string().replace("CAP_", "");
+    all.iter().map(name).collect::<Vec<_>>().join(",").to_lowercase()
 }
 
 #[cfg(test)]

@@ -27,9 +27,8 @@ pub(crate) struct Scheduler {
     pub(crate) flags: u64,
     pub(crate) nice: i32,
     pub(crate) priority: u32,
-    pub(crate) runtime_ns: u64,
-    pub(crate) deadline_ns: u64,
-    pub(crate) period_ns: u64,
+    /// Runtime, deadline and period of `SCHED_DEADLINE`.
+    pub(crate) times_ns: [u64; 3],
 }
 
 pub(crate) const SCHED_DEADLINE: u32 = 6;
@@ -93,45 +92,31 @@ impl Scheduler {
             flags: spec.flags().iter().flatten().map(|flag| flag_bit(*flag)).fold(0, |a, b| a | b),
             nice: spec.nice().unwrap_or(0),
             priority: spec.priority().unwrap_or(0).try_into().unwrap_or(u32::MAX),
-            runtime_ns: spec.runtime().unwrap_or(0),
-            deadline_ns: spec.deadline().unwrap_or(0),
-            period_ns: spec.period().unwrap_or(0),
+            times_ns: [*spec.runtime(), *spec.deadline(), *spec.period()]
+                .map(Option::unwrap_or_default),
         };
         let nice = plan.nice;
         ensure!((-20..=19).contains(&nice), "{field}.nice: {nice} is not in -20..19");
         let priority = spec.priority().unwrap_or(0);
-        if matches!(name, "SCHED_FIFO" | "SCHED_RR") {
-            ensure!((1..=99).contains(&priority), "{field}.priority: {priority} is not in 1..99");
+        let range = if matches!(policy, 1 | 2) { 1..=99 } else { 0..=0 };
+        ensure!(
+            range.contains(&priority),
+            "{field}.priority: {priority}; SCHED_FIFO and SCHED_RR have 1 to 99, {name} has {range:?}"
+        );
+        // As the kernel checks it, which says EINVAL to all of it.
+        let [runtime, deadline, period] = plan.times_ns;
+        let fits = if policy == SCHED_DEADLINE {
+            runtime >= 1024 && runtime <= deadline && (period == 0 || deadline <= period)
         } else {
-            ensure!(
-                priority == 0,
-                "{field}.priority: {name} has none, only SCHED_FIFO and SCHED_RR have"
-            );
-        }
-        plan.check_deadline(field)?;
+            plan.times_ns == [0; 3]
+        };
+        ensure!(
+            fits,
+            "{field}: {name} with runtime {runtime}, deadline {deadline}, period {period} ns; \
+             SCHED_DEADLINE needs 1024 <= runtime <= deadline <= period, where 0 is no period, and \
+             other policies have none of them"
+        );
         Ok(plan)
-    }
-
-    /// As the kernel checks it, which says EINVAL to all of them.
-    fn check_deadline(&self, field: &str) -> Result<()> {
-        let (runtime, deadline, period) = (self.runtime_ns, self.deadline_ns, self.period_ns);
-        if self.policy != SCHED_DEADLINE {
-            let times = [("runtime", runtime), ("deadline", deadline), ("period", period)];
-            for (name, ns) in times {
-                ensure!(ns == 0, "{field}.{name}: only SCHED_DEADLINE has it, not {}", self.name);
-            }
-            return Ok(());
-        }
-        ensure!(runtime >= 1024, "{field}.runtime: {runtime} ns, the kernel takes 1024 or more");
-        ensure!(
-            runtime <= deadline,
-            "{field}.deadline: {deadline} ns is less than the runtime, {runtime} ns"
-        );
-        ensure!(
-            period == 0 || deadline <= period,
-            "{field}.period: {period} ns is less than the deadline, {deadline} ns"
-        );
-        Ok(())
     }
 
     /// sched(7): fork(2) fails for such a process.
@@ -216,34 +201,45 @@ mod tests {
                 r#""policy":"SCHED_OTHER","nice":-21"#,
                 "process.scheduler.nice: -21 is not in -20..19",
             ),
-            (r#""policy":"SCHED_FIFO""#, "process.scheduler.priority: 0 is not in 1..99"),
+            (
+                r#""policy":"SCHED_FIFO""#,
+                "process.scheduler.priority: 0; SCHED_FIFO and SCHED_RR have 1 to 99, SCHED_FIFO has 1..=99",
+            ),
             (
                 r#""policy":"SCHED_RR","priority":-1"#,
-                "process.scheduler.priority: -1 is not in 1..99",
+                "process.scheduler.priority: -1; SCHED_FIFO and SCHED_RR have 1 to 99, SCHED_RR has 1..=99",
             ),
             (
                 r#""policy":"SCHED_BATCH","priority":1"#,
-                "process.scheduler.priority: SCHED_BATCH has none, only SCHED_FIFO and SCHED_RR have",
-            ),
-            (
-                r#""policy":"SCHED_OTHER","period":1"#,
-                "process.scheduler.period: only SCHED_DEADLINE has it, not SCHED_OTHER",
-            ),
-            (
-                r#""policy":"SCHED_DEADLINE","deadline":5000"#,
-                "process.scheduler.runtime: 0 ns, the kernel takes 1024 or more",
-            ),
-            (
-                r#""policy":"SCHED_DEADLINE","runtime":5000"#,
-                "process.scheduler.deadline: 0 ns is less than the runtime, 5000 ns",
-            ),
-            (
-                r#""policy":"SCHED_DEADLINE","runtime":5000,"deadline":6000,"period":5999"#,
-                "process.scheduler.period: 5999 ns is less than the deadline, 6000 ns",
+                "process.scheduler.priority: 1; SCHED_FIFO and SCHED_RR have 1 to 99, SCHED_BATCH has 0..=0",
             ),
         ] {
             assert_eq!(of(json), text);
         }
+    }
+
+    #[test]
+    fn times_of_deadlines_are_in_order() {
+        let of = |policy: &str, [runtime, deadline, period]: [u64; 3]| {
+            plan(&format!(
+                r#""scheduler":{{"policy":"{policy}","runtime":{runtime},"deadline":{deadline},
+                    "period":{period}}}"#
+            ))
+        };
+        for times in [[1024, 1024, 0], [1024, 1025, 1025], [5000, 6000, 7000]] {
+            assert!(of("SCHED_DEADLINE", times).is_ok(), "{times:?}");
+            assert!(of("SCHED_OTHER", times).is_err(), "{times:?}");
+        }
+        for times in [[0, 0, 0], [1023, 5000, 0], [5000, 0, 0], [5000, 4999, 0], [5000, 6000, 5999]]
+        {
+            assert!(of("SCHED_DEADLINE", times).is_err(), "{times:?}");
+        }
+        assert_eq!(
+            of("SCHED_OTHER", [0, 0, 1]).unwrap_err().to_string(),
+            "process.scheduler: SCHED_OTHER with runtime 0, deadline 0, period 1 ns; SCHED_DEADLINE \
+             needs 1024 <= runtime <= deadline <= period, where 0 is no period, and other policies \
+             have none of them"
+        );
     }
 
     #[test]

@@ -13,9 +13,8 @@ pub(crate) struct Attr {
     pub(crate) flags: u64,
     pub(crate) nice: i32,
     pub(crate) priority: u32,
-    pub(crate) runtime_ns: u64,
-    pub(crate) deadline_ns: u64,
-    pub(crate) period_ns: u64,
+    /// Runtime, deadline, period.
+    pub(crate) times_ns: [u64; 3],
     pub(crate) util_min: u32,
     pub(crate) util_max: u32,
 }
