@@ -43,12 +43,15 @@ pub(crate) fn move_in(devices: &[NetDevice], pid: i32, moved: &mut Moved) -> Res
     if devices.is_empty() {
         return Ok(());
     }
-    let places = moved.places.insert(Places::open(pid).context("linux.netDevices")?);
+    let places = Places::open(pid).context("linux.netDevices").hint(NO_RIGHT)?;
+    let places = moved.places.insert(places);
     for device in devices {
         move_one(places, device, &mut moved.devices).with_context(|| device.field.clone())?;
     }
     Ok(())
 }
+
+const NO_RIGHT: &str = "moving needs CAP_NET_ADMIN over both networks: run rt as root of the host";
 
 fn move_one(places: &Places, plan: &NetDevice, moved: &mut Vec<Device>) -> Result<()> {
     let Places { host, container, namespace, .. } = places;
@@ -65,7 +68,7 @@ fn move_one(places: &Places, plan: &NetDevice, moved: &mut Vec<Device>) -> Resul
     let there = Some(namespace.as_fd());
     let hints = [
         (Errno::EINVAL, "this kind of device cannot be moved, such as lo and many bridges"),
-        (Errno::EPERM, "moving needs CAP_NET_ADMIN over both networks: run rt as root"),
+        (Errno::EPERM, NO_RIGHT),
     ];
     host.change(
         link.index,

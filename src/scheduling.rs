@@ -78,7 +78,9 @@ fn has_scheduler(pid: i32, plan: &Scheduler) -> bool {
     if plan.priority > 0 || plan.policy == scheduling::SCHED_DEADLINE {
         wanted.nice = now.nice; // such policies have none
     }
-    if let [_, deadline, period @ 0] = &mut wanted.times_ns {
+    if plan.policy != scheduling::SCHED_DEADLINE {
+        wanted.times_ns = now.times_ns; // since Linux 6.12 the slice of ordinary policies is told
+    } else if let [_, deadline, period @ 0] = &mut wanted.times_ns {
         *period = *deadline; // sched(7): the default
     }
     plan.flags & (KEEP_POLICY | KEEP_PARAMS | UTIL_CLAMP) == 0 && now.is_like(&wanted)

@@ -130,6 +130,9 @@ fn cgroup(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
     for write in &plan.cgroup.limits.writes {
         add("cgroup", format!("  {}={}", write.file, write.value.trim_end()), &write.field);
     }
+    if let Some(rules) = &plan.cgroup.limits.devices {
+        add("cgroup", format!("  devices: {} rules", rules.len()), "linux.resources.devices");
+    }
     if let Some(rdt) = &plan.intel_rdt {
         let group = match &rdt.class {
             Class::Own => &plan.id,
@@ -141,9 +144,6 @@ fn cgroup(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
         for line in &rdt.schemata {
             add("resctrl", format!("  {}", line.trim()), "linux.intelRdt");
         }
-    }
-    if let Some(rules) = &plan.cgroup.limits.devices {
-        add("cgroup", format!("  devices: {} rules", rules.len()), "linux.resources.devices");
     }
 }
 
@@ -245,8 +245,10 @@ fn words(attributes: Attributes, prefix: &str) -> String {
 fn scheduling(plan: &Scheduling, add: &mut impl FnMut(&'static str, String, &str)) {
     if let Some(scheduler) = &plan.scheduler {
         let Scheduler { name, nice, priority, flags, times_ns, .. } = scheduler;
-        let what =
-            format!("{name} nice={nice} priority={priority} flags={flags:#x} {times_ns:?} ns");
+        let mut what = format!("{name} nice={nice} priority={priority} flags={flags:#x}");
+        if *times_ns != [0; 3] {
+            what.push_str(&format!(" runtime, deadline, period={times_ns:?} ns"));
+        }
         add("process", what, "process.scheduler");
     }
     if let Some(priority) = &plan.io_priority {

@@ -5,13 +5,16 @@ use std::fs;
 
 use runtime_tests::cgroups;
 use runtime_tests::prelude::*;
+use runtime_tests::second_user::{RANGE, SecondUser, UID};
 
 tests![
     nice_value_and_batch_policy_are_set,
     idle_policy_is_set,
     real_time_policy_is_set,
+    real_time_policy_with_a_budget_of_cgroup_v1,
     real_time_policy_in_a_user_namespace,
     deadline_policy_is_set,
+    ordinary_users_may_lower_themselves,
     scheduler_of_children_is_reset,
     every_scheduler_flag_is_planned,
     scheduler_that_the_host_refuses_has_a_cure,
@@ -88,6 +91,23 @@ fn real_time_policy_is_set() {
     assert_eq!(said[1], "policy=2");
 }
 
+fn real_time_policy_with_a_budget_of_cgroup_v1() {
+    requires!(root, capability(23, "CAP_SYS_NICE"), cgroup_v1("cpu"));
+    no_scheduler_before();
+    let mount = cgroups::v1_mount("cpu").unwrap();
+    let budget = fs::read_to_string(mount.join("cpu.rt_runtime_us")).unwrap_or_default();
+    if budget.trim().parse::<i64>().unwrap_or(0) <= 0 {
+        skip!(Machine, "the root of the v1 cpu controller has no real-time budget to give");
+    }
+    let b = scheduled(json!({ "policy": "SCHED_FIFO", "priority": 7 })).with(|c| {
+        // Not below a cgroup of the tests, which has no budget itself.
+        c["linux"]["cgroupsPath"] = json!(format!("/{}", new_id()));
+        c["linux"]["resources"]["cpu"] =
+            json!({ "realtimeRuntime": 1000, "realtimePeriod": 1_000_000 });
+    });
+    assert_eq!(priority(b)[1], "policy=1");
+}
+
 /// The right to it is one of the host, which init has not.
 fn real_time_policy_in_a_user_namespace() {
     real_time_allowed();
@@ -106,6 +126,28 @@ fn deadline_policy_is_set() {
     let times = json!({ "policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 10_000_000,
         "period": 20_000_000 });
     assert_eq!(priority(scheduled(times))[1], "policy=6");
+}
+
+/// The process has another id than the caller, who could not do it from outside.
+fn ordinary_users_may_lower_themselves() {
+    requires!(root);
+    no_scheduler_before();
+    let user = SecondUser::with_ranges();
+    let change = |scheduler: Value| {
+        move |c: &mut Value| {
+            c["process"]["scheduler"] = scheduler;
+            c["process"]["ioPriority"] = json!({ "class": "IOPRIO_CLASS_IDLE", "priority": 0 });
+        }
+    };
+    let maps = [(0, UID, 1), (1, RANGE.0, 100)];
+    let b = user.bundle().maps(&maps, &maps);
+    let b = b.with(|c| c["process"]["user"] = json!({ "uid": 33, "gid": 33 }));
+    let b = b.with(change(json!({ "policy": "SCHED_BATCH", "nice": 11 })));
+    b.run(&["/probe", "priority"]).assert_stdout("nice=11 policy=3 ioprio=24576");
+    let b = user.bundle().with(change(json!({ "policy": "SCHED_OTHER", "nice": -20 })));
+    let output = b.run(&["/probe", "true"]);
+    output.assert_fails().assert_stderr_has("process.scheduler (SCHED_OTHER): sched_setattr(");
+    output.assert_stderr_has("hint: it needs CAP_SYS_NICE on the host");
 }
 
 fn scheduler_of_children_is_reset() {
@@ -213,7 +255,7 @@ fn deadline_policy_beside_start_hooks_is_refused() {
     deadline["flags"] = json!(["SCHED_FLAG_RESET_ON_FORK"]);
     let lines = plan_lines(&with_hook(&deadline), "process.scheduler");
     assert!(
-        lines[0].contains("SCHED_DEADLINE nice=0 priority=0 flags=0x1 [1000000, 10000000, 0] ns"),
+        lines[0].contains("SCHED_DEADLINE nice=0 priority=0 flags=0x1 runtime, deadline, period=[1000000, 10000000, 0] ns"),
         "{lines:?}"
     );
 }

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use runtime_tests::prelude::*;
+use runtime_tests::second_user::SecondUser;
 
 tests![
     device_keeps_its_addresses_and_is_up,
@@ -14,6 +15,7 @@ tests![
     failure_brings_devices_back,
     taken_name_is_refused,
     device_that_cannot_move_is_told,
+    device_of_the_host_is_not_for_ordinary_users,
     device_without_network_namespace_is_refused,
     wrong_names_of_devices_are_refused,
 ];
@@ -187,6 +189,18 @@ fn device_that_cannot_move_is_told() {
     let output = with_devices(json!({ "lo": { "name": "lo7" } })).assert_create_refused();
     output.assert_stderr_has("linux.netDevices.lo: RTM_NEWLINK(1, name=lo7, net_ns_fd=");
     output.assert_stderr_has("hint: this kind of device cannot be moved");
+}
+
+fn device_of_the_host_is_not_for_ordinary_users() {
+    prepared();
+    let user = SecondUser::new();
+    device("v0", 1);
+    let b = user.bundle().change(|b| b.namespace("network", None));
+    let output =
+        b.with(|c| c["linux"]["netDevices"] = json!({ "v0": {} })).run(&["/probe", "true"]);
+    output.assert_fails().assert_stderr_has("linux.netDevices: ");
+    output.assert_stderr_has("hint: moving needs CAP_NET_ADMIN over both networks");
+    assert_back("v0", 1);
 }
 
 fn device_without_network_namespace_is_refused() {
