@@ -39,7 +39,9 @@ areas![
     devices,
     namespaces,
     cgroups,
+    limits,
     cgroup_v1,
+    systemd,
     hooks,
     seccomp,
     notify,
@@ -82,6 +84,7 @@ mod golden;
 mod hooks;
 mod labels;
 mod lifecycle;
+mod limits;
 mod masks;
 mod mounts;
 mod namespaces;
@@ -97,5 +100,6 @@ mod rootless_ids;
 mod rootless_mounts;
 mod seccomp;
 mod service;
+mod systemd;
 mod terminal;
 mod usage;
