@@ -2,7 +2,7 @@
 
 use super::Host;
 use super::start::saved_hooks;
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, systemd};
 use crate::cli::Delete;
 use crate::container::state::{State, Status};
 use crate::container::{Dir, Lock, open_process};
@@ -156,6 +156,9 @@ pub(crate) fn destroy_with(host: &Host, remains: Remains<'_>) -> Result<()> {
     }
     if let Some(group) = &state.resctrl {
         resctrl::remove(group, state.resctrl_made, &state.id)?;
+    }
+    if let Some(unit) = &state.systemd_unit {
+        systemd::stop(host.systemd(), unit)?;
     }
     let removed = dir.remove();
     // config.md, "Poststop": after the container is deleted; a failure is a warning, the other

@@ -22,7 +22,7 @@ const FIXED: &str = r#"{
     "linux": {
         "namespaces": null,
         "capabilities": null,
-        "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true },
+        "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true },
         "seccomp": null,
         "apparmor": { "enabled": null },
         "selinux": { "enabled": null },
