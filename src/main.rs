@@ -20,6 +20,7 @@ mod join;
 mod labels;
 mod launch;
 mod listener;
+mod live;
 mod log;
 mod plan;
 mod proc;

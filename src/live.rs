@@ -1,0 +1,308 @@
+//! Changes the mounts of a running container.
+//!
+//! Runs in: parent (`Fds`) and mounter, a child which enters the container's namespaces but for its
+//! pid namespace: no payload sees it, and it executes nothing (`docs/decisions/0017-live-mounts.md`).
+//! What is mounted is made detached while the host's paths are there; from the moment of
+//! `setns(CLONE_NEWNS)` there are only descriptors and the container's paths.
+
+use crate::cgroup::{self, Cgroup};
+use crate::error::OrHint as _;
+use crate::fds::{self, Procfs};
+use crate::init;
+use crate::join;
+use crate::launch;
+use crate::plan::Kind;
+use crate::plan::live::{Added, Removed, SEAL};
+use crate::plan::rootfs::{Step, Target};
+use crate::rootfs::mount::{self, change};
+use crate::rootfs::path::{LastLink, Root};
+use crate::rootfs::{cgroup as cgroup_mount, path};
+use crate::sys::mount::Recursive;
+use crate::sys::{self, Call as _, clone};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::SFlag;
+use nix::unistd::UnlinkatFlags;
+use std::ffi::CString;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+pub(crate) enum Change {
+    Add(Added),
+    Remove(Removed),
+}
+
+pub(crate) struct Plan {
+    pub(crate) change: Change,
+    pub(crate) inside: join::Inside,
+    /// The container has a cgroup of its own.
+    pub(crate) own_cgroup: bool,
+}
+
+pub(crate) struct Fds {
+    init: OwnedFd,
+    proc: Procfs,
+    /// Bind sources by the index of their step; `None` where the mounter opens them.
+    trees: Vec<Option<OwnedFd>>,
+    v1_doors: Vec<OwnedFd>,
+}
+
+impl Fds {
+    /// `init` is a pidfd.
+    pub(crate) fn open(plan: &Plan, init: OwnedFd, cgroup: Option<&Cgroup>) -> Result<Self> {
+        let steps = match &plan.change {
+            Change::Add(added) => added.steps.as_slice(),
+            Change::Remove(_) => &[],
+        };
+        Ok(Self {
+            init,
+            proc: Procfs::open()?,
+            trees: steps.iter().map(open_tree).collect::<Result<_>>()?,
+            v1_doors: cgroup.map(Cgroup::v1_doors).transpose()?.unwrap_or_default(),
+        })
+    }
+}
+
+/// As at create: what root opens on the host keeps its place in the host's propagation groups.
+fn open_tree(step: &Step) -> Result<Option<OwnedFd>> {
+    let Step::Bind(bind) = step else { return Ok(None) };
+    if bind.links.copy_source || !nix::unistd::geteuid().is_root() {
+        return Ok(None);
+    }
+    match fds::open_bind(bind) {
+        Err(err) if fds::is_eperm(&err) && bind.idmap.is_none() => Ok(None),
+        tree => tree.with_context(|| bind.target.show()).map(Some),
+    }
+}
+
+/// Something for the container that it does not see yet.
+enum Made {
+    Mount(OwnedFd),
+    /// `copy-symlink`
+    Link(CString),
+}
+
+/// What there is to be undone.
+enum Shown {
+    Mount(OwnedFd),
+    Link(OwnedFd, CString),
+    Nothing,
+}
+
+/// The whole life of the mounter.
+pub(crate) fn run(plan: &Plan, mut fds: Fds) -> Result<()> {
+    // A terminal's interrupt would end it between two mounts.
+    nix::unistd::setsid().call(|| "setsid()".into())?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    cgroup::join(std::mem::take(&mut fds.v1_doors)).context("enter the container's cgroups")?;
+    let kinds = plan.inside.namespaces.iter().copied();
+    // A time namespace changes nothing about mounts.
+    let kinds = kinds.filter(|kind| !matches!(kind, Kind::Mount | Kind::Time));
+    join::setns(fds.init.as_fd(), kinds)?;
+    if plan.inside.user_namespace {
+        init::become_owner(&plan.inside.uid_maps, &plan.inside.gid_maps)?;
+        // The change of ids may have set it.
+        sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
+    }
+    let made = match &plan.change {
+        Change::Add(added) => make_all(plan, added, &mut fds.trees)?,
+        Change::Remove(_) => Vec::new(),
+    };
+    join::setns(fds.init.as_fd(), [Kind::Mount].into_iter())?;
+    // === no host path exists from here ===
+    let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
+    match &plan.change {
+        Change::Add(added) => add(added, made, &root, &fds.proc),
+        Change::Remove(removed) => remove(removed, &root, &fds.proc),
+    }
+}
+
+/// Mounts are made by root of the container's user namespace, as at create, and with the host's
+/// paths: so in a copy of the host's mounts which belongs to that user namespace.
+fn make_all(plan: &Plan, added: &Added, trees: &mut [Option<OwnedFd>]) -> Result<Vec<Made>> {
+    clone::unshare(launch::clone_flag(Kind::Mount))?;
+    let namespace = plan
+        .inside
+        .namespaces
+        .contains(&Kind::Pid)
+        // Those of our children, while we ourselves stay outside.
+        .then(|| sys::fd::open(Path::new("/proc/self/ns/pid_for_children"), OFlag::O_RDONLY))
+        .transpose()?;
+    let label = added.label.as_deref().filter(|_| crate::labels::selinux_is_active());
+    let make = |(step, tree): (&Step, &mut Option<OwnedFd>)| match step {
+        Step::FileSystem(new) => {
+            let namespace = namespace.as_ref().map(OwnedFd::as_fd);
+            let made = mount::detached(new, label, namespace).map(Made::Mount);
+            made.with_context(|| new.target.show())
+        }
+        Step::Bind(bind) => match mount::link_to_copy(bind)? {
+            Some(to) => Ok(Made::Link(to)),
+            None => mount::detached_bind(bind, tree.take())
+                .map(Made::Mount)
+                .with_context(|| bind.target.show()),
+        },
+        Step::Cgroup(new) => cgroup_mount::fresh(new, plan.own_cgroup)
+            .map(Made::Mount)
+            .with_context(|| new.target.show()),
+        Step::Remount(_) | Step::Device(_) | Step::Symlink(_) => {
+            bail!("internal error, please report: a step for create only")
+        }
+    };
+    added.steps.iter().zip(trees).map(make).collect()
+}
+
+/// All or nothing: where one mount fails, those before it are taken away.
+fn add(plan: &Added, made: Vec<Made>, root: &Root, proc: &Procfs) -> Result<()> {
+    let mut shown = Vec::new();
+    let Err(err) = show_all(plan, made, root, &mut shown) else { return Ok(()) };
+    let mut left = Vec::new();
+    for (target, what) in shown.into_iter().rev() {
+        if let Err(why) = undo(proc, what) {
+            left.push(format!("{} could not be undone: {why:#}", target.show()));
+        }
+    }
+    if left.is_empty() { Err(err) } else { Err(err.context(left.join("; "))) }
+}
+
+fn show_all<'a>(
+    plan: &'a Added,
+    made: Vec<Made>,
+    root: &Root,
+    shown: &mut Vec<(&'a Target, Shown)>,
+) -> Result<()> {
+    for (step, made) in plan.steps.iter().zip(made) {
+        let target = match step {
+            Step::FileSystem(new) => &new.target,
+            Step::Bind(bind) => &bind.target,
+            Step::Cgroup(new) => &new.target,
+            Step::Remount(_) | Step::Device(_) | Step::Symlink(_) => continue,
+        };
+        let what = show(step, made, root).map_err(explain).with_context(|| target.show())?;
+        shown.push((target, what));
+    }
+    for n in &plan.seals {
+        if let Some((target, Shown::Mount(mount))) = shown.get(*n) {
+            change(mount.as_fd(), SEAL, Recursive::No).with_context(|| target.show())?;
+        }
+    }
+    Ok(())
+}
+
+/// At create the root becomes read-only only after the mount points are made.
+fn explain(err: anyhow::Error) -> anyhow::Error {
+    let read_only = err.downcast_ref::<sys::Error>().is_some_and(|err| err.errno == Errno::EROFS);
+    if !read_only {
+        return err;
+    }
+    let hint = "mount over a directory or file that is there, or below a writable mount";
+    Err::<(), _>(err).hint(hint).err().unwrap_or_else(nothing)
+}
+
+fn show(step: &Step, made: Made, root: &Root) -> Result<Shown> {
+    match (step, made) {
+        (Step::FileSystem(new), Made::Mount(mount)) => {
+            mount::show_file_system(root, new, &mount)?;
+            Ok(Shown::Mount(mount))
+        }
+        (Step::Bind(bind), Made::Mount(tree)) => {
+            mount::show_bind(root, bind, &tree)?;
+            Ok(Shown::Mount(tree))
+        }
+        (Step::Bind(bind), Made::Link(to)) => Ok(match mount::make_link(root, bind, &to)? {
+            Some((dir, name)) => Shown::Link(dir, name),
+            None => Shown::Nothing,
+        }),
+        (Step::Cgroup(new), Made::Mount(mount)) => {
+            cgroup_mount::show(root, new, &mount)?;
+            Ok(Shown::Mount(mount))
+        }
+        _ => bail!("internal error, please report: not made for this step"),
+    }
+}
+
+fn undo(proc: &Procfs, what: Shown) -> sys::Result<()> {
+    match what {
+        Shown::Mount(mount) => detach(proc, mount.as_fd()),
+        Shown::Link(dir, name) => {
+            nix::unistd::unlinkat(&dir, name.as_c_str(), UnlinkatFlags::NoRemoveDir)
+                .call(|| format!("unlinkat({}, {name:?})", sys::show(dir.as_fd())))
+        }
+        Shown::Nothing => Ok(()),
+    }
+}
+
+/// By a descriptor, whatever has happened to its path meanwhile: through the host's procfs, since
+/// umount2(2) knows only paths and a file cannot be a working directory.
+fn detach(proc: &Procfs, mount: BorrowedFd<'_>) -> sys::Result<()> {
+    nix::unistd::fchdir(proc).call(|| "fchdir(/proc)".into())?;
+    let path = CString::new(own_fd(mount)).unwrap_or_default();
+    sys::mount::detach(&path)
+}
+
+fn own_fd(fd: BorrowedFd<'_>) -> String {
+    format!("self/fd/{}", fd.as_raw_fd())
+}
+
+/// All are looked at before the first one goes. The last one goes first: it may be mounted on
+/// another.
+fn remove(plan: &Removed, root: &Root, proc: &Procfs) -> Result<()> {
+    for target in &plan.targets {
+        find(plan, target, root, proc).with_context(|| target.show())?;
+    }
+    for target in plan.targets.iter().rev() {
+        let mount = find(plan, target, root, proc);
+        let removed = mount.and_then(|mount| Ok(detach(proc, mount.as_fd())?));
+        removed.with_context(|| target.show())?;
+    }
+    Ok(())
+}
+
+/// The mount at exactly this place. No link is followed: it could lead to a mask, and the container
+/// makes links.
+fn find(plan: &Removed, target: &Target, root: &Root, proc: &Procfs) -> Result<OwnedFd> {
+    let mount = match root.open_named(&target.path) {
+        Ok(mount) => mount,
+        Err(err) if matches!(err.errno, Errno::ENOENT | Errno::ENOTDIR) => return Err(nothing()),
+        Err(err) if err.errno == Errno::ELOOP => return Err(over_link(target, root, proc)),
+        Err(err) => return Err(err.into()),
+    };
+    let found = sys::mount::mount_of(mount.as_fd())?;
+    ensure!(
+        !found.is_root || found.id != sys::mount::mount_of(root.as_fd())?.id,
+        "the container's root cannot be removed"
+    );
+    if !found.is_root && path::kind(&mount)? == SFlag::S_IFLNK {
+        return Err(over_link(target, root, proc));
+    }
+    if !found.is_root {
+        return Err(nothing());
+    }
+    let path = path_of(proc, mount.as_fd())?;
+    ensure!(
+        !plan.covers.contains(&path),
+        "linux.maskedPaths or linux.readonlyPaths protect it, and that stays"
+    );
+    Ok(mount)
+}
+
+fn path_of(proc: &Procfs, fd: BorrowedFd<'_>) -> Result<CString> {
+    let path = own_fd(fd);
+    let target = readlinkat(proc, path.as_str()).call(|| format!("readlinkat(/proc, {path:?})"))?;
+    Ok(CString::new(target.as_bytes())?)
+}
+
+fn nothing() -> anyhow::Error {
+    anyhow!("nothing is mounted there")
+}
+
+fn over_link(target: &Target, root: &Root, proc: &Procfs) -> anyhow::Error {
+    let err = Err::<(), _>(anyhow!("the path leads over a symbolic link, which is not followed"));
+    let there = root.open(&target.path, LastLink::Follow).map_err(anyhow::Error::from);
+    let hinted = match there.and_then(|fd| path_of(proc, fd.as_fd())) {
+        Ok(path) => err.hint(format!("name the real path: {}", path.to_string_lossy())),
+        Err(_) => err,
+    };
+    hinted.err().unwrap_or_else(nothing)
+}
