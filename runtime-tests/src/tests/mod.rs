@@ -35,6 +35,7 @@ areas![
     exec,
     terminal,
     mounts,
+    mounts_live,
     masks,
     devices,
     namespaces,
@@ -84,6 +85,7 @@ mod labels;
 mod lifecycle;
 mod masks;
 mod mounts;
+mod mounts_live;
 mod namespaces;
 mod notify;
 mod pods;
