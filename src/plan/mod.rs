@@ -8,6 +8,7 @@ pub(crate) mod cgroup;
 pub(crate) mod device_rules;
 pub(crate) mod exec;
 pub(crate) mod hooks;
+pub(crate) mod idmap;
 pub(crate) mod live;
 pub(crate) mod mount;
 pub(crate) mod namespaces;

@@ -3,6 +3,7 @@
 //! Runs in: parent. Pure. What is known only late (is the source a file? may we mknod?) is left
 //! to the executor, as a stated fallback of the step.
 
+use super::idmap::Given;
 use super::mount::{Attributes, FsOption, Links, MountOptions, Propagation, Recursion, attr};
 use super::namespaces::{IdMap, id_maps};
 use super::{Kind, Namespaces, Options, Pivot, c_path, c_string};
@@ -339,7 +340,7 @@ impl Surroundings<'_> {
             attributes: options.attributes,
             recursive: options.recursive,
             propagation: options.propagation.or(self.propagation).unwrap_or(Propagation::DEFAULT),
-            idmap: self.idmap(field, mount, options.idmap)?,
+            idmap: self.idmap(field, mount, options.idmap, options.idmap_given.as_ref())?,
             links: options.links,
             target,
         })
@@ -351,6 +352,7 @@ impl Surroundings<'_> {
         field: &str,
         mount: &Mount,
         word: Option<Recursion>,
+        given: Option<&Given>,
     ) -> Result<Option<IdmapOf>> {
         let uid_maps = id_maps(&format!("{field}.uidMappings"), mount.uid_mappings().as_deref())?;
         let gid_maps = id_maps(&format!("{field}.gidMappings"), mount.gid_mappings().as_deref())?;
@@ -359,6 +361,12 @@ impl Surroundings<'_> {
             "{field}.uidMappings: uidMappings and gidMappings must both be given"
         );
         let recursion = word.unwrap_or(Recursion::Top);
+        if let Some(given) = given {
+            ensure!(uid_maps.is_empty(), "{field}.uidMappings: {field}.options have mappings, too");
+            let own = self.namespaces;
+            let (uid_maps, gid_maps) = given.resolve(&own.uid_maps, &own.gid_maps)?;
+            return Ok(Some(IdmapOf { recursion, uid_maps, gid_maps }));
+        }
         if !uid_maps.is_empty() {
             return Ok(Some(IdmapOf { recursion, uid_maps, gid_maps }));
         }

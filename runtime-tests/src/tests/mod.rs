@@ -35,6 +35,7 @@ areas![
     exec,
     terminal,
     mounts,
+    mounts_idmap,
     mounts_live,
     masks,
     devices,
@@ -85,6 +86,7 @@ mod labels;
 mod lifecycle;
 mod masks;
 mod mounts;
+mod mounts_idmap;
 mod mounts_live;
 mod namespaces;
 mod notify;
