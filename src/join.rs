@@ -106,8 +106,13 @@ pub(crate) fn setns(init: BorrowedFd<'_>, kinds: impl Iterator<Item = Kind>) -> 
         Err(err) if err.errno == Errno::EINVAL && flags.contains(user) => setns(flags - user),
         other => other,
     }
+    .map_err(|err| hinted(err, &[(Errno::EPERM, NOT_STARTED)]))
     .context("enter the container's namespaces")
 }
+
+/// Init is not to be traced until it has become the payload, and that is what entering takes.
+pub(crate) const NOT_STARTED: &str =
+    "an ordinary user cannot enter a container before it is started; start it first";
 
 /// Enters all namespaces at once: a partial entry would be a half-open door. The pid namespace is
 /// that of the children only.

@@ -6,7 +6,7 @@
 //! `setns(CLONE_NEWNS)` there are only descriptors and the container's paths.
 
 use crate::cgroup::{self, Cgroup};
-use crate::error::OrHint as _;
+use crate::error::{OrHint as _, hinted};
 use crate::fds::{self, Procfs};
 use crate::init;
 use crate::join;
@@ -43,6 +43,9 @@ pub(crate) struct Plan {
 
 pub(crate) struct Fds {
     init: OwnedFd,
+    /// Entered when we have given up the host's rights: by a pidfd that would need a right to trace
+    /// init, which is the kernel's to refuse as long as init is parked.
+    mounts: OwnedFd,
     proc: Procfs,
     /// Bind sources by the index of their step; `None` where the mounter opens them.
     trees: Vec<Option<OwnedFd>>,
@@ -50,14 +53,25 @@ pub(crate) struct Fds {
 }
 
 impl Fds {
-    /// `init` is a pidfd.
-    pub(crate) fn open(plan: &Plan, init: OwnedFd, cgroup: Option<&Cgroup>) -> Result<Self> {
+    /// `init` is the pidfd of `pid`.
+    pub(crate) fn open(
+        plan: &Plan,
+        init: OwnedFd,
+        pid: i32,
+        cgroup: Option<&Cgroup>,
+    ) -> Result<Self> {
+        let path = format!("/proc/{pid}/ns/mnt");
+        let mounts = sys::fd::open(Path::new(&path), OFlag::O_RDONLY)
+            .map_err(|err| hinted(err, &[(Errno::EACCES, join::NOT_STARTED)]))?;
+        // The pid was its own all the time, if nobody has waited for it by now.
+        clone::pidfd_send_signal(init.as_fd(), 0)?;
         let steps = match &plan.change {
             Change::Add(added) => added.steps.as_slice(),
             Change::Remove(_) => &[],
         };
         Ok(Self {
             init,
+            mounts,
             proc: Procfs::open()?,
             trees: steps.iter().map(open_tree).collect::<Result<_>>()?,
             v1_doors: cgroup.map(Cgroup::v1_doors).transpose()?.unwrap_or_default(),
@@ -110,7 +124,7 @@ pub(crate) fn run(plan: &Plan, mut fds: Fds) -> Result<()> {
         Change::Add(added) => make_all(plan, added, &mut fds.trees)?,
         Change::Remove(_) => Vec::new(),
     };
-    join::setns(fds.init.as_fd(), [Kind::Mount].into_iter())?;
+    clone::setns(fds.mounts.as_fd(), launch::clone_flag(Kind::Mount))?;
     // === no host path exists from here ===
     let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
     match &plan.change {

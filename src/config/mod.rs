@@ -163,13 +163,10 @@ fn file_or_input(path: &Path) -> Result<(Vec<u8>, String)> {
 
 /// The list of `mounts` of a config, alone or in the config itself.
 pub(crate) fn load_mounts(path: &Path) -> Result<Vec<Mount>> {
-    #[derive(serde::Deserialize)]
-    struct Section {
-        mounts: Vec<Mount>,
-    }
     let (bytes, name) = file_or_input(path)?;
     if bytes.trim_ascii_start().starts_with(b"{") {
-        return parse::<Section>(&bytes).context(name).map(|section| section.mounts);
+        let spec: Spec = parse(&bytes).context(name)?;
+        return Ok(spec.mounts().clone().unwrap_or_default());
     }
     parse(&bytes).context(name)
 }
