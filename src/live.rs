@@ -12,14 +12,14 @@ use crate::init;
 use crate::join;
 use crate::launch;
 use crate::plan::Kind;
-use crate::plan::live::{Added, Removed, SEAL};
-use crate::plan::rootfs::{Step, Target};
+use crate::plan::live::{Added, New, Removed, SEAL};
+use crate::plan::rootfs::Target;
 use crate::rootfs::mount::{self, change};
+use crate::rootfs::path;
 use crate::rootfs::path::{LastLink, Root};
-use crate::rootfs::{cgroup as cgroup_mount, path};
 use crate::sys::mount::Recursive;
 use crate::sys::{self, Call as _, clone};
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::SFlag;
@@ -37,8 +37,6 @@ pub(crate) enum Change {
 pub(crate) struct Plan {
     pub(crate) change: Change,
     pub(crate) inside: join::Inside,
-    /// The container has a cgroup of its own.
-    pub(crate) own_cgroup: bool,
 }
 
 pub(crate) struct Fds {
@@ -47,7 +45,7 @@ pub(crate) struct Fds {
     /// init, which is the kernel's to refuse as long as init is parked.
     mounts: OwnedFd,
     proc: Procfs,
-    /// Bind sources by the index of their step; `None` where the mounter opens them.
+    /// Bind sources by the index of their mount; `None` where the mounter opens them.
     trees: Vec<Option<OwnedFd>>,
     v1_doors: Vec<OwnedFd>,
 }
@@ -65,23 +63,25 @@ impl Fds {
             .map_err(|err| hinted(err, &[(Errno::EACCES, join::NOT_STARTED)]))?;
         // The pid was its own all the time, if nobody has waited for it by now.
         clone::pidfd_send_signal(init.as_fd(), 0)?;
-        let steps = match &plan.change {
-            Change::Add(added) => added.steps.as_slice(),
-            Change::Remove(_) => &[],
-        };
+        let mut trees = Vec::new();
+        if let Change::Add(added) = &plan.change {
+            for new in &added.mounts {
+                trees.push(open_tree(new)?);
+            }
+        }
         Ok(Self {
             init,
             mounts,
             proc: Procfs::open()?,
-            trees: steps.iter().map(open_tree).collect::<Result<_>>()?,
+            trees,
             v1_doors: cgroup.map(Cgroup::v1_doors).transpose()?.unwrap_or_default(),
         })
     }
 }
 
 /// As at create: what root opens on the host keeps its place in the host's propagation groups.
-fn open_tree(step: &Step) -> Result<Option<OwnedFd>> {
-    let Step::Bind(bind) = step else { return Ok(None) };
+fn open_tree(new: &New) -> Result<Option<OwnedFd>> {
+    let New::Bind(bind) = new else { return Ok(None) };
     if bind.links.copy_source || !nix::unistd::geteuid().is_root() {
         return Ok(None);
     }
@@ -145,26 +145,21 @@ fn make_all(plan: &Plan, added: &Added, trees: &mut [Option<OwnedFd>]) -> Result
         .then(|| sys::fd::open(Path::new("/proc/self/ns/pid_for_children"), OFlag::O_RDONLY))
         .transpose()?;
     let label = added.label.as_deref().filter(|_| crate::labels::selinux_is_active());
-    let make = |(step, tree): (&Step, &mut Option<OwnedFd>)| match step {
-        Step::FileSystem(new) => {
+    let make = |(new, tree): (&New, &mut Option<OwnedFd>)| match new {
+        New::FileSystem(plan) => {
             let namespace = namespace.as_ref().map(OwnedFd::as_fd);
-            let made = mount::detached(new, label, namespace).map(Made::Mount);
-            made.with_context(|| new.target.show())
+            mount::detached(plan, label, namespace).map(Made::Mount)
         }
-        Step::Bind(bind) => match mount::link_to_copy(bind)? {
+        New::Bind(plan) => match mount::link_to_copy(plan)? {
             Some(to) => Ok(Made::Link(to)),
-            None => mount::detached_bind(bind, tree.take())
-                .map(Made::Mount)
-                .with_context(|| bind.target.show()),
+            None => mount::detached_bind(plan, tree.take()).map(Made::Mount),
         },
-        Step::Cgroup(new) => cgroup_mount::fresh(new, plan.own_cgroup)
-            .map(Made::Mount)
-            .with_context(|| new.target.show()),
-        Step::Remount(_) | Step::Device(_) | Step::Symlink(_) => {
-            bail!("internal error, please report: a step for create only")
-        }
     };
-    added.steps.iter().zip(trees).map(make).collect()
+    let mut made = Vec::new();
+    for (new, tree) in added.mounts.iter().zip(trees) {
+        made.push(make((new, tree)).with_context(|| new.target().show())?);
+    }
+    Ok(made)
 }
 
 /// All or nothing: where one mount fails, those before it are taken away.
@@ -186,14 +181,9 @@ fn show_all<'a>(
     root: &Root,
     shown: &mut Vec<(&'a Target, Shown)>,
 ) -> Result<()> {
-    for (step, made) in plan.steps.iter().zip(made) {
-        let target = match step {
-            Step::FileSystem(new) => &new.target,
-            Step::Bind(bind) => &bind.target,
-            Step::Cgroup(new) => &new.target,
-            Step::Remount(_) | Step::Device(_) | Step::Symlink(_) => continue,
-        };
-        let what = show(step, made, root).map_err(explain).with_context(|| target.show())?;
+    for (new, made) in plan.mounts.iter().zip(made) {
+        let target = new.target();
+        let what = show(new, made, root).map_err(explain).with_context(|| target.show())?;
         shown.push((target, what));
     }
     for n in &plan.seals {
@@ -214,25 +204,21 @@ fn explain(err: anyhow::Error) -> anyhow::Error {
     Err::<(), _>(err).hint(hint).err().unwrap_or_else(nothing)
 }
 
-fn show(step: &Step, made: Made, root: &Root) -> Result<Shown> {
-    match (step, made) {
-        (Step::FileSystem(new), Made::Mount(mount)) => {
-            mount::show_file_system(root, new, &mount)?;
+fn show(new: &New, made: Made, root: &Root) -> Result<Shown> {
+    match (new, made) {
+        (New::FileSystem(plan), Made::Mount(mount)) => {
+            mount::show_file_system(root, plan, &mount)?;
             Ok(Shown::Mount(mount))
         }
-        (Step::Bind(bind), Made::Mount(tree)) => {
-            mount::show_bind(root, bind, &tree)?;
+        (New::Bind(plan), Made::Mount(tree)) => {
+            mount::show_bind(root, plan, &tree)?;
             Ok(Shown::Mount(tree))
         }
-        (Step::Bind(bind), Made::Link(to)) => Ok(match mount::make_link(root, bind, &to)? {
+        (New::Bind(plan), Made::Link(to)) => Ok(match mount::make_link(root, plan, &to)? {
             Some((dir, name)) => Shown::Link(dir, name),
             None => Shown::Nothing,
         }),
-        (Step::Cgroup(new), Made::Mount(mount)) => {
-            cgroup_mount::show(root, new, &mount)?;
-            Ok(Shown::Mount(mount))
-        }
-        _ => bail!("internal error, please report: not made for this step"),
+        (New::FileSystem(_), Made::Link(_)) => Ok(Shown::Nothing), // never made
     }
 }
 

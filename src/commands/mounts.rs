@@ -33,6 +33,7 @@ pub(crate) fn run(host: &Host, args: &Mounts) -> Result<()> {
             bundle: &state.bundle,
             uid_maps: &inside.uid_maps,
             gid_maps: &inside.gid_maps,
+            own_cgroup: state.cgroup.is_some(),
             cgroup_v1: !state.cgroup_v1.is_empty(),
         };
         let added = saved.added(&mounts, &surroundings)?;
@@ -40,7 +41,7 @@ pub(crate) fn run(host: &Host, args: &Mounts) -> Result<()> {
         Change::Add(added)
     };
     let cgroup = exec::cgroup(&dir, &state, init.pid, &[])?;
-    let plan = Plan { change, inside, own_cgroup: state.cgroup.is_some() };
+    let plan = Plan { change, inside };
     let fds = Fds::open(&plan, pidfd, init.pid, cgroup.as_ref())?;
     launch::mounter(&plan, fds, cgroup.as_ref())
 }

@@ -42,11 +42,13 @@ impl Given {
         let mut given = Self { field: field.into(), uids: Vec::new(), gids: Vec::new() };
         for part in text.split(';') {
             let (kind, list) = part.split_once('=').unwrap_or((part, ""));
-            let ranges = list.split('#').map(|text| range(field, text));
-            match kind {
-                "uids" => given.uids = ranges.collect::<Result<_>>()?,
-                "gids" => given.gids = ranges.collect::<Result<_>>()?,
+            let ranges = match kind {
+                "uids" => &mut given.uids,
+                "gids" => &mut given.gids,
                 _ => bail!("{field}: {kind:?} is neither \"uids\" nor \"gids\""),
+            };
+            for text in list.split('#') {
+                ranges.push(range(field, text)?);
             }
         }
         ensure!(!given.uids.is_empty(), "{field}: \"uids\" are missing");

@@ -3,8 +3,8 @@
 //! Runs in: parent. Pure. The meaning of each entry is that of config.md, "Mounts": the same code
 //! reads it.
 
-use super::mount::{Attributes, attr};
-use super::rootfs::{self, Step, Surroundings, Target};
+use super::mount::{Attributes, Links, attr};
+use super::rootfs::{self, Bind, CgroupMount, FileSystem, Step, Surroundings, Target};
 use super::{Kind, Namespaces, namespaces::IdMap};
 use anyhow::{Context as _, Result, bail, ensure};
 use oci_spec::runtime::{Linux, Mount};
@@ -16,15 +16,33 @@ pub(crate) struct Inside<'a> {
     pub(crate) bundle: &'a Path,
     pub(crate) uid_maps: &'a [IdMap],
     pub(crate) gid_maps: &'a [IdMap],
+    /// It has a cgroup of its own.
+    pub(crate) own_cgroup: bool,
     /// It has cgroups in v1 hierarchies.
     pub(crate) cgroup_v1: bool,
 }
 
-/// What to add. The steps are file systems, binds and cgroup mounts only.
+/// A mount to add.
+#[derive(Debug)]
+pub(crate) enum New {
+    FileSystem(FileSystem),
+    Bind(Bind),
+}
+
+impl New {
+    pub(crate) fn target(&self) -> &Target {
+        match self {
+            Self::FileSystem(plan) => &plan.target,
+            Self::Bind(plan) => &plan.target,
+        }
+    }
+}
+
+/// What to add.
 #[derive(Debug)]
 pub(crate) struct Added {
-    pub(crate) steps: Vec<Step>,
-    /// The tmpfs among them which become read-only when all is in place.
+    pub(crate) mounts: Vec<New>,
+    /// Those tmpfs among them which become read-only when all is in place.
     pub(crate) seals: Vec<usize>,
     pub(crate) label: Option<CString>,
     pub(crate) warnings: Vec<String>,
@@ -47,36 +65,34 @@ impl Added {
             propagation: rootfs::propagation(linux)?,
         };
         let mut added = Self {
-            steps: Vec::new(),
+            mounts: Vec::new(),
             seals: Vec::new(),
             label: rootfs::mount_label(linux)?,
             warnings: Vec::new(),
         };
         for (n, mount) in mounts.iter().enumerate() {
             let mut step = context.mount(n, mount, &mut added.warnings)?;
-            check(n, &step, inside)?;
             if rootfs::seal_later(&mut step).is_some() {
                 added.seals.push(n);
             }
-            added.steps.push(step);
+            added.mounts.push(new(n, step, inside)?);
         }
         Ok(added)
     }
 }
 
-fn check(n: usize, step: &Step, inside: &Inside<'_>) -> Result<()> {
+/// What of the kinds of steps a running container can have.
+fn new(n: usize, step: Step, inside: &Inside<'_>) -> Result<New> {
     let field = format!("mounts[{n}]");
     match step {
-        Step::Bind(_) => {}
-        // A link of the container could lead it to a mask or a read-only path.
-        Step::Remount(_) => bail!(
-            "{field}.options: \"remount\" is not for a running container; remove the mount, and \
-             add it with other options"
-        ),
-        Step::FileSystem(plan) => ensure!(
-            !plan.has_long_option(),
-            "{field}.options: an option of more than 255 bytes is not for a running container"
-        ),
+        Step::Bind(bind) => Ok(New::Bind(bind)),
+        Step::FileSystem(plan) => {
+            ensure!(
+                !plan.has_long_option(),
+                "{field}.options: an option of more than 255 bytes is not for a running container"
+            );
+            Ok(New::FileSystem(plan))
+        }
         Step::Cgroup(plan) => {
             ensure!(
                 plan.namespaced,
@@ -86,12 +102,33 @@ fn check(n: usize, step: &Step, inside: &Inside<'_>) -> Result<()> {
                 !(plan.with_v1 && inside.cgroup_v1),
                 "{field}.type: cgroup v1 hierarchies are not for a running container; use \"cgroup2\""
             );
+            Ok(New::FileSystem(cgroup2(plan, inside.own_cgroup)))
         }
+        // A link of the container could lead it to a mask or a read-only path.
+        Step::Remount(_) => bail!(
+            "{field}.options: \"remount\" is not for a running container; remove the mount, and \
+             add it with other options"
+        ),
         Step::Device(_) | Step::Symlink(_) => {
             bail!("internal error, please report: {field} is no mount")
         }
     }
-    Ok(())
+}
+
+/// Whoever has no cgroup of its own sees those of others, and must not change them (CVE-2023-25809).
+fn cgroup2(plan: CgroupMount, own: bool) -> FileSystem {
+    let mut attributes = plan.attributes;
+    attributes.set |= if own { 0 } else { attr::RDONLY };
+    FileSystem {
+        target: plan.target,
+        fstype: c"cgroup2".to_owned(),
+        source: c"cgroup".to_owned(),
+        attributes,
+        options: Vec::new(),
+        propagation: None,
+        copy_up: false,
+        links: Links::default(),
+    }
 }
 
 /// What to remove: of each entry only the destination counts.
@@ -139,8 +176,13 @@ mod tests {
         let linux = r#"{"namespaces":[{"type":"mount"},{"type":"cgroup"}]}"#;
         let linux: Linux = serde_json::from_str(linux).unwrap();
         let maps = [IdMap { container: 0, host: 100_000, size: 10 }];
-        let inside =
-            Inside { bundle: Path::new("/b"), uid_maps: &maps, gid_maps: &maps, cgroup_v1: true };
+        let inside = Inside {
+            bundle: Path::new("/b"),
+            uid_maps: &maps,
+            gid_maps: &maps,
+            own_cgroup: true,
+            cgroup_v1: true,
+        };
         Added::new(&mounts(json), &linux, &inside)
     }
 
@@ -151,8 +193,8 @@ mod tests {
             {"destination":"/d","source":"data","options":["rbind","idmap"]}]"#)
         .unwrap();
         assert_eq!(added.seals, [0]);
-        let [Step::FileSystem(tmpfs), Step::Bind(bind)] = added.steps.as_slice() else {
-            panic!("{:?}", added.steps)
+        let [New::FileSystem(tmpfs), New::Bind(bind)] = added.mounts.as_slice() else {
+            panic!("{:?}", added.mounts)
         };
         assert!(!tmpfs.attributes.read_only(), "not before all is in place");
         assert_eq!(bind.source.to_str(), Ok("/b/data"));

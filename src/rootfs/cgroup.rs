@@ -52,17 +52,6 @@ pub(super) fn mount(root: &Root, plan: &CgroupMount, fds: &mut Fds) -> Result<()
     Ok(())
 }
 
-/// A cgroup2 mount for a running container with a cgroup namespace, not attached yet.
-pub(crate) fn fresh(plan: &CgroupMount, own_cgroup: bool) -> Result<OwnedFd> {
-    unified(plan, None, own_cgroup.then_some(c""))
-}
-
-/// Brings it to its place.
-pub(crate) fn show(root: &Root, plan: &CgroupMount, mount: &OwnedFd) -> Result<()> {
-    let target = root.mount_point(&plan.target.path, Shape::Directory, LastLink::Follow)?.fd;
-    Ok(api::move_mount(mount.as_fd(), target.as_fd())?)
-}
-
 /// A directory of the tmpfs. For "cpu,cpuacct" there are links by the single names, as on hosts.
 fn directory(all: &OwnedFd, name: &OsStr) -> Result<OwnedFd> {
     let path = CString::new(name.as_bytes())?;

@@ -4,7 +4,7 @@
 //! still visible; `restrict` after it. Privilege: all capabilities in the container's user
 //! namespace.
 
-pub(crate) mod cgroup;
+mod cgroup;
 pub(crate) mod copy_up;
 pub(crate) mod device;
 pub(crate) mod mask;
