@@ -8,6 +8,7 @@ mod create;
 mod dash;
 mod exec;
 mod inspect;
+mod mounts;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -16,6 +17,7 @@ pub(crate) use create::{Create, NewContainer, Run};
 pub(crate) use dash::arguments;
 pub(crate) use exec::Exec;
 pub(crate) use inspect::{Doctor, Events, List, Plan, PlanFormat, Ps, TableFormat};
+pub(crate) use mounts::Mounts;
 pub(crate) use update::Update;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -124,6 +126,8 @@ pub(crate) enum Command {
     Resume(Id),
     /// Change the limits of a container
     Update(Box<Update>),
+    /// Add mounts to a running container, or remove them
+    Mounts(Mounts),
     /// Report resource usage and out-of-memory events
     Events(Events),
     /// Write a config.json to begin with

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, ensure};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::ffi::CString;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -130,7 +130,7 @@ impl Fds {
     }
 }
 
-fn is_eperm(err: &anyhow::Error) -> bool {
+pub(crate) fn is_eperm(err: &anyhow::Error) -> bool {
     err.chain().any(|cause| {
         cause.downcast_ref::<sys::Error>().is_some_and(|err| err.errno == nix::errno::Errno::EPERM)
     })
@@ -139,7 +139,8 @@ fn is_eperm(err: &anyhow::Error) -> bool {
 const NO_IDMAP: &str =
     "the source's file system does not support idmapped mounts; remove \"idmap\"";
 
-fn open_bind(bind: &Bind) -> Result<OwnedFd> {
+/// A bind source with the ids that its mount shows.
+pub(crate) fn open_bind(bind: &Bind) -> Result<OwnedFd> {
     let tree = mount::open_source(bind)?;
     if let Some(idmap) = &bind.idmap {
         let userns = userns::with_mappings(&idmap.uid_maps, &idmap.gid_maps)?;
@@ -197,6 +198,12 @@ impl Procfs {
         nix::unistd::write(&fd, value)
             .call(|| format!("write(/proc/{path}, {:?})", text.trim_end()))?;
         Ok(())
+    }
+}
+
+impl AsFd for Procfs {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

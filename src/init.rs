@@ -13,6 +13,7 @@ use crate::join;
 use crate::labels;
 use crate::launch::{self, clone_flag};
 use crate::listener;
+use crate::live;
 use crate::plan::namespaces::IdMap;
 use crate::plan::{Hook, Kind, Pivot, Plan, Process, seccomp};
 use crate::proc;
@@ -96,6 +97,19 @@ pub(crate) fn run_exec(
     inherited: Inherited,
 ) -> ! {
     run(parent, |parent| exec(parent, plan, fds, inherited))
+}
+
+/// Changes the mounts of a running container.
+pub(crate) fn run_mounter(parent: Channel, plan: &live::Plan, fds: live::Fds) -> ! {
+    run(parent, |parent| {
+        with_parent(parent, |parent| parent.expect(&Message::Go))?;
+        // For a container in the host's pid namespace, which can see us.
+        sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
+        live::run(plan, fds)?;
+        // All is done, whether anybody listens or not.
+        with_parent(parent, |parent| Ok(parent.send(&Message::Ready)?)).ok();
+        sys::exit_now(0)
+    })
 }
 
 fn run(parent: Channel, life: impl FnOnce(&Reporter) -> Result<Infallible>) -> ! {
@@ -292,7 +306,7 @@ fn unshare<'a>(kinds: impl Iterator<Item = &'a Kind>) -> Result<()> {
 
 /// Root of the user namespace, or in one without root the first id that it has: capabilities there
 /// do not depend on the id.
-fn become_owner(uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<()> {
+pub(crate) fn become_owner(uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<()> {
     let owner = |maps: &[IdMap]| {
         let root = maps.is_empty() || maps.iter().any(|map| map.container == 0);
         if root { 0 } else { maps.first().map_or(0, |map| map.container) }

@@ -4,16 +4,19 @@
 //! named by the pidfd of the container's init, so a reused pid cannot be entered. See setns(2),
 //! `pidfd_open(2)`.
 
+use crate::container::state::State;
 use crate::error::hinted;
 use crate::fds::Procfs;
 use crate::launch::clone_flag;
 use crate::plan::namespaces::IdMap;
 use crate::plan::{Kind, MemoryPolicy, Process, seccomp};
+use crate::proc;
 use crate::sys::{self, Call as _, clone};
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 /// What another process in the container will be.
 pub(crate) struct Plan {
@@ -65,21 +68,57 @@ impl Fds {
     }
 }
 
-/// Enters all namespaces at once: a partial entry would be a half-open door. The pid namespace is
-/// that of the children only.
-pub(crate) fn enter(plan: &Plan, fds: &Fds) -> Result<()> {
-    let kinds = plan.namespaces.iter().map(|kind| clone_flag(*kind));
-    let flags = kinds.fold(CloneFlags::empty(), |all, flag| all | flag);
+/// The namespaces of a running container.
+pub(crate) struct Inside {
+    /// Those in which it differs from the host.
+    pub(crate) namespaces: Vec<Kind>,
+    pub(crate) user_namespace: bool,
+    /// As the kernel tells them: the config has none for a namespace that was joined or made by
+    /// default.
+    pub(crate) uid_maps: Vec<IdMap>,
+    pub(crate) gid_maps: Vec<IdMap>,
+}
+
+impl Inside {
+    pub(crate) fn of(state: &State) -> Result<Self> {
+        let has = |kind: &Kind| state.namespaces.iter().any(|name| name == kind.name());
+        let namespaces: Vec<Kind> = Kind::ALL.into_iter().filter(has).collect();
+        let user_namespace = namespaces.contains(&Kind::User);
+        let maps = |file: &str| match (user_namespace, state.init) {
+            (true, Some(init)) => {
+                let path = format!("/proc/{}/{file}", init.pid);
+                Ok(proc::id_maps(&sys::fd::read_record(Path::new(&path))?))
+            }
+            _ => anyhow::Ok(Vec::new()),
+        };
+        let (uid_maps, gid_maps) = (maps("uid_map")?, maps("gid_map")?);
+        Ok(Self { namespaces, user_namespace, uid_maps, gid_maps })
+    }
+}
+
+/// Enters several namespaces of a process at once.
+pub(crate) fn setns(init: BorrowedFd<'_>, kinds: impl Iterator<Item = Kind>) -> Result<()> {
+    let flags = kinds.map(clone_flag).fold(CloneFlags::empty(), |all, flag| all | flag);
     let user = clone_flag(Kind::User);
-    let setns = |flags: CloneFlags| {
-        if flags.is_empty() { Ok(()) } else { clone::setns(fds.init.as_fd(), flags) }
-    };
+    let setns =
+        |flags: CloneFlags| if flags.is_empty() { Ok(()) } else { clone::setns(init, flags) };
     match setns(flags) {
         // A user namespace cannot be entered twice, for example that of the caller.
         Err(err) if err.errno == Errno::EINVAL && flags.contains(user) => setns(flags - user),
         other => other,
     }
-    .context("enter the container's namespaces")?;
+    .map_err(|err| hinted(err, &[(Errno::EPERM, NOT_STARTED)]))
+    .context("enter the container's namespaces")
+}
+
+/// Init is not to be traced until it has become the payload, and that is what entering takes.
+pub(crate) const NOT_STARTED: &str =
+    "an ordinary user cannot enter a container before it is started; start it first";
+
+/// Enters all namespaces at once: a partial entry would be a half-open door. The pid namespace is
+/// that of the children only.
+pub(crate) fn enter(plan: &Plan, fds: &Fds) -> Result<()> {
+    setns(fds.init.as_fd(), plan.namespaces.iter().copied())?;
     if let Some(root) = &fds.root {
         nix::unistd::fchdir(root).call(|| "fchdir(the container's root)".into())?;
         nix::unistd::chroot(c".").call(|| "chroot(\".\")".into())?;

@@ -13,7 +13,7 @@ use crate::plan::namespaces::Join;
 use crate::plan::{Kind, Plan, Process};
 use crate::sync::{Channel, Gone, Message};
 use crate::sys::clone::{self, CLONE_NEWTIME, Cloned};
-use crate::{hooks, init, join, net_devices, process, scheduling, userns};
+use crate::{hooks, init, join, live, net_devices, process, scheduling, userns};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -131,6 +131,25 @@ pub(crate) fn exec(
     };
     let walked = walk();
     finish(child, walked, cgroup)
+}
+
+/// Lets a child, which stays invisible there, change the mounts of a container.
+pub(crate) fn mounter(plan: &live::Plan, fds: live::Fds, cgroup: Option<&Cgroup>) -> Result<()> {
+    let (channel, mounter_end) = Channel::pair()?;
+    let Cloned::Parent { child: pid, pidfd } = spawn(CloneFlags::empty(), cgroup)? else {
+        drop(channel);
+        init::run_mounter(mounter_end, plan, fds)
+    };
+    drop((mounter_end, fds));
+    let child = Child::new(pid, pidfd, channel);
+    let walk = || {
+        child.channel.send(&Message::Go).context("tell the mounter to go")?;
+        child.channel.expect(&Message::Ready)
+    };
+    let walked = walk();
+    let child = finish(child, walked, cgroup)?;
+    wait(child.pidfd.as_fd()).ok(); // it has ended, or is about to
+    Ok(())
 }
 
 /// Lets the doorkeeper do its work. Returns the process that it bears, which waits for Go.

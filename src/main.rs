@@ -20,6 +20,7 @@ mod join;
 mod labels;
 mod launch;
 mod listener;
+mod live;
 mod log;
 mod net_devices;
 mod plan;

@@ -46,6 +46,9 @@ _rt() {
             rt,list)
                 cmd="rt__subcmd__list"
                 ;;
+            rt,mounts)
+                cmd="rt__subcmd__mounts"
+                ;;
             rt,pause)
                 cmd="rt__subcmd__pause"
                 ;;
@@ -100,6 +103,9 @@ _rt() {
             rt__subcmd__help,list)
                 cmd="rt__subcmd__help__subcmd__list"
                 ;;
+            rt__subcmd__help,mounts)
+                cmd="rt__subcmd__help__subcmd__mounts"
+                ;;
             rt__subcmd__help,pause)
                 cmd="rt__subcmd__help__subcmd__pause"
                 ;;
@@ -134,7 +140,7 @@ _rt() {
 
     case "${cmd}" in
         rt)
-            opts="-v -h --root --log --systemd-log --log-format --log-level --debug --systemd-cgroup --cgroup-manager --rootless --version --help create start run exec kill delete state list ps pause resume update events spec features plan doctor info help"
+            opts="-v -h --root --log --systemd-log --log-format --log-level --debug --systemd-cgroup --cgroup-manager --rootless --version --help create start run exec kill delete state list ps pause resume update mounts events spec features plan doctor info help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -372,7 +378,7 @@ _rt() {
             return 0
             ;;
         rt__subcmd__help)
-            opts="create start run exec kill delete state list ps pause resume update events spec features plan doctor help"
+            opts="create start run exec kill delete state list ps pause resume update mounts events spec features plan doctor help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -498,6 +504,20 @@ _rt() {
             return 0
             ;;
         rt__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rt__subcmd__help__subcmd__mounts)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -666,6 +686,20 @@ _rt() {
                     COMPREPLY=($(compgen -W "table json" -- "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rt__subcmd__mounts)
+            opts="-h --help add remove"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -24,6 +24,7 @@ type Answer = Result<String, Errno>;
 pub(crate) fn run(args: &[&str]) -> Answer {
     match args {
         ["watch", seconds] => watch(seconds, &look_at_descriptors),
+        ["seen", seconds] => watch(seconds, &look_at_all),
         ["caps", seconds] => watch(seconds, &look_at_capabilities),
         ["ptrace", seconds] => watch(seconds, &look_by_ptrace),
         ["exe", seconds] => watch(seconds, &overwrite_exe),
@@ -109,6 +110,12 @@ fn outside(link: &Path) -> Option<String> {
         dir = above;
     }
     None
+}
+
+/// Every process there is, by its name as long as it has one.
+fn look_at_all(process: &Path) -> Vec<String> {
+    let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
+    vec![format!("{} {}", process.display(), name.trim_end())]
 }
 
 /// Processes with more capabilities than this one.

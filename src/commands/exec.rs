@@ -15,7 +15,6 @@ use crate::init::Inherited;
 use crate::join;
 use crate::labels;
 use crate::launch;
-use crate::plan::Kind;
 use crate::plan::exec::{self, Changes};
 use crate::proc;
 use crate::resctrl;
@@ -100,26 +99,14 @@ fn plan(saved: &Saved, state: &State, args: &Exec) -> Result<join::Plan> {
             process
         }
     };
-    let namespaces: Vec<Kind> = Kind::ALL
-        .into_iter()
-        .filter(|kind| state.namespaces.iter().any(|name| name == kind.name()))
-        .collect();
-    let user_namespace = namespaces.contains(&Kind::User);
-    // Not those of the config: it has none for a namespace that was joined or made by default.
-    let maps = |file: &str| match (user_namespace, state.init) {
-        (true, Some(init)) => {
-            let path = format!("/proc/{}/{file}", init.pid);
-            Ok(proc::id_maps(&sys::fd::read_record(Path::new(&path))?))
-        }
-        _ => anyhow::Ok(Vec::new()),
-    };
+    let inside = join::Inside::of(state)?;
     Ok(join::Plan {
         process,
         seccomp: saved.filter()?,
-        uid_maps: maps("uid_map")?,
-        gid_maps: maps("gid_map")?,
-        user_namespace,
-        namespaces,
+        uid_maps: inside.uid_maps,
+        gid_maps: inside.gid_maps,
+        user_namespace: inside.user_namespace,
+        namespaces: inside.namespaces,
         chroot: state.chroot,
         session_keyring: state.session_keyring.then(|| state.id.clone()),
         personality: saved.personality()?,
@@ -156,7 +143,7 @@ fn console(plan: &join::Plan, args: &Exec) -> Result<(Option<OwnedFd>, Option<Ow
 }
 
 /// The container's cgroup, or those below it which `--cgroup [CONTROLLER:]PATH` names.
-fn cgroup(
+pub(super) fn cgroup(
     host: &Host,
     dir: &Dir,
     state: &State,

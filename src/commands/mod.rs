@@ -10,6 +10,7 @@ mod exec;
 mod features;
 mod kill;
 mod list;
+mod mounts;
 mod pause;
 mod plan;
 mod ps;
@@ -157,6 +158,7 @@ fn needs_seal(command: &Command) -> Option<u32> {
             Some(args.container.preserve_fds.saturating_add(create::listen_fds()))
         }
         Command::Exec(args) => Some(args.preserve_fds),
+        Command::Mounts(_) => Some(0),
         Command::Start(_)
         | Command::Kill(_)
         | Command::Delete(_)
@@ -199,6 +201,7 @@ pub(crate) fn run(cli: &Cli, host: &Host, args: &[OsString]) -> Result<u8> {
         Command::Pause(args) => pause::pause(host, &args.id).map(done),
         Command::Resume(args) => pause::resume(host, &args.id).map(done),
         Command::Update(args) => update::run(host, args).map(done),
+        Command::Mounts(args) => mounts::run(host, args).map(done),
         Command::Events(args) => events::run(host, args).map(done),
         Command::Spec(args) => spec::run(args).map(done),
         Command::Features => features::run().map(done),
@@ -222,6 +225,7 @@ pub(crate) fn title(command: &Command) -> String {
         Command::Pause(args) => format!("pause {}", args.id),
         Command::Resume(args) => format!("resume {}", args.id),
         Command::Update(args) => format!("update {}", args.id),
+        Command::Mounts(args) => format!("mounts {}", args.id),
         Command::Events(args) => format!("events {}", args.id),
         Command::Spec(_) => "spec".into(),
         Command::Features => "features".into(),

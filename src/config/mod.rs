@@ -9,7 +9,9 @@ use crate::plan;
 use crate::sys::fd::read_file;
 use anyhow::{Context as _, Result};
 use dialect::Root;
-use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, LinuxResources, Process, Spec};
+use oci_spec::runtime::{
+    Linux, LinuxNamespace, LinuxNamespaceType, LinuxResources, Mount, Process, Spec,
+};
 use serde::de::DeserializeOwned;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -75,6 +77,19 @@ impl Saved {
         plan::MemoryPolicy::new(self.linux().and_then(|linux| linux.memory_policy().as_ref()))
     }
 
+    /// Mounts for the container that was created with this config.
+    pub(crate) fn added(
+        &self,
+        mounts: &[Mount],
+        inside: &plan::live::Inside<'_>,
+    ) -> Result<plan::live::Added> {
+        plan::live::Added::new(mounts, self.linux().context("linux: missing")?, inside)
+    }
+
+    pub(crate) fn removed(&self, mounts: &[Mount]) -> Result<plan::live::Removed> {
+        plan::live::Removed::new(mounts, self.linux().context("linux: missing")?)
+    }
+
     fn linux(&self) -> Option<&Linux> {
         self.0.linux().as_ref()
     }
@@ -129,12 +144,28 @@ pub(crate) fn load_resources(
 }
 
 fn resources_file(path: &Path) -> Result<LinuxResources> {
+    let (bytes, name) = file_or_input(path)?;
+    parse(&bytes).context(name)
+}
+
+/// A file's bytes and name; `-` is standard input.
+fn file_or_input(path: &Path) -> Result<(Vec<u8>, String)> {
     if path == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes).context("standard input")?;
-        return parse(&bytes).context("standard input");
+        return Ok((bytes, "standard input".into()));
     }
-    parse(&read_file(path)?).with_context(|| path.display().to_string())
+    Ok((read_file(path)?, path.display().to_string()))
+}
+
+/// The list of `mounts` of a config, alone or in the config itself.
+pub(crate) fn load_mounts(path: &Path) -> Result<Vec<Mount>> {
+    let (bytes, name) = file_or_input(path)?;
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        let spec: Spec = parse(&bytes).context(name)?;
+        return Ok(spec.mounts().clone().unwrap_or_default());
+    }
+    parse(&bytes).context(name)
 }
 
 /// `serde_json`'s errors end with "at line 3 column 5"; the field is put before.

@@ -2,6 +2,7 @@
 //!
 //! Runs in: parent. Pure. Meanings: mount(2), `mount_setattr(2)`, config-linux.md.
 
+use super::idmap::{self, Given};
 use anyhow::{Result, bail, ensure};
 use std::ffi::CString;
 
@@ -130,6 +131,8 @@ pub(crate) struct MountOptions {
     pub(crate) recursive: Attributes,
     pub(crate) propagation: Option<Propagation>,
     pub(crate) idmap: Option<Recursion>,
+    /// `idmap=uids=...;gids=...`
+    pub(crate) idmap_given: Option<Given>,
     pub(crate) tmpcopyup: bool,
     pub(crate) links: Links,
     /// For the superblock, in order.
@@ -184,6 +187,11 @@ const SUPERBLOCK: [(&str, Option<&str>); 13] = [
     ("notmpcopyup", None),
 ];
 
+/// crun's recursive forms of those. A superblock has no recursion, so for a new file system they are
+/// the plain words; and a bind mount does not change its superblock, for which crun's
+/// `mount_setattr(2)` fails.
+const RECURSIVE_SUPERBLOCK: [&str; 5] = ["rsync", "rasync", "rdirsync", "rmand", "rnomand"];
+
 /// Every option word that `rt features` reports, sorted.
 pub(crate) fn known_words() -> Vec<String> {
     let mut words: Vec<String> =
@@ -191,6 +199,7 @@ pub(crate) fn known_words() -> Vec<String> {
             .into_iter()
             .chain(["copy-symlink", "src-nofollow", "dest-nofollow"])
             .chain(SUPERBLOCK.iter().map(|(word, _)| *word))
+            .chain(RECURSIVE_SUPERBLOCK)
             .map(String::from)
             .collect();
     for (word, ..) in ATTRIBUTES {
@@ -214,6 +223,11 @@ impl MountOptions {
         for (n, word) in options.iter().enumerate() {
             let field = format!("{field}[{n}]");
             super::no_nul(&field, word.as_bytes())?;
+            if let Some((recursion, text)) = idmap::word(word) {
+                plan.idmap = Some(recursion);
+                plan.idmap_given = Given::parse(&field, text)?;
+                continue;
+            }
             if !plan.known(word) {
                 unknown.push((field, word));
             }
@@ -226,6 +240,10 @@ impl MountOptions {
                 bail!("{field}: {word:?} is not an option of a bind mount");
             }
             ensure!(!word.is_empty(), "{field}: empty");
+            if RECURSIVE_SUPERBLOCK.contains(&word.as_str()) {
+                plan.superblock(word.get(1..).unwrap_or_default());
+                continue;
+            }
             plan.filesystem.push(FsOption::parse(&field, word)?);
         }
         if plan.bind.is_some() {
@@ -273,12 +291,20 @@ impl MountOptions {
             self.recursive.apply(*set, *clear);
             return true;
         }
-        if let Some((_, parameter)) = SUPERBLOCK.iter().find(|(name, _)| *name == word) {
-            let flag = parameter.and_then(|name| CString::new(name).ok());
-            self.filesystem.extend(flag.map(FsOption::Flag));
-            return true;
-        }
-        false
+        self.superblock(word)
+    }
+
+    /// Takes a flag of the superblock in, or back; false when it is none.
+    fn superblock(&mut self, word: &str) -> bool {
+        let Some((_, parameter)) = SUPERBLOCK.iter().find(|(name, _)| *name == word) else {
+            return false;
+        };
+        let flag = |name: &str| CString::new(name).ok().map(FsOption::Flag);
+        let undone = if word == "async" { "sync" } else { word.strip_prefix("no").unwrap_or(word) };
+        let undone = flag(undone);
+        self.filesystem.retain(|option| Some(option) != undone.as_ref());
+        self.filesystem.extend(parameter.and_then(flag));
+        true
     }
 }
 
@@ -334,6 +360,28 @@ mod tests {
         assert_eq!(
             plan.filesystem,
             [flag("sync"), value("mode", "755"), value("size", "64k"), flag("huge")]
+        );
+    }
+
+    #[test]
+    fn superblock_words_undo_each_other() {
+        let table: [(&[&str], &[&str]); 6] = [
+            (&["sync", "async"], &[]),
+            (&["async", "sync", "sync"], &["sync"]),
+            (&["mand", "lazytime", "nomand"], &["lazytime"]),
+            (&["lazytime", "nolazytime"], &[]),
+            (&["rsync", "rdirsync", "rmand"], &["sync", "dirsync", "mand"]),
+            (&["sync", "mand", "rasync", "rnomand"], &[]),
+        ];
+        for (words, flags) in table {
+            let flags: Vec<FsOption> =
+                flags.iter().map(|flag| FsOption::Flag(CString::new(*flag).unwrap())).collect();
+            assert_eq!(parse(words, "tmpfs").unwrap().filesystem, flags, "{words:?}");
+        }
+        let err = parse(&["bind", "rsync"], "none").unwrap_err();
+        assert_eq!(
+            err.to_string(),
+            "mounts[3].options[1]: \"rsync\" is not an option of a bind mount"
         );
     }
 

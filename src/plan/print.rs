@@ -3,7 +3,8 @@
 //! Runs in: parent. Pure. Text and JSON are made from the same lines.
 
 use super::intel_rdt::Class;
-use super::mount::{Attributes, FsOption, Propagation, attr};
+use super::mount::{Attributes, FsOption, Propagation, Recursion, attr};
+use super::namespaces::IdMap;
 use super::process::capability_names;
 use super::rootfs::{Bind, FileSystem, Step};
 use super::scheduling::{Scheduler, Scheduling};
@@ -208,10 +209,18 @@ fn bind(mount: &Bind) -> String {
     what.push_str(&words(mount.attributes, ""));
     what.push_str(&words(mount.recursive, "r"));
     what.push_str(&format!(" {}", mount.propagation.name()));
-    if mount.idmap.is_some() {
-        what.push_str(" idmap");
+    if let Some(idmap) = &mount.idmap {
+        let name = if idmap.recursion == Recursion::Whole { "ridmap" } else { "idmap" };
+        let (uids, gids) = (ranges(&idmap.uid_maps), ranges(&idmap.gid_maps));
+        what.push_str(&format!(" {name}=uids={uids};gids={gids}"));
     }
     what
+}
+
+/// `0-1000-10#10-2000-5`, as in the option.
+fn ranges(maps: &[IdMap]) -> String {
+    let one = |map: &IdMap| format!("{}-{}-{}", map.container, map.host, map.size);
+    maps.iter().map(one).collect::<Vec<_>>().join("#")
 }
 
 /// ` ro nosuid`: the attributes as mount options.

@@ -3,6 +3,7 @@
 //! Runs in: parent. Pure. What is known only late (is the source a file? may we mknod?) is left
 //! to the executor, as a stated fallback of the step.
 
+use super::idmap::Given;
 use super::mount::{Attributes, FsOption, Links, MountOptions, Propagation, Recursion, attr};
 use super::namespaces::{IdMap, id_maps};
 use super::{Kind, Namespaces, Options, Pivot, c_path, c_string};
@@ -43,6 +44,19 @@ pub(crate) struct FileSystem {
     /// Copies what the image has at the destination into the new tmpfs.
     pub(crate) copy_up: bool,
     pub(crate) links: Links,
+}
+
+/// fsconfig(2) takes strings of up to 255 bytes; longer ones need mount(2).
+const LONGEST_VALUE: usize = 255;
+
+impl FileSystem {
+    /// Only mount(2) takes its options.
+    pub(crate) fn has_long_option(&self) -> bool {
+        self.options.iter().any(|option| match option {
+            FsOption::Flag(_) => false,
+            FsOption::Value(_, value) => value.as_bytes().len() > LONGEST_VALUE,
+        })
+    }
 }
 
 /// A tree or file of the host.
@@ -157,14 +171,7 @@ impl Rootfs {
         warnings: &mut Vec<String>,
     ) -> Result<Self> {
         let root = spec.root().as_ref().context("root: missing; it names the root file system")?;
-        let propagation = match linux.rootfs_propagation().as_deref() {
-            None | Some("") => None,
-            Some(word) => Some(Propagation::parse(word).with_context(|| {
-                format!(
-                    "linux.rootfsPropagation: {word:?} is not shared, slave, private or unbindable"
-                )
-            })?),
-        };
+        let propagation = propagation(linux)?;
         let own_mounts = namespaces.has(Kind::Mount);
         let masked = targets("linux.maskedPaths", linux.masked_paths().as_deref(), own_mounts)?;
         let read_only =
@@ -178,14 +185,24 @@ impl Rootfs {
             root_read_only: root.readonly().unwrap_or(false),
             propagation,
             pivot: if own_mounts { options.pivot } else { Pivot::Chroot },
-            mount_label: linux
-                .mount_label()
-                .as_ref()
-                .filter(|label| !label.is_empty())
-                .map(|label| c_string("linux.mountLabel", label.as_bytes(), 4095))
-                .transpose()?,
+            mount_label: mount_label(linux)?,
         })
     }
+}
+
+pub(super) fn propagation(linux: &Linux) -> Result<Option<Propagation>> {
+    let word = linux.rootfs_propagation().as_deref().filter(|word| !word.is_empty());
+    let parse = |word: &str| {
+        Propagation::parse(word).with_context(|| {
+            format!("linux.rootfsPropagation: {word:?} is not shared, slave, private or unbindable")
+        })
+    };
+    word.map(parse).transpose()
+}
+
+pub(super) fn mount_label(linux: &Linux) -> Result<Option<CString>> {
+    let label = linux.mount_label().as_ref().filter(|label| !label.is_empty());
+    label.map(|label| c_string("linux.mountLabel", label.as_bytes(), 4095)).transpose()
 }
 
 fn targets(field: &str, paths: Option<&[String]>, own_mounts: bool) -> Result<Vec<Target>> {
@@ -203,34 +220,21 @@ fn targets(field: &str, paths: Option<&[String]>, own_mounts: bool) -> Result<Ve
 }
 
 /// What the mounts of a config depend on beside themselves.
-struct Surroundings<'a> {
-    bundle: &'a Path,
-    namespaces: &'a Namespaces,
-    linux: &'a Linux,
-    propagation: Option<Propagation>,
+pub(super) struct Surroundings<'a> {
+    pub(super) bundle: &'a Path,
+    pub(super) namespaces: &'a Namespaces,
+    pub(super) linux: &'a Linux,
+    pub(super) propagation: Option<Propagation>,
 }
 
 impl Surroundings<'_> {
     fn steps(&self, spec: &Spec, warnings: &mut Vec<String>) -> Result<Vec<Step>> {
         let mounts = spec.mounts().as_deref().unwrap_or_default();
         let mut steps = Vec::new();
-        // A tmpfs is made read-only at the end: mount points for later entries and the device
-        // nodes still have to be made in it.
         let mut seals = Vec::new();
         for (n, mount) in mounts.iter().enumerate() {
             let mut step = self.mount(n, mount, warnings)?;
-            if let Step::FileSystem(tmpfs) = &mut step
-                && tmpfs.fstype.as_bytes() == b"tmpfs"
-                && tmpfs.attributes.read_only()
-            {
-                tmpfs.attributes.set &= !attr::RDONLY;
-                seals.push(Step::Remount(Remount {
-                    target: tmpfs.target.clone(),
-                    attributes: Attributes { set: attr::RDONLY, clear: 0 },
-                    recursive: Attributes::default(),
-                    propagation: None,
-                }));
-            }
+            seals.extend(seal_later(&mut step).map(Step::Remount));
             steps.push(step);
         }
         // A /dev that comes from the host has its nodes already, and they are not ours to change.
@@ -245,7 +249,12 @@ impl Surroundings<'_> {
         Ok(steps)
     }
 
-    fn mount(&self, n: usize, mount: &Mount, warnings: &mut Vec<String>) -> Result<Step> {
+    pub(super) fn mount(
+        &self,
+        n: usize,
+        mount: &Mount,
+        warnings: &mut Vec<String>,
+    ) -> Result<Step> {
         let field = format!("mounts[{n}]");
         let target = destination(&field, mount.destination(), warnings)?;
         let fstype = mount.typ().as_deref().filter(|fstype| !fstype.is_empty());
@@ -331,7 +340,7 @@ impl Surroundings<'_> {
             attributes: options.attributes,
             recursive: options.recursive,
             propagation: options.propagation.or(self.propagation).unwrap_or(Propagation::DEFAULT),
-            idmap: self.idmap(field, mount, options.idmap)?,
+            idmap: self.idmap(field, mount, options.idmap, options.idmap_given.as_ref())?,
             links: options.links,
             target,
         })
@@ -343,6 +352,7 @@ impl Surroundings<'_> {
         field: &str,
         mount: &Mount,
         word: Option<Recursion>,
+        given: Option<&Given>,
     ) -> Result<Option<IdmapOf>> {
         let uid_maps = id_maps(&format!("{field}.uidMappings"), mount.uid_mappings().as_deref())?;
         let gid_maps = id_maps(&format!("{field}.gidMappings"), mount.gid_mappings().as_deref())?;
@@ -351,6 +361,12 @@ impl Surroundings<'_> {
             "{field}.uidMappings: uidMappings and gidMappings must both be given"
         );
         let recursion = word.unwrap_or(Recursion::Top);
+        if let Some(given) = given {
+            ensure!(uid_maps.is_empty(), "{field}.uidMappings: {field}.options have mappings, too");
+            let own = self.namespaces;
+            let (uid_maps, gid_maps) = given.resolve(&own.uid_maps, &own.gid_maps)?;
+            return Ok(Some(IdmapOf { recursion, uid_maps, gid_maps }));
+        }
         if !uid_maps.is_empty() {
             return Ok(Some(IdmapOf { recursion, uid_maps, gid_maps }));
         }
@@ -383,7 +399,23 @@ impl Surroundings<'_> {
     }
 }
 
-fn destination(field: &str, path: &Path, warnings: &mut Vec<String>) -> Result<Target> {
+/// A tmpfs is made read-only at the end: mount points for later entries and the device nodes still
+/// have to be made in it.
+pub(super) fn seal_later(step: &mut Step) -> Option<Remount> {
+    let Step::FileSystem(tmpfs) = step else { return None };
+    if tmpfs.fstype.as_bytes() != b"tmpfs" || !tmpfs.attributes.read_only() {
+        return None;
+    }
+    tmpfs.attributes.set &= !attr::RDONLY;
+    Some(Remount {
+        target: tmpfs.target.clone(),
+        attributes: Attributes { set: attr::RDONLY, clear: 0 },
+        recursive: Attributes::default(),
+        propagation: None,
+    })
+}
+
+pub(super) fn destination(field: &str, path: &Path, warnings: &mut Vec<String>) -> Result<Target> {
     let field_name = format!("{field}.destination");
     ensure!(!path.as_os_str().is_empty(), "{field_name}: empty");
     let mut path = path.to_path_buf();

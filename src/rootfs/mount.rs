@@ -3,14 +3,14 @@
 //! Runs in: init, before `pivot_root`. See `mount_setattr(2)`, `mount_namespaces(7)`.
 
 use super::copy_up;
-use super::path::{LastLink, Root, Shape, kind, status};
-use crate::error::hinted;
+use super::path::{LastLink, Place, Root, Shape, kind, status};
+use crate::error::{OrHint as _, hinted};
 use crate::plan::mount::{Attributes, FsOption, Propagation, PropagationKind, Recursion, attr};
 use crate::plan::rootfs::{Bind, FileSystem, Remount};
 use crate::sys::fd::{openat2, resolve};
 use crate::sys::mount::{self as api, FsContext, Recursive};
 use crate::sys::{self, Call as _};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fchmod};
@@ -18,46 +18,69 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
-/// fsconfig(2) takes strings of up to 255 bytes; longer ones need mount(2).
-const LONGEST_VALUE: usize = 255;
+/// Which processes a procfs shows (since Linux 6.17): without it, those of its maker's namespace.
+const PIDNS: &CStr = c"pidns";
 
 /// Mounts a new file system.
 pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) -> Result<()> {
+    if plan.has_long_option() {
+        return classic(root, plan, label);
+    }
+    let mount = detached(plan, label, None)?;
+    show_file_system(root, plan, &mount)?;
+    sys::fd::leave([mount]);
+    Ok(())
+}
+
+/// A new file system that nobody sees yet. `pid_namespace` is for a procfs that is not ours.
+pub(crate) fn detached(
+    plan: &FileSystem,
+    label: Option<&CStr>,
+    pid_namespace: Option<BorrowedFd<'_>>,
+) -> Result<OwnedFd> {
+    match create(plan, label, pid_namespace) {
+        Ok(mount) => Ok(mount),
+        Err(err) if plan.fstype.as_bytes() == b"sysfs" && is_eperm(&err) => host_tree(c"/sys"),
+        Err(err) => Err(explain(plan, err)),
+    }
+}
+
+fn place(root: &Root, plan: &FileSystem) -> Result<Place> {
     // CVE-2019-19921, CVE-2023-28642: /proc and /sys must be real directories of the image, or the
     // masked paths and label writes go elsewhere.
     let is_api = matches!(plan.fstype.as_bytes(), b"proc" | b"sysfs");
     let last = last_link(is_api || plan.links.destination_nofollow);
     let place = root.mount_point(&plan.target.path, Shape::Directory, last)?;
-    let target = place.fd;
-    if is_api && kind(&target)? != SFlag::S_IFDIR {
+    if is_api && kind(&place.fd)? != SFlag::S_IFDIR {
         bail!("{:?} must be mounted on an ordinary directory, not on a symbolic link", plan.fstype);
     }
-    let too_long = |option: &FsOption| match option {
-        FsOption::Flag(_) => false,
-        FsOption::Value(_, value) => value.as_bytes().len() > LONGEST_VALUE,
-    };
-    if plan.options.iter().any(too_long) {
-        return classic(root, plan, &target, label);
-    }
-    let mount = match create(plan, label) {
-        Ok(mount) => mount,
-        Err(err) if plan.fstype.as_bytes() == b"sysfs" && is_eperm(&err) => host_tree(c"/sys")?,
-        Err(err) => return Err(explain(plan, err)),
-    };
+    Ok(place)
+}
+
+/// Brings it to its place.
+pub(crate) fn show_file_system(root: &Root, plan: &FileSystem, mount: &OwnedFd) -> Result<()> {
+    let place = place(root, plan)?;
     if place.existed && plan.fstype.as_bytes() == b"tmpfs" {
-        inherit_mode(plan, &target, &mount)?;
+        inherit_mode(plan, &place.fd, mount)?;
     }
     if plan.copy_up {
-        copy_up::copy(target.as_fd(), mount.as_fd()).context("tmpcopyup")?;
+        copy_up::copy(place.fd.as_fd(), mount.as_fd()).context("tmpcopyup")?;
     }
     if let Some(propagation) = plan.propagation {
         propagate(mount.as_fd(), propagation)?;
     }
-    attach(mount, target)
+    show(mount, place.fd)
 }
 
-fn create(plan: &FileSystem, label: Option<&CStr>) -> Result<OwnedFd, sys::Error> {
+fn create(
+    plan: &FileSystem,
+    label: Option<&CStr>,
+    pid_namespace: Option<BorrowedFd<'_>>,
+) -> Result<OwnedFd, sys::Error> {
     let context = FsContext::open(&plan.fstype)?;
+    if let Some(namespace) = pid_namespace.filter(|_| plan.fstype.as_bytes() == b"proc") {
+        context.set_fd(PIDNS, namespace)?;
+    }
     if !plan.source.is_empty() {
         context.set_string(c"source", &plan.source)?;
     }
@@ -116,6 +139,10 @@ fn explain(plan: &FileSystem, err: sys::Error) -> anyhow::Error {
         }
         _ => "only the owner of the matching namespace may mount this; create that namespace too",
     };
+    if err.errno == Errno::EINVAL && err.to_string().contains(&format!("{PIDNS:?}")) {
+        let hint = "a procfs for a running container needs Linux 6.17; put it into config.json";
+        return hinted(err, &[(Errno::EINVAL, hint)]);
+    }
     let hints = [
         (Errno::EPERM, not_owner),
         (Errno::ENODEV, "the kernel has no such file system; see /proc/filesystems"),
@@ -125,7 +152,8 @@ fn explain(plan: &FileSystem, err: sys::Error) -> anyhow::Error {
 }
 
 /// mount(2) through the descriptor's name in the host's procfs, for very long options.
-fn classic(root: &Root, plan: &FileSystem, target: &OwnedFd, label: Option<&CStr>) -> Result<()> {
+fn classic(root: &Root, plan: &FileSystem, label: Option<&CStr>) -> Result<()> {
+    let target = place(root, plan)?.fd;
     let mut data = Vec::new();
     for option in &plan.options {
         if !data.is_empty() {
@@ -151,7 +179,7 @@ fn classic(root: &Root, plan: &FileSystem, target: &OwnedFd, label: Option<&CStr
     };
     api::mount(
         &plan.source,
-        &number(target)?,
+        &number(&target)?,
         &plan.fstype,
         classic_flags(plan.attributes),
         &data,
@@ -188,24 +216,41 @@ fn classic_flags(attributes: Attributes) -> libc::c_ulong {
 /// Binds a tree or a file of the host. `tree` was opened by a privileged parent; without it the
 /// source is looked up here, while the host's paths still exist.
 pub(crate) fn bind(root: &Root, plan: &Bind, tree: Option<OwnedFd>) -> Result<()> {
-    if plan.links.copy_source && copy_link(root, plan)? {
-        return Ok(());
+    if let Some(to) = link_to_copy(plan)? {
+        return make_link(root, plan, &to).map(drop);
     }
+    let tree = detached_bind(plan, tree)?;
+    show_bind(root, plan, &tree)?;
+    sys::fd::leave([tree]);
+    Ok(())
+}
+
+/// The source with all its attributes, not attached yet.
+pub(crate) fn detached_bind(plan: &Bind, tree: Option<OwnedFd>) -> Result<OwnedFd> {
     let tree = match tree {
         Some(tree) => tree,
+        // The kernel has them for who is root over the source's file system, and that is the host's.
+        None if plan.idmap.is_some() => {
+            return Err(anyhow!("an idmapped mount needs root on the host"))
+                .hint("remove \"idmap\" and the mount's own mappings");
+        }
         None => open_source(plan)?,
     };
-    let shape = match kind(&tree)? {
-        SFlag::S_IFDIR => Shape::Directory,
-        _ => Shape::File,
-    };
-    let last = last_link(plan.links.destination_nofollow);
-    let target = root.mount_point(&plan.target.path, shape, last)?.fd;
     change(tree.as_fd(), plan.recursive, Recursive::Yes)?;
     change(tree.as_fd(), plan.attributes, Recursive::No)
         .or_else(|err| keep_locked(&tree, plan, err))?;
     propagate(tree.as_fd(), plan.propagation)?;
-    attach(tree, target)
+    Ok(tree)
+}
+
+/// Brings it to its place.
+pub(crate) fn show_bind(root: &Root, plan: &Bind, tree: &OwnedFd) -> Result<()> {
+    let shape = match kind(tree)? {
+        SFlag::S_IFDIR => Shape::Directory,
+        _ => Shape::File,
+    };
+    let last = last_link(plan.links.destination_nofollow);
+    show(tree, root.mount_point(&plan.target.path, shape, last)?.fd)
 }
 
 /// Clearing a flag that the host has locked is refused for all flags at once (`mount_setattr(2)`,
@@ -225,17 +270,25 @@ pub(crate) fn open_source(plan: &Bind) -> Result<OwnedFd> {
         .map_err(|err| hinted(err, &[(Errno::ENOENT, "make the bind source on the host first")]))
 }
 
-/// `copy-symlink`: makes the same link at the destination instead of a mount.
-fn copy_link(root: &Root, plan: &Bind) -> Result<bool> {
-    let Ok(to) = nix::fcntl::readlink(plan.source.as_c_str()) else { return Ok(false) };
-    let to = CString::new(to.as_bytes())?;
+/// `copy-symlink`: where the source leads, if it is a link.
+pub(crate) fn link_to_copy(plan: &Bind) -> Result<Option<CString>> {
+    if !plan.links.copy_source {
+        return Ok(None);
+    }
+    let Ok(to) = nix::fcntl::readlink(plan.source.as_c_str()) else { return Ok(None) };
+    Ok(Some(CString::new(to.as_bytes())?))
+}
+
+/// Makes the same link at the destination instead of a mount. Where it was made, unless it was
+/// there.
+pub(crate) fn make_link(root: &Root, plan: &Bind, to: &CStr) -> Result<Option<(OwnedFd, CString)>> {
     let (parent, name) = root.parent(&plan.target.path)?;
-    match nix::unistd::symlinkat(to.as_c_str(), &parent, name.as_c_str()) {
-        Ok(()) => Ok(true),
+    match nix::unistd::symlinkat(to, &parent, name.as_c_str()) {
+        Ok(()) => Ok(Some((parent, name))),
         Err(Errno::EEXIST) => {
             let existing = readlinkat(&parent, name.as_c_str());
-            if existing.is_ok_and(|existing| existing.as_bytes() == to.as_bytes()) {
-                return Ok(true);
+            if existing.is_ok_and(|existing| existing.as_bytes() == to.to_bytes()) {
+                return Ok(None);
             }
             bail!("{name:?} exists in the image and is not the link to {to:?}")
         }
@@ -256,12 +309,18 @@ pub(crate) fn remount(root: &Root, plan: &Remount) -> Result<()> {
 
 /// Shows a detached mount at its place.
 pub(crate) fn attach(mount: OwnedFd, target: OwnedFd) -> Result<()> {
-    api::move_mount(mount.as_fd(), target.as_fd())?;
-    sys::fd::leave([mount, target]);
+    show(&mount, target)?;
+    sys::fd::leave([mount]);
     Ok(())
 }
 
-pub(super) fn change(
+fn show(mount: &OwnedFd, target: OwnedFd) -> Result<()> {
+    api::move_mount(mount.as_fd(), target.as_fd())?;
+    sys::fd::leave([target]);
+    Ok(())
+}
+
+pub(crate) fn change(
     mount: BorrowedFd<'_>,
     attributes: Attributes,
     recursive: Recursive,

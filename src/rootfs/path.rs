@@ -61,6 +61,12 @@ impl Root {
         self.open_with(path, path_flags(last))
     }
 
+    /// The same for a path that is meant as it is written: no link on the way.
+    pub(crate) fn open_named(&self, path: &CStr) -> sys::Result<OwnedFd> {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+        openat2(self.0.as_fd(), path, flags, 0, INSIDE | resolve::NO_SYMLINKS)
+    }
+
     /// An `O_PATH` descriptor, or `None` for one of the `absent` errors.
     pub(crate) fn open_unless(
         &self,

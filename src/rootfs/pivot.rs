@@ -70,7 +70,7 @@ pub(crate) fn pivot(root: &Root, plan: &Rootfs) -> Result<()> {
             api::pivot_root_here().map_err(|err| hinted(err, &[(Errno::EINVAL, hint)]))?;
             // The old root is stacked on the new one: step onto it and let it go.
             fchdir(&old).call(|| "fchdir(old root)".into())?;
-            api::detach_current_dir()?;
+            api::detach(c".")?;
             leave([old]);
         }
         Pivot::MoveRoot | Pivot::Chroot => {

@@ -106,6 +106,10 @@ impl FsContext {
         self.config(0, Some(key), None, 0)
     }
 
+    pub(crate) fn set_fd(&self, key: &CStr, fd: BorrowedFd<'_>) -> Result<()> {
+        self.config(5, Some(key), None, fd.as_raw_fd())
+    }
+
     /// Makes the superblock.
     pub(crate) fn create(&self) -> Result<()> {
         self.config(6, None, None, 0)
@@ -133,6 +137,7 @@ impl FsContext {
         check(ret, || {
             let what = match (key, value) {
                 (Some(key), Some(value)) => format!("SET_STRING, {key:?}, {value:?}"),
+                (Some(key), None) if command == 5 => format!("SET_FD, {key:?}"),
                 (Some(key), None) => format!("SET_FLAG, {key:?}"),
                 (None, _) => "CMD_CREATE".into(),
             };
@@ -239,11 +244,43 @@ fn setattr(
     .map(drop)
 }
 
-/// `umount2(2)` of the current directory with `MNT_DETACH`.
-pub(crate) fn detach_current_dir() -> Result<()> {
-    // SAFETY: the path is a literal.
-    let ret = unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) };
-    check(ret.into(), || "umount2(\".\", MNT_DETACH)".into()).map(drop)
+/// `umount2(2)` with `MNT_DETACH`.
+///
+/// # Errors
+/// `EINVAL`: nothing is mounted there, or in another mount namespace, or locked by one.
+pub(crate) fn detach(path: &CStr) -> Result<()> {
+    // SAFETY: the path is terminated and outlives the call.
+    let ret = unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
+    check(ret.into(), || format!("umount2({path:?}, MNT_DETACH)")).map(drop)
+}
+
+/// What `statx(2)` tells of the mount that a descriptor is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MountOf {
+    pub(crate) id: u64,
+    /// The descriptor is the root of the mount.
+    pub(crate) is_root: bool,
+}
+
+/// `statx(2)` with `STATX_MNT_ID` (since Linux 5.8).
+pub(crate) fn mount_of(fd: BorrowedFd<'_>) -> Result<MountOf> {
+    const STATX_MNT_ID: libc::c_uint = 0x1000;
+    const STATX_ATTR_MOUNT_ROOT: u64 = 0x2000;
+    // SAFETY: statx is nothing but integers.
+    let mut buf: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a literal, and the buffer outlives the call.
+    let ret = unsafe {
+        libc::syscall(
+            libc::SYS_statx,
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            AT_EMPTY_PATH,
+            STATX_MNT_ID,
+            &raw mut buf,
+        )
+    };
+    check(ret, || format!("statx({})", show(fd)))?;
+    Ok(MountOf { id: buf.stx_mnt_id, is_root: buf.stx_attributes & STATX_ATTR_MOUNT_ROOT != 0 })
 }
 
 /// `pivot_root(2)` onto the current directory; the old root is stacked on it.

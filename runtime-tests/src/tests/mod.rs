@@ -37,6 +37,8 @@ areas![
     exec,
     terminal,
     mounts,
+    mounts_idmap,
+    mounts_live,
     masks,
     devices,
     namespaces,
@@ -90,6 +92,8 @@ mod lifecycle;
 mod limits;
 mod masks;
 mod mounts;
+mod mounts_idmap;
+mod mounts_live;
 mod namespaces;
 mod net_devices;
 mod notify;
