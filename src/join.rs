@@ -7,6 +7,7 @@
 use crate::error::hinted;
 use crate::fds::Procfs;
 use crate::launch::clone_flag;
+use crate::plan::landlock::Landlock;
 use crate::plan::namespaces::IdMap;
 use crate::plan::{Kind, Process, seccomp};
 use crate::sys::{self, Call as _, clone};
@@ -19,6 +20,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 pub(crate) struct Plan {
     pub(crate) process: Process,
     pub(crate) seccomp: Option<seccomp::Filter>,
+    pub(crate) landlock: Option<Landlock>,
     /// Namespaces in which the container differs from the host.
     pub(crate) namespaces: Vec<Kind>,
     pub(crate) user_namespace: bool,

@@ -66,7 +66,7 @@ pub(crate) fn create(
     let child = Child { pid, pidfd, channel };
     let walked = return_to(own)
         .and_then(|()| prepare(plan, &child, &fds.proc))
-        .and_then(|()| walk_to_ready(plan, &child));
+        .and_then(|()| walk_to_ready(plan, &child, &fds.hooks_output));
     finish(child, walked, cgroup)
 }
 
@@ -89,7 +89,7 @@ fn create_by_doorkeeper(
     drop(init_end);
     let doorkeeper = Child { pid, pidfd, channel };
     let child = let_in(doorkeeper, &plan.process, true, &fds.proc, cgroup)?;
-    let walked = walk_to_ready(plan, &child);
+    let walked = walk_to_ready(plan, &child, &fds.hooks_output);
     finish(child, walked, cgroup)
 }
 
@@ -287,13 +287,13 @@ fn prepare(plan: &Plan, child: &Child, proc: &Procfs) -> Result<()> {
     limits(&plan.process, user_namespace, child, proc)
 }
 
-fn walk_to_ready(plan: &Plan, child: &Child) -> Result<()> {
+fn walk_to_ready(plan: &Plan, child: &Child, output: &hooks::Output) -> Result<()> {
     child.channel.send(&Message::Go).context("tell init to go")?;
     if plan.hooks.for_parent() {
         child.channel.expect(&Message::Mounted)?;
         let state = state::for_hooks(plan, "creating", child.pid.as_raw());
-        hooks::run(&plan.hooks.prestart, &state)?;
-        hooks::run(&plan.hooks.create_runtime, &state)?;
+        hooks::run(&plan.hooks.prestart, &state, output)?;
+        hooks::run(&plan.hooks.create_runtime, &state, output)?;
         child.channel.send(&Message::HooksDone).context("tell init: hooks are done")?;
     }
     child.channel.expect(&Message::Ready)

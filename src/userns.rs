@@ -84,7 +84,7 @@ fn with_helper(kind: subids::Kind, pid: Pid, maps: &[IdMap]) -> Result<()> {
         env: Vec::new(),
         timeout: Some(PATIENCE),
     };
-    let Err(err) = hooks::run(&[helper], "") else { return Ok(()) };
+    let Err(err) = hooks::run(&[helper], "", &hooks::Output::default()) else { return Ok(()) };
     let text = crate::error::chain(&err);
     if text.contains("not allowed") {
         return Err(err).hint(subids::cure(kind));

@@ -10,7 +10,9 @@ use crate::error::OrHint as _;
 use crate::fds::{self, Fds};
 use crate::init::Inherited;
 use crate::labels;
+use crate::landlock;
 use crate::launch::{self, Child};
+use crate::plan::annotations::{self, PIDFD_RECEIVER};
 use crate::plan::cgroup::Driver;
 use crate::plan::notify_socket;
 use crate::plan::rootfs::Step;
@@ -142,10 +144,12 @@ pub(crate) fn make(
 ) -> Result<Made> {
     let plan = &new.plan;
     labels::check(&plan.process)?;
+    if let Some(warning) = landlock::check(plan.extensions.landlock.as_ref())? {
+        host.log.warning(&warning);
+    }
     let driver = host.cgroup_driver()?;
     let place = place_cgroup(plan, driver)?;
-    let pidfd_socket =
-        args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
+    let pidfd_sockets = pidfd_sockets(plan, args)?;
     let inherited = Inherited::new(args.preserve_fds + listen_fds())?;
     // === the first side effect; everything below is undone when it fails ===
     let dir = Dir::create(&host.root, &args.id)?;
@@ -168,6 +172,7 @@ pub(crate) fn make(
         let mut fds = Fds::open(plan, console, start)?;
         let path = cgroup.as_ref().map(|cgroup| cgroup.path().as_os_str().as_bytes());
         fds.own_cgroup = path.map(CString::new).transpose()?;
+        fds.delegate = cgroup::delegate::make(plan, cgroup.as_ref())?;
         fds.v1_doors = cgroup.as_ref().map(Cgroup::v1_doors).transpose()?.unwrap_or_default();
         if let Some(place) = place.as_ref().filter(|_| mounts_cgroup(plan)) {
             fds.hierarchies = place.host.hierarchies(&state.cgroup_v1);
@@ -179,7 +184,7 @@ pub(crate) fn make(
         let listens = new.notifies && then == Then::Start;
         let readiness = if listens { Readiness::open(&dir)? } else { None };
         let child = launch::create(plan, fds, cgroup.as_ref(), &dir, inherited)?;
-        let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), pidfd_socket.as_ref());
+        let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), &pidfd_sockets);
         told.inspect_err(|_err| {
             end(&child);
         })?;
@@ -191,13 +196,26 @@ pub(crate) fn make(
     }
 }
 
+/// Whoever wants init's pidfd, and by which field.
+fn pidfd_sockets(plan: &Plan, args: &NewContainer) -> Result<Vec<(String, OwnedFd)>> {
+    let by_flag = args.pidfd_socket.as_deref().map(|path| ("--pidfd-socket".to_string(), path));
+    let receiver = plan.extensions.pidfd_receiver.as_deref();
+    let by_annotation = receiver.map(|path| (annotations::field(PIDFD_RECEIVER), path));
+    let sockets = by_flag.into_iter().chain(by_annotation);
+    let connect = |(field, path): (String, &Path)| {
+        let socket = fds::connect(path).with_context(|| field.clone())?;
+        Ok((field, socket))
+    };
+    sockets.map(connect).collect()
+}
+
 /// Everybody who wants to know gets to know; then init is told that it may outlive us.
 fn tell(
     dir: &Dir,
     state: &mut State,
     child: &Child,
     pid_file: Option<&Path>,
-    pidfd_socket: Option<&OwnedFd>,
+    pidfd_sockets: &[(String, OwnedFd)],
 ) -> Result<()> {
     let pid = child.pid.as_raw();
     let init = container::identify(pid, &child.pidfd)?;
@@ -206,8 +224,8 @@ fn tell(
     if let Some(path) = pid_file {
         write_pid_file(path, pid)?;
     }
-    if let Some(socket) = pidfd_socket {
-        send_pidfd(socket, &child.pidfd).context("--pidfd-socket")?;
+    for (field, socket) in pidfd_sockets {
+        send_pidfd(socket, &child.pidfd).with_context(|| field.clone())?;
     }
     Ok(child.channel.send(&Message::Created)?)
 }

@@ -3,7 +3,7 @@
 use crate::container::state::SPEC_VERSION;
 use crate::labels;
 use crate::log::stdout;
-use crate::plan::{Kind, mount, seccomp};
+use crate::plan::{Kind, annotations, mount, seccomp};
 use crate::sys;
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ fn features() -> Value {
         "annotations": {
             "io.github.rt.version": env!("CARGO_PKG_VERSION")
         },
-        "potentiallyUnsafeConfigAnnotations": []
+        "potentiallyUnsafeConfigAnnotations": annotations::keys().collect::<Vec<_>>()
     })
 }
 

@@ -4,10 +4,12 @@
 //! names the field of the config that it is about. Together with `config.rs` the only place that
 //! knows oci-spec's types.
 
+pub(crate) mod annotations;
 pub(crate) mod cgroup;
 pub(crate) mod device_rules;
 pub(crate) mod exec;
 pub(crate) mod hooks;
+pub(crate) mod landlock;
 pub(crate) mod mount;
 pub(crate) mod namespaces;
 pub(crate) mod notify_socket;
@@ -24,6 +26,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+pub(crate) use annotations::Extensions;
 pub(crate) use hooks::{Hook, Hooks};
 pub(crate) use namespaces::{DefaultMaps, Kind, Namespaces};
 pub(crate) use process::Process;
@@ -69,6 +72,7 @@ pub(crate) struct Plan {
     /// Execution domain of personality(2).
     pub(crate) personality: Option<u32>,
     pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) extensions: Extensions,
     /// Things that the user can change and that do not stop the container.
     pub(crate) warnings: Vec<String>,
 }
@@ -87,15 +91,19 @@ impl Plan {
         version(spec.version(), &mut warnings)?;
         let linux = spec.linux().clone().unwrap_or_default_section();
         not_yet(spec, &linux)?;
+        let annotations = annotations(spec);
+        let extensions = Extensions::new(&annotations)?;
         let mut namespaces = Namespaces::new(&linux)?;
         if let Some(maps) = options.default_maps.filter(|_| !namespaces.has(Kind::User)) {
             namespaces.add_user(maps);
         }
         let process = spec.process().as_ref().context("process: missing; it says what to run")?;
-        let process = Process::new(process, "process")?;
-        let rootfs = Rootfs::new(spec, &linux, &namespaces, options, &mut warnings)?;
+        let mut process = Process::new(process, "process")?;
+        process.extend(&extensions, &mut warnings);
+        let mut rootfs = Rootfs::new(spec, &linux, &namespaces, options, &mut warnings)?;
+        rootfs.extend(&extensions);
         let hostname = uts_name("hostname", spec.hostname().as_deref(), &namespaces)?;
-        let seccomp = filter(linux.seccomp().as_ref(), &mut warnings)?;
+        let seccomp = filter(linux.seccomp().as_ref(), &extensions, &mut warnings)?;
         let cgroup = Cgroup::new(&linux, options.id, spec.version())?;
         warnings.extend(cgroup.limits.warnings.iter().cloned());
         let domainname = uts_name("domainname", spec.domainname().as_deref(), &namespaces)?;
@@ -111,10 +119,11 @@ impl Plan {
             process,
             seccomp,
             cgroup,
-            hooks: Hooks::new(spec.hooks().as_ref())?,
+            hooks: Hooks::new(spec.hooks().as_ref(), &extensions)?,
             session_keyring: options.session_keyring,
             personality: personality(linux.personality().as_ref())?,
-            annotations: annotations(spec),
+            annotations,
+            extensions,
             warnings,
         })
     }
@@ -185,10 +194,14 @@ pub(crate) fn zero_pids(version: &str) -> cgroup::ZeroPids {
 
 pub(crate) fn filter(
     spec: Option<&oci_spec::runtime::LinuxSeccomp>,
+    extensions: &Extensions,
     warnings: &mut Vec<String>,
 ) -> Result<Option<seccomp::Filter>> {
-    let Some(spec) = spec else { return Ok(None) };
-    let filter = seccomp::compile(spec)?;
+    let filter = match (spec, &extensions.seccomp_program) {
+        (spec, Some(program)) => Some(seccomp::raw::filter(program, spec, extensions)?),
+        (Some(spec), None) => seccomp::compile(spec, extensions)?,
+        (None, None) => None,
+    };
     if let Some(filter) = &filter {
         warnings.extend(filter.warnings.iter().cloned());
     }
@@ -213,7 +226,7 @@ impl SectionOrEmpty for Option<oci_spec::runtime::Linux> {
     }
 }
 
-fn annotations(spec: &Spec) -> BTreeMap<String, String> {
+pub(crate) fn annotations(spec: &Spec) -> BTreeMap<String, String> {
     spec.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 

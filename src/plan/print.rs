@@ -2,10 +2,11 @@
 //!
 //! Runs in: parent. Pure. Text and JSON are made from the same lines.
 
+use super::landlock::Landlock;
 use super::mount::{Attributes, FsOption, Propagation, attr};
 use super::process::capability_names;
-use super::rootfs::{Bind, FileSystem, Step};
-use super::{Pivot, Plan};
+use super::rootfs::{Bind, FileSystem, MountLabel, Step};
+use super::{Pivot, Plan, annotations};
 use crate::plan::cgroup::Location;
 use serde_json::{Value, json};
 use std::ffi::CString;
@@ -226,9 +227,13 @@ fn words(attributes: Attributes, prefix: &str) -> String {
 
 fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
     let process = &plan.process;
+    let groups = match process.keep_groups {
+        true => "the caller's".to_string(),
+        false => format!("{:?}", process.groups),
+    };
     let mut who = format!(
-        "uid={} gid={} groups={:?} umask={:04o}",
-        process.uid, process.gid, process.groups, process.umask
+        "uid={} gid={} groups={groups} umask={:04o}",
+        process.uid, process.gid, process.umask
     );
     if process.no_new_privs {
         who.push_str(" no_new_privs");
@@ -253,11 +258,17 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
     for (name, label, field) in [
         ("apparmor", &process.apparmor_profile, "process.apparmorProfile"),
         ("selinux", &process.selinux_label, "process.selinuxLabel"),
-        ("selinux of mounts", &plan.rootfs.mount_label, "linux.mountLabel"),
     ] {
         if let Some(label) = label {
             add("process", format!("{name}={}", show(label)), field);
         }
+    }
+    if let Some(MountLabel { option, label }) = &plan.rootfs.mount_label {
+        let mut what = format!("selinux of mounts={}", show(label));
+        if *option != c"context" {
+            what.push_str(&format!(" ({})", option.to_string_lossy()));
+        }
+        add("process", what, "linux.mountLabel");
     }
     if let Some(score) = process.oom_score_adj {
         add("process", format!("oom_score_adj={score}"), "process.oomScoreAdj");
@@ -281,10 +292,26 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
         add("seccomp", what, "linux.seccomp");
         if let Some(notify) = &filter.notify {
             let what = format!("notify: {}", notify.listener_path.display());
-            add("seccomp", what, "linux.seccomp.listenerPath");
+            add("seccomp", what, &notify.field());
         }
     }
+    extensions(plan, add);
     let args: Vec<String> = process.args.iter().map(show).collect();
     add("exec", args.join(" "), "process.args");
     add("exec", format!("cwd {}", show(&process.cwd)), "process.cwd");
+}
+
+/// Annotations with a meaning, as they are; of a filter or rules, which are shown above or can be long,
+/// only that they are there.
+fn extensions(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
+    for line in plan.extensions.landlock.iter().flat_map(Landlock::lines) {
+        add("landlock", line, &annotations::field(annotations::LANDLOCK));
+    }
+    for key in &plan.extensions.in_effect {
+        if matches!(*key, annotations::LANDLOCK | annotations::SECCOMP_BPF) {
+            continue;
+        }
+        let value = plan.annotations.get(*key).map(String::as_str).unwrap_or_default();
+        add("annotation", format!("{key}={value}"), &annotations::field(key));
+    }
 }

@@ -6,7 +6,7 @@ use super::copy_up;
 use super::path::{LastLink, Root, Shape, kind, status};
 use crate::error::hinted;
 use crate::plan::mount::{Attributes, FsOption, Propagation, PropagationKind, Recursion, attr};
-use crate::plan::rootfs::{Bind, FileSystem, Remount};
+use crate::plan::rootfs::{Bind, FileSystem, MountLabel, Remount};
 use crate::sys::fd::{openat2, resolve};
 use crate::sys::mount::{self as api, FsContext, Recursive};
 use crate::sys::{self, Call as _};
@@ -22,7 +22,11 @@ use std::os::unix::ffi::OsStrExt as _;
 const LONGEST_VALUE: usize = 255;
 
 /// Mounts a new file system.
-pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) -> Result<()> {
+pub(crate) fn file_system(
+    root: &Root,
+    plan: &FileSystem,
+    label: Option<&MountLabel>,
+) -> Result<()> {
     // CVE-2019-19921, CVE-2023-28642: /proc and /sys must be real directories of the image, or the
     // masked paths and label writes go elsewhere.
     let is_api = matches!(plan.fstype.as_bytes(), b"proc" | b"sysfs");
@@ -56,7 +60,7 @@ pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) 
     attach(mount, target)
 }
 
-fn create(plan: &FileSystem, label: Option<&CStr>) -> Result<OwnedFd, sys::Error> {
+fn create(plan: &FileSystem, label: Option<&MountLabel>) -> Result<OwnedFd, sys::Error> {
     let context = FsContext::open(&plan.fstype)?;
     if !plan.source.is_empty() {
         context.set_string(c"source", &plan.source)?;
@@ -74,7 +78,7 @@ fn create(plan: &FileSystem, label: Option<&CStr>) -> Result<OwnedFd, sys::Error
     }
     // procfs and sysfs take no context= but have their own labels.
     if let Some(label) = label.filter(|_| !matches!(plan.fstype.as_bytes(), b"proc" | b"sysfs")) {
-        context.set_string(c"context", label)?;
+        context.set_string(label.option, &label.label)?;
     }
     context.create()?;
     context.mount(plan.attributes.set)
@@ -125,7 +129,12 @@ fn explain(plan: &FileSystem, err: sys::Error) -> anyhow::Error {
 }
 
 /// mount(2) through the descriptor's name in the host's procfs, for very long options.
-fn classic(root: &Root, plan: &FileSystem, target: &OwnedFd, label: Option<&CStr>) -> Result<()> {
+fn classic(
+    root: &Root,
+    plan: &FileSystem,
+    target: &OwnedFd,
+    label: Option<&MountLabel>,
+) -> Result<()> {
     let mut data = Vec::new();
     for option in &plan.options {
         if !data.is_empty() {
@@ -141,8 +150,10 @@ fn classic(root: &Root, plan: &FileSystem, target: &OwnedFd, label: Option<&CStr
         }
     }
     if let Some(label) = label {
-        data.extend_from_slice(b",context=\"");
-        data.extend_from_slice(label.to_bytes());
+        data.push(b',');
+        data.extend_from_slice(label.option.to_bytes());
+        data.extend_from_slice(b"=\"");
+        data.extend_from_slice(label.label.as_bytes());
         data.push(b'"');
     }
     let data = CString::new(data)?;

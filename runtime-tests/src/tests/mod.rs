@@ -41,6 +41,7 @@ areas![
     cgroups,
     cgroup_v1,
     hooks,
+    annotations,
     seccomp,
     notify,
     service,
@@ -63,6 +64,7 @@ areas![
     escapes_host,
 ];
 
+mod annotations;
 mod cgroup_v1;
 mod cgroups;
 mod cli;
