@@ -11,7 +11,7 @@ use crate::fds::{Fds, Procfs};
 use crate::hooks;
 use crate::join;
 use crate::labels;
-use crate::landlock;
+use crate::landlock::{self, Missing};
 use crate::launch::{self, clone_flag};
 use crate::listener;
 use crate::plan::annotations::{self, DELEGATE_CGROUP};
@@ -182,7 +182,7 @@ fn create(
     let state = hook_state(plan, &plan.hooks.start_container, &fds.proc, "created")?;
     labels::set(&fds.proc, &plan.process)?;
     personality(plan.personality)?;
-    let ruleset = landlock::ruleset(plan.extensions.landlock.as_ref(), &root)?;
+    let ruleset = landlock::ruleset(plan.extensions.landlock.as_ref(), &root, Missing::Refuse)?;
     let filter = plan.seccomp.as_ref();
     let mut payload = give_up(&plan.process, filter, ruleset, Rlimits::Mine, inherited)?;
     // A parked init holds nothing of the host that it need not.
@@ -248,7 +248,7 @@ fn exec(
     personality(plan.personality)?;
     drop(fds);
     let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
-    let ruleset = landlock::ruleset(plan.landlock.as_ref(), &root)?;
+    let ruleset = landlock::ruleset(plan.landlock.as_ref(), &root, Missing::Skip)?;
     drop(root);
     let filter = plan.seccomp.as_ref();
     let payload = give_up(&plan.process, filter, ruleset, Rlimits::Doorkeepers, inherited)?;

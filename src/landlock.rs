@@ -4,10 +4,10 @@
 //! all rights, since the payload's user may not even see a directory that it will be refused, and put
 //! into force right before the seccomp filter.
 
-use crate::error::{OrHint as _, hinted};
+use crate::error::hinted;
 use crate::plan::annotations::{LANDLOCK, field};
 use crate::plan::landlock::{Landlock, OF_A_FILE};
-use crate::rootfs::path::{LastLink, Root, kind};
+use crate::rootfs::path::{Root, kind};
 use crate::sys::{landlock, probe};
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
@@ -24,12 +24,25 @@ fn version() -> i32 {
     probe::landlock_abi().unwrap_or(0)
 }
 
-/// Makes the ruleset. `None`: there are no rules, or none that this kernel can keep.
-pub(crate) fn ruleset(plan: Option<&Landlock>, root: &Root) -> Result<Option<OwnedFd>> {
-    plan.map_or(Ok(None), |plan| make(plan, root).with_context(|| field(LANDLOCK)))
+/// What a path means that is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// A mistake in the config.
+    Refuse,
+    /// The payload has removed it: an exec into its container must not depend on that.
+    Skip,
 }
 
-fn make(plan: &Landlock, root: &Root) -> Result<Option<OwnedFd>> {
+/// Makes the ruleset. `None`: there are no rules, or none that this kernel can keep.
+pub(crate) fn ruleset(
+    plan: Option<&Landlock>,
+    root: &Root,
+    missing: Missing,
+) -> Result<Option<OwnedFd>> {
+    plan.map_or(Ok(None), |plan| make(plan, root, missing).with_context(|| field(LANDLOCK)))
+}
+
+fn make(plan: &Landlock, root: &Root, missing: Missing) -> Result<Option<OwnedFd>> {
     let handled = plan.at(version());
     if handled.is_nothing() {
         return Ok(None);
@@ -37,14 +50,16 @@ fn make(plan: &Landlock, root: &Root) -> Result<Option<OwnedFd>> {
     let ruleset = landlock::create_ruleset(handled.files, handled.net, handled.scoped)?;
     for rule in &plan.paths {
         let named = || format!("{} ({})", rule.field, rule.path.to_string_lossy());
-        let place = root.open(&rule.path, LastLink::Follow).map_err(|err| {
+        let skipped: &[Errno] =
+            if missing == Missing::Skip { &[Errno::ENOENT, Errno::ENOTDIR] } else { &[] };
+        let place = root.open_unless(&rule.path, skipped).map_err(|err| {
             let hints = [
                 (Errno::ENOENT, "name what is in the container when it is made, mounts included"),
                 (Errno::ELOOP, "name the file itself; links of /proc/*/fd lead anywhere"),
             ];
             hinted(err, &hints)
         });
-        let place = place.with_context(named)?;
+        let Some(place) = place.with_context(named)? else { continue };
         let of_its_kind = if kind(&place)? == SFlag::S_IFDIR { u64::MAX } else { OF_A_FILE };
         let rights = rule.rights & of_its_kind & handled.files;
         if rights != 0 {
@@ -61,6 +76,6 @@ fn make(plan: &Landlock, root: &Root) -> Result<Option<OwnedFd>> {
 /// Puts the rules into force.
 pub(crate) fn restrict(ruleset: &OwnedFd) -> Result<()> {
     landlock::restrict_self(ruleset.as_fd())
+        .map_err(|err| hinted(err, &[(Errno::E2BIG, "rt runs inside of 16 sandboxes already")]))
         .with_context(|| field(LANDLOCK))
-        .hint("E2BIG means that rt runs inside of 16 sandboxes already")
 }

@@ -42,6 +42,7 @@ areas![
     cgroup_v1,
     hooks,
     annotations,
+    landlock,
     seccomp,
     notify,
     service,
@@ -83,6 +84,7 @@ mod fuzz;
 mod golden;
 mod hooks;
 mod labels;
+mod landlock;
 mod lifecycle;
 mod masks;
 mod mounts;
