@@ -196,17 +196,16 @@ pub(crate) fn make(
     }
 }
 
-/// Whoever wants init's pidfd, and by which field.
-fn pidfd_sockets(plan: &Plan, args: &NewContainer) -> Result<Vec<(String, OwnedFd)>> {
-    let by_flag = args.pidfd_socket.as_deref().map(|path| ("--pidfd-socket".to_string(), path));
-    let receiver = plan.extensions.pidfd_receiver.as_deref();
-    let by_annotation = receiver.map(|path| (annotations::field(PIDFD_RECEIVER), path));
-    let sockets = by_flag.into_iter().chain(by_annotation);
-    let connect = |(field, path): (String, &Path)| {
-        let socket = fds::connect(path).with_context(|| field.clone())?;
-        Ok((field, socket))
-    };
-    sockets.map(connect).collect()
+/// Whoever wants init's pidfd.
+fn pidfd_sockets(plan: &Plan, args: &NewContainer) -> Result<Vec<OwnedFd>> {
+    let mut sockets = Vec::new();
+    if let Some(path) = &args.pidfd_socket {
+        sockets.push(fds::connect(path).context("--pidfd-socket")?);
+    }
+    if let Some(path) = &plan.extensions.pidfd_receiver {
+        sockets.push(fds::connect(path).with_context(|| annotations::field(PIDFD_RECEIVER))?);
+    }
+    Ok(sockets)
 }
 
 /// Everybody who wants to know gets to know; then init is told that it may outlive us.
@@ -215,7 +214,7 @@ fn tell(
     state: &mut State,
     child: &Child,
     pid_file: Option<&Path>,
-    pidfd_sockets: &[(String, OwnedFd)],
+    pidfd_sockets: &[OwnedFd],
 ) -> Result<()> {
     let pid = child.pid.as_raw();
     let init = container::identify(pid, &child.pidfd)?;
@@ -224,8 +223,8 @@ fn tell(
     if let Some(path) = pid_file {
         write_pid_file(path, pid)?;
     }
-    for (field, socket) in pidfd_sockets {
-        send_pidfd(socket, &child.pidfd).with_context(|| field.clone())?;
+    for socket in pidfd_sockets {
+        send_pidfd(socket, &child.pidfd).context("send the pidfd")?;
     }
     Ok(child.channel.send(&Message::Created)?)
 }

@@ -2,12 +2,10 @@
 //!
 //! Runs in: parent. Pure. The numbers are those of linux/landlock.h. See landlock(7).
 
-use super::c_path;
 use crate::error::OrHint as _;
-use anyhow::{Result, anyhow, ensure};
-use serde::Deserialize;
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use serde_json::Value;
 use std::ffi::CString;
-use std::path::Path;
 
 const EXECUTE: u64 = 1 << 0;
 const WRITE_FILE: u64 = 1 << 1;
@@ -24,6 +22,9 @@ const READ: u64 = READ_FILE | READ_DIR;
 
 const BIND_TCP: u64 = 1 << 0;
 const CONNECT_TCP: u64 = 1 << 1;
+
+const ABSTRACT_UNIX_SOCKET: u64 = 1 << 0;
+const SIGNAL: u64 = 1 << 1;
 
 /// What the processes of a container may do; everything else of the same kind they may not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,70 +64,88 @@ pub(crate) struct Handled {
     pub(crate) scoped: u64,
 }
 
-/// The annotation's value. A list that is absent leaves its kind of access alone; one that is empty allows
-/// nothing.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Value {
-    ro: Option<Vec<String>>,
-    exec: Option<Vec<String>>,
-    rw: Option<Vec<String>>,
-    net_bind: Option<Vec<u16>>,
-    net_connect: Option<Vec<u16>>,
-    scope: Option<Vec<Scope>>,
-    #[serde(default)]
-    best_effort: bool,
+/// What the values of a list are.
+#[derive(Clone, Copy)]
+enum Kind {
+    Files,
+    Ports,
+    Scopes,
 }
 
-#[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-enum Scope {
-    AbstractUnixSocket,
-    Signal,
+/// A key that holds a list, with the rights that its rules give.
+fn kind(key: &str) -> Option<(Kind, u64)> {
+    Some(match key {
+        "ro" => (Kind::Files, READ),
+        "exec" => (Kind::Files, READ | EXECUTE),
+        "rw" => (Kind::Files, ALL_FILES & !EXECUTE),
+        "net_bind" => (Kind::Ports, BIND_TCP),
+        "net_connect" => (Kind::Ports, CONNECT_TCP),
+        "scope" => (Kind::Scopes, 0),
+        _ => return None,
+    })
 }
 
 impl Landlock {
+    /// Reads the annotation's value, a JSON object. A list that is absent leaves its kind of access alone;
+    /// one that is empty allows nothing.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let value: Value = serde_json::from_str(text).map_err(anyhow::Error::from).hint(
-            "write a JSON object such as {\"exec\":[\"/usr\"],\"rw\":[\"/tmp\"],\"net_bind\":[8080]}",
-        )?;
-        let mut paths = Vec::new();
-        for (name, list, rights) in [
-            ("ro", &value.ro, READ),
-            ("exec", &value.exec, READ | EXECUTE),
-            ("rw", &value.rw, ALL_FILES & !EXECUTE),
-        ] {
-            for (n, path) in list.iter().flatten().enumerate() {
-                paths.push(path_rule(format!("{name}[{n}]"), path, rights)?);
-            }
-        }
-        let mut ports = Vec::new();
-        for (name, list, rights) in [
-            ("net_bind", &value.net_bind, BIND_TCP),
-            ("net_connect", &value.net_connect, CONNECT_TCP),
-        ] {
-            for (n, port) in list.iter().flatten().enumerate() {
-                let field = format!("{name}[{n}]");
-                // bind(2) takes 0 for any port of ip_local_port_range.
-                ensure!(*port != 0 || rights == BIND_TCP, "{field}: 0 is no port to connect to");
-                ports.push(PortRule { field, port: *port, rights });
-            }
-        }
-        let has = |is_there: bool, rights: u64| if is_there { rights } else { 0 };
-        let all = Self {
-            files: has(value.ro.is_some() || value.exec.is_some() || value.rw.is_some(), ALL_FILES),
-            net: has(value.net_bind.is_some(), BIND_TCP)
-                | has(value.net_connect.is_some(), CONNECT_TCP),
-            scoped: value.scope.iter().flatten().fold(0, |all, scope| all | scope.bit()),
-            paths,
-            ports,
-            best_effort: value.best_effort,
+        Self::read(text).hint(
+            "write a JSON object such as {\"exec\":[\"/usr\"],\"rw\":[\"/tmp\"],\"net_bind\":[8080]}; \
+             the keys are ro, exec, rw, net_bind, net_connect, scope and best_effort",
+        )
+    }
+
+    fn read(text: &str) -> Result<Self> {
+        let Value::Object(object) = serde_json::from_str(text)? else { bail!("not an object") };
+        let mut all = Self {
+            files: 0,
+            net: 0,
+            scoped: 0,
+            paths: Vec::new(),
+            ports: Vec::new(),
+            best_effort: false,
         };
-        if all.at(i32::MAX).is_nothing() {
-            return Err(anyhow!("restricts nothing"))
-                .hint("name at least one of ro, exec, rw, net_bind, net_connect and scope");
+        for (key, value) in &object {
+            if let ("best_effort", Value::Bool(value)) = (key.as_str(), value) {
+                all.best_effort = *value;
+                continue;
+            }
+            let Some((kind, rights)) = kind(key) else { bail!("{key:?} is no key") };
+            let Value::Array(list) = value else { bail!("{key}: not a list") };
+            match kind {
+                Kind::Files => all.files = ALL_FILES,
+                Kind::Ports => all.net |= rights,
+                Kind::Scopes => {}
+            }
+            for (n, value) in list.iter().enumerate() {
+                let field = format!("{key}[{n}]");
+                all.add(kind, rights, &field, value)
+                    .with_context(|| format!("{field}: {value}"))?;
+            }
         }
+        ensure!(!all.at(i32::MAX).is_nothing(), "restricts nothing");
         Ok(all)
+    }
+
+    fn add(&mut self, kind: Kind, rights: u64, field: &str, value: &Value) -> Result<()> {
+        let port = value.as_u64().and_then(|port| u16::try_from(port).ok());
+        match (kind, value.as_str(), port) {
+            (Kind::Files, Some(path), _) => {
+                ensure!(path.starts_with('/'), "not absolute");
+                let path = super::c_string("path", path.as_bytes(), super::PATH_MAX)?;
+                self.paths.push(PathRule { field: field.into(), path, rights });
+            }
+            // bind(2) takes 0 for any port of ip_local_port_range.
+            (Kind::Ports, _, Some(port)) if port != 0 || rights == BIND_TCP => {
+                self.ports.push(PortRule { field: field.into(), port, rights });
+            }
+            (Kind::Scopes, Some("abstract_unix_socket"), _) => self.scoped |= ABSTRACT_UNIX_SOCKET,
+            (Kind::Scopes, Some("signal"), _) => self.scoped |= SIGNAL,
+            (Kind::Files, ..) => bail!("not a path"),
+            (Kind::Ports, ..) => bail!("not a port"),
+            (Kind::Scopes, ..) => bail!("neither abstract_unix_socket nor signal"),
+        }
+        Ok(())
     }
 
     /// What a kernel with this version of the interface can handle of it; 0 is none.
@@ -146,7 +165,7 @@ impl Landlock {
         }
     }
 
-    /// What this kernel cannot keep, as a warning.
+    /// What a kernel of this version cannot keep, as a warning.
     ///
     /// # Errors
     /// The same, without `best_effort`.
@@ -156,57 +175,22 @@ impl Landlock {
         if kept == wanted {
             return Ok(None);
         }
-        let needs = [
-            (wanted.scoped != kept.scoped, 6, "6.12"),
-            (wanted.files != kept.files, 5, "6.10"),
-            (wanted.net != kept.net, 4, "6.7"),
-        ];
-        let (needed, linux) = needs
-            .into_iter()
-            .find_map(|(lacks, needed, linux)| lacks.then_some((needed, linux)))
-            .unwrap_or_default();
-        let has = match version {
-            ..=0 => "the kernel has no Landlock".to_string(),
-            _ => format!("the kernel has version {version} of Landlock"),
+        let (needed, linux) = if wanted.scoped != kept.scoped {
+            (6, "6.12")
+        } else if wanted.files != kept.files {
+            (5, "6.10")
+        } else {
+            (4, "6.7")
         };
-        let text = format!("{field}: {has}, and version {needed} is needed (Linux {linux})");
+        let text = format!(
+            "{field}: version {needed} of Landlock is needed (Linux {linux}), the kernel has {version}"
+        );
         if self.best_effort {
-            let kept =
-                if kept.is_nothing() { "nothing is restricted" } else { "less is restricted" };
-            return Ok(Some(format!("{text}: {kept}")));
+            return Ok(Some(text + ": less is restricted, or nothing"));
         }
         Err(anyhow!(text)).hint(
             "boot such a kernel with landlock in lsm=, or add \"best_effort\": true to have what it can",
         )
-    }
-
-    /// A line for each rule, for `rt plan`.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        if self.files != 0 {
-            lines.push("files: none but".to_string());
-        }
-        for rule in &self.paths {
-            let word = rule.field.split('[').next().unwrap_or_default();
-            lines.push(format!("  {word:<5} {}", rule.path.to_string_lossy()));
-        }
-        for (right, name) in [(BIND_TCP, "bind"), (CONNECT_TCP, "connect")] {
-            if self.net & right == 0 {
-                continue;
-            }
-            let ports = self.ports.iter().filter(|rule| rule.rights == right);
-            let ports: Vec<String> = ports.map(|rule| rule.port.to_string()).collect();
-            lines.push(format!("TCP {name}: none but [{}]", ports.join(", ")));
-        }
-        for scope in [Scope::AbstractUnixSocket, Scope::Signal] {
-            if self.scoped & scope.bit() != 0 {
-                lines.push(format!("{}: own processes only", scope.name()));
-            }
-        }
-        if self.best_effort {
-            lines.push("best effort".to_string());
-        }
-        lines
     }
 }
 
@@ -214,29 +198,6 @@ impl Handled {
     pub(crate) fn is_nothing(self) -> bool {
         self.files | self.net | self.scoped == 0
     }
-}
-
-impl Scope {
-    /// `LANDLOCK_SCOPE_*`
-    fn bit(self) -> u64 {
-        match self {
-            Self::AbstractUnixSocket => 1 << 0,
-            Self::Signal => 1 << 1,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::AbstractUnixSocket => "abstract_unix_socket",
-            Self::Signal => "signal",
-        }
-    }
-}
-
-fn path_rule(field: String, path: &str, rights: u64) -> Result<PathRule> {
-    ensure!(path.starts_with('/'), "{field}: {path:?} is not absolute");
-    let path = c_path(&field, Path::new(path))?;
-    Ok(PathRule { field, path, rights })
 }
 
 #[cfg(test)]
@@ -254,9 +215,9 @@ mod tests {
         )
         .unwrap();
         let fields: Vec<&str> = all.paths.iter().map(|rule| rule.field.as_str()).collect();
-        assert_eq!(fields, ["ro[0]", "exec[0]", "exec[1]", "rw[0]"]);
-        assert_eq!(all.paths[0].rights, 0b1100);
-        assert_eq!(all.paths[2].rights, 0b1101);
+        assert_eq!(fields, ["exec[0]", "exec[1]", "ro[0]", "rw[0]"]);
+        assert_eq!(all.paths[1].rights, 0b1101);
+        assert_eq!(all.paths[2].rights, 0b1100);
         assert_eq!(all.paths[3].rights, 0xfffe);
         assert_eq!(all.ports.len(), 2);
         assert_eq!(all.at(6), Handled { files: 0xffff, net: 1, scoped: 2 });
@@ -284,37 +245,53 @@ mod tests {
     fn what_the_kernel_lacks_is_an_error_or_a_warning() {
         let check = |text: &str, version| Landlock::parse(text).unwrap().check("field", version);
         assert_eq!(check(r#"{"net_bind":[1]}"#, 4).unwrap(), None);
-        assert_eq!(
-            crate::error::chain(&check(r#"{"net_bind":[1]}"#, 3).unwrap_err()),
-            "field: the kernel has version 3 of Landlock, and version 4 is needed (Linux 6.7)"
-        );
-        assert_eq!(
-            crate::error::chain(&check(r#"{"ro":["/"]}"#, 0).unwrap_err()),
-            "field: the kernel has no Landlock, and version 5 is needed (Linux 6.10)"
-        );
+        for (text, version, error) in [
+            (
+                r#"{"net_bind":[1]}"#,
+                3,
+                "version 4 of Landlock is needed (Linux 6.7), the kernel has 3",
+            ),
+            (
+                r#"{"ro":["/"]}"#,
+                0,
+                "version 5 of Landlock is needed (Linux 6.10), the kernel has 0",
+            ),
+            (
+                r#"{"ro":[],"scope":["signal"]}"#,
+                5,
+                "version 6 of Landlock is needed (Linux 6.12), the kernel has 5",
+            ),
+        ] {
+            let err = crate::error::chain(&check(text, version).unwrap_err());
+            assert_eq!(err, format!("field: {error}"));
+        }
         let warning = check(r#"{"ro":["/"],"best_effort":true}"#, 1).unwrap().unwrap();
-        assert!(warning.ends_with("(Linux 6.10): less is restricted"), "{warning}");
-        let warning = check(r#"{"scope":["signal"],"best_effort":true}"#, 5).unwrap().unwrap();
-        assert!(warning.ends_with("(Linux 6.12): nothing is restricted"), "{warning}");
+        assert!(warning.ends_with("the kernel has 1: less is restricted, or nothing"), "{warning}");
     }
 
     #[test]
     fn hostile_values_are_refused() {
-        assert_eq!(error("{}"), "restricts nothing");
-        assert_eq!(error(r#"{"best_effort":true}"#), "restricts nothing");
-        assert_eq!(error(r#"{"ro":["usr"]}"#), "ro[0]: \"usr\" is not absolute");
-        assert_eq!(error(r#"{"ro":["/a\u0000"]}"#), "ro[0]: NUL byte at position 2");
-        assert_eq!(error(r#"{"net_connect":[0]}"#), "net_connect[0]: 0 is no port to connect to");
-        for (text, part) in [
-            ("", "EOF"),
-            ("[1]", "invalid"),
-            (r#"{"wr":[]}"#, "unknown field `wr`"),
-            (r#"{"ro":[],"ro":[]}"#, "duplicate field `ro`"),
-            (r#"{"net_bind":[65536]}"#, "65536"),
-            (r#"{"scope":["network"]}"#, "unknown variant `network`"),
-            (r#"{"ro":"/"}"#, "invalid type"),
+        for (text, why) in [
+            ("{}", "restricts nothing"),
+            (r#"{"best_effort":true}"#, "restricts nothing"),
+            (r#"{"ro":["usr"]}"#, "ro[0]: \"usr\": not absolute"),
+            (r#"{"ro":["/a\u0000"]}"#, "ro[0]: \"/a\\u0000\": path: NUL byte at position 2"),
+            (r#"{"ro":[["/"]]}"#, "ro[0]: [\"/\"]: not a path"),
+            (r#"{"net_connect":[0]}"#, "net_connect[0]: 0: not a port"),
+            (r#"{"net_bind":[65536]}"#, "net_bind[0]: 65536: not a port"),
+            (r#"{"net_bind":["80"]}"#, "net_bind[0]: \"80\": not a port"),
+            (
+                r#"{"scope":["network"]}"#,
+                "scope[0]: \"network\": neither abstract_unix_socket nor signal",
+            ),
+            (r#"{"wr":[]}"#, "\"wr\" is no key"),
+            (r#"{"best_effort":1}"#, "\"best_effort\" is no key"),
+            (r#"{"ro":"/"}"#, "ro: not a list"),
+            (r#"{"ro":null}"#, "ro: not a list"),
+            ("[1]", "not an object"),
+            ("", "EOF while parsing a value at line 1 column 0"),
         ] {
-            assert!(error(text).contains(part), "{text}: {}", error(text));
+            assert_eq!(error(text), why, "{text}");
         }
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Runs in: parent. Pure. Text and JSON are made from the same lines.
 
-use super::landlock::Landlock;
 use super::mount::{Attributes, FsOption, Propagation, attr};
 use super::process::capability_names;
 use super::rootfs::{Bind, FileSystem, MountLabel, Step};
@@ -301,14 +300,10 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
     add("exec", format!("cwd {}", show(&process.cwd)), "process.cwd");
 }
 
-/// Annotations with a meaning, as they are; of a filter or rules, which are shown above or can be long,
-/// only that they are there.
+/// Annotations with a meaning, as they are; but for a filter, which is shown as such.
 fn extensions(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
-    for line in plan.extensions.landlock.iter().flat_map(Landlock::lines) {
-        add("landlock", line, &annotations::field(annotations::LANDLOCK));
-    }
     for key in &plan.extensions.in_effect {
-        if matches!(*key, annotations::LANDLOCK | annotations::SECCOMP_BPF) {
+        if *key == annotations::SECCOMP_BPF {
             continue;
         }
         let value = plan.annotations.get(*key).map(String::as_str).unwrap_or_default();

@@ -201,14 +201,26 @@ fn broken_filters_are_refused_before_anything_is_made() {
     differs!(Runc, "{NO_RUN_OCI}");
     differs!(Crun, "1.8.1 loads what it gets when the container starts");
     for (value, why) in [
-        (String::new(), "not base64: 0 characters"),
-        ("AAAA!AAA".into(), "not base64: byte 0x21 at position 4"),
+        (
+            String::new(),
+            "0 bytes are no BPF program: an instruction has 8, and there are 1 to 4096",
+        ),
+        ("AAAA!AAA".into(), "no base64 at character 4"),
         (base64(&[6, 0, 0, 0]), "4 bytes are no BPF program"),
         (encode(&[LD_NR]), "the last instruction does not return"),
-        (encode(&[(0x20, 0, 0, 2), ALLOW]), "instruction 0: loads from offset 2"),
-        (encode(&[jeq(1, 9), ALLOW]), "instruction 0: jumps out of the program"),
-        (encode(&[(0x28, 0, 0, 12), ALLOW]), "instruction 0: 0x28 is no operation"),
-        (encode(&vec![ALLOW; 4097]), "4097 instructions; the kernel takes at most 4096"),
+        (
+            encode(&[(0x20, 0, 0, 2), ALLOW]),
+            "instruction 0 (code 0x20, operand 0x2) has an operand out of range",
+        ),
+        (
+            encode(&[jeq(1, 9), ALLOW]),
+            "instruction 0 (code 0x15, operand 0x1) jumps out of the program",
+        ),
+        (
+            encode(&[(0x28, 0, 0, 12), ALLOW]),
+            "instruction 0 (code 0x28, operand 0xc) is no operation of seccomp filters",
+        ),
+        (encode(&vec![ALLOW; 4097]), "32776 bytes are no BPF program"),
         (
             encode(&[ret(0x7fc0_0000)]),
             "linux.seccomp.listenerPath: is missing, and a rule's action is SCMP_ACT_NOTIFY",

@@ -426,22 +426,26 @@ fn hostile_values_are_refused() {
     for (value, why) in [
         ("", "EOF while parsing"),
         ("{}", "restricts nothing"),
-        ("[]", "invalid length 0"),
-        ("{\"ro\":[\"etc\"]}", "ro[0]: \"etc\" is not absolute"),
-        ("{\"ro\":[\"\"]}", "ro[0]: \"\" is not absolute"),
-        ("{\"rw\":[\"/a\\u0000b\"]}", "rw[0]: NUL byte at position 2"),
-        ("{\"readonly\":[]}", "unknown field `readonly`"),
-        ("{\"ro\":[],\"ro\":[]}", "duplicate field `ro`"),
-        ("{\"net_bind\":[65536]}", "invalid value: integer `65536`"),
-        ("{\"net_bind\":[-1]}", "invalid value: integer `-1`"),
-        ("{\"net_connect\":[0]}", "net_connect[0]: 0 is no port to connect to"),
-        ("{\"scope\":[\"all\"]}", "unknown variant `all`"),
+        ("[]", "not an object"),
+        ("{\"ro\":[\"etc\"]}", "ro[0]: \"etc\": not absolute"),
+        ("{\"ro\":[\"\"]}", "ro[0]: \"\": not absolute"),
+        ("{\"rw\":[\"/a\\u0000b\"]}", "path: NUL byte at position 2"),
+        ("{\"readonly\":[]}", "\"readonly\" is no key"),
+        ("{\"ro\":\"/etc\"}", "ro: not a list"),
+        ("{\"ro\":null}", "ro: not a list"),
+        ("{\"net_bind\":[65536]}", "net_bind[0]: 65536: not a port"),
+        ("{\"net_bind\":[-1]}", "net_bind[0]: -1: not a port"),
+        ("{\"net_bind\":[80.5]}", "net_bind[0]: 80.5: not a port"),
+        ("{\"net_connect\":[0]}", "net_connect[0]: 0: not a port"),
+        ("{\"scope\":[\"all\"]}", "neither abstract_unix_socket nor signal"),
+        ("{\"best_effort\":\"yes\",\"ro\":[\"/\"]}", "\"best_effort\" is no key"),
         ("{\"ro\":[\"/\"]} x", "trailing characters"),
     ] {
         let b = ruled(&usual()).with(|c| c["annotations"][KEY] = json!(value));
         let output = b.assert_create_refused();
         output.assert_stderr_has(&format!("annotations.{KEY}: "));
         output.assert_stderr_has(why);
+        output.assert_stderr_has("hint: write a JSON object such as");
     }
     let long = format!("{{\"ro\":[\"/{}\"]}}", "a".repeat(5000));
     let b = ruled(&usual()).with(|c| c["annotations"][KEY] = json!(long));
@@ -465,7 +469,7 @@ fn kernel_without_landlock_is_an_error() {
     let output = create_without(&b);
     output.assert_fails();
     output.assert_stderr_has(&format!(
-        "annotations.{KEY}: the kernel has no Landlock, and version 5 is needed (Linux 6.10)"
+        "annotations.{KEY}: version 5 of Landlock is needed (Linux 6.10), the kernel has 0"
     ));
     output.assert_stderr_has("hint: boot such a kernel with landlock in lsm=, or add");
 }
@@ -475,8 +479,8 @@ fn kernel_without_landlock_with_best_effort() {
         ruled(&json!({ "ro": ["/etc"], "best_effort": true })).args(&["/probe", "cat", "/secret"]);
     let output = create_without(&b);
     output.assert_exit(0);
-    output.assert_stderr_has("the kernel has no Landlock, and version 5 is needed (Linux 6.10)");
-    output.assert_stderr_has(": nothing is restricted");
+    output.assert_stderr_has("version 5 of Landlock is needed (Linux 6.10), the kernel has 0");
+    output.assert_stderr_has(": less is restricted, or nothing");
     rt(["delete", "--force", b.id()]).output().assert_exit(0);
     // Where the kernel has it, nothing is left out.
     let rules = json!({ "exec": ["/probe"], "best_effort": true });
@@ -484,23 +488,11 @@ fn kernel_without_landlock_with_best_effort() {
 }
 
 fn plan_shows_the_rules() {
-    let rules = json!({
-        "exec": ["/usr"], "rw": ["/tmp"], "net_bind": [80, 443], "scope": ["signal"],
-        "best_effort": true
-    });
-    let b = ruled(&rules);
+    let b = ruled(&json!({ "exec": ["/usr"], "net_bind": [80, 443] }));
     b.write();
     let text = rt(["plan", "--bundle", b.dir().to_str().unwrap()]).output().stdout();
-    for line in [
-        "landlock     files: none but",
-        "  exec  /usr",
-        "  rw    /tmp",
-        "TCP bind: none but [80, 443]",
-        "signal: own processes only",
-        "best effort",
-    ] {
-        assert!(text.contains(line), "{line:?} in {text}");
-    }
+    let line = format!("annotation   {KEY}={{\"exec\":[\"/usr\"],\"net_bind\":[80,443]}}");
+    assert!(text.contains(&line), "{text}");
     let features = Call::plain(["features"]).output().json();
     let unsafe_ones = features["potentiallyUnsafeConfigAnnotations"].as_array().unwrap();
     assert!(unsafe_ones.contains(&json!(KEY)), "{features}");

@@ -26,17 +26,12 @@ const RET_A: u16 = 0x16;
 /// # Errors
 /// What is wrong, and at which byte or instruction.
 pub(crate) fn parse(text: &str) -> Result<Vec<Insn>> {
-    let bytes = base64(text.as_bytes())?;
+    let bytes = base64(text.as_bytes()).map_err(|at| anyhow!("no base64 at character {at}"))?;
     let (insns, rest) = bytes.as_chunks::<INSN>();
     ensure!(
-        rest.is_empty() && !insns.is_empty(),
-        "{} bytes are no BPF program, whose instructions have {INSN} bytes each",
+        rest.is_empty() && (1..=MAX_INSNS).contains(&insns.len()),
+        "{} bytes are no BPF program: an instruction has {INSN}, and there are 1 to {MAX_INSNS}",
         bytes.len()
-    );
-    ensure!(
-        insns.len() <= MAX_INSNS,
-        "{} instructions; the kernel takes at most {MAX_INSNS}",
-        insns.len()
     );
     let program: Vec<Insn> = insns
         .iter()
@@ -48,7 +43,9 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Insn>> {
         })
         .collect();
     for (at, insn) in program.iter().enumerate() {
-        check(*insn, program.len() - at - 1).with_context(|| format!("instruction {at}"))?;
+        if let Some(fault) = fault(*insn, program.len() - at - 1) {
+            bail!("instruction {at} (code {:#04x}, operand {:#x}) {fault}", insn.code, insn.k);
+        }
     }
     ensure!(
         program.last().is_some_and(|insn| matches!(insn.code, RET_K | RET_A)),
@@ -84,45 +81,36 @@ pub(super) fn notifies(program: &[Insn]) -> bool {
     program.iter().any(|insn| insn.code == RET_K && insn.k & 0xffff_0000 == RET_NOTIFY)
 }
 
-/// `after` is the number of instructions behind it.
-fn check(insn: Insn, after: usize) -> Result<()> {
+/// What is wrong with an instruction that has `after` others behind it.
+fn fault(insn: Insn, after: usize) -> Option<&'static str> {
     let Insn { code, jt, jf, k } = insn;
-    let inside = |jump: u32| usize::try_from(jump).is_ok_and(|jump| jump < after);
-    match code {
-        LD_W_ABS => {
-            ensure!(
-                k < DATA && k.is_multiple_of(4),
-                "loads from offset {k} of struct seccomp_data"
-            );
-        }
+    let outside = |jump: u32| usize::try_from(jump).is_ok_and(|jump| jump >= after);
+    let fails = match code {
+        LD_W_ABS => k >= DATA || !k.is_multiple_of(4),
         // ld imm, ld len, ldx imm, ldx len; ret; tax, txa; neg; alu with a register
-        0x00 | 0x80 | 0x01 | 0x81 | RET_K | RET_A | 0x07 | 0x87 | 0x84 => {}
-        0x0c | 0x1c | 0x2c | 0x3c | 0x4c | 0x5c | 0x6c | 0x7c | 0xac => {}
-        // add, sub, mul, or, and, xor with a constant
-        0x04 | 0x14 | 0x24 | 0x44 | 0x54 | 0xa4 => {}
-        0x34 => ensure!(k != 0, "divides by zero"),
-        0x64 | 0x74 => ensure!(k < 32, "shifts by {k} bits"),
+        0x00 | 0x80 | 0x01 | 0x81 | RET_K | RET_A | 0x07 | 0x87 | 0x84 => false,
+        0x0c | 0x1c | 0x2c | 0x3c | 0x4c | 0x5c | 0x6c | 0x7c | 0xac => false,
+        // add, sub, mul, or, and, xor with a constant; division by it; shifts
+        0x04 | 0x14 | 0x24 | 0x44 | 0x54 | 0xa4 => false,
+        0x34 => k == 0,
+        0x64 | 0x74 => k >= 32,
         // ld, ldx, st, stx of the scratch memory
-        0x60 | 0x61 | 0x02 | 0x03 => ensure!(k < MEMORY, "uses word {k} of {MEMORY}"),
-        JMP_JA => ensure!(inside(k), "jumps out of the program"),
+        0x60 | 0x61 | 0x02 | 0x03 => k >= MEMORY,
+        JMP_JA => return outside(k).then_some(OUTSIDE),
         // jeq, jgt, jge, jset with a constant or a register
         0x15 | 0x1d | 0x25 | 0x2d | 0x35 | 0x3d | 0x45 | 0x4d => {
-            ensure!(inside(u32::from(jt)) && inside(u32::from(jf)), "jumps out of the program");
+            return (outside(u32::from(jt)) || outside(u32::from(jf))).then_some(OUTSIDE);
         }
-        _ => bail!("{code:#04x} is no operation of seccomp filters"),
-    }
-    Ok(())
+        _ => return Some("is no operation of seccomp filters"),
+    };
+    fails.then_some("has an operand out of range")
 }
 
-/// RFC 4648, section 4: with padding, without line breaks.
-fn base64(text: &[u8]) -> Result<Vec<u8>> {
-    ensure!(
-        !text.is_empty() && text.len().is_multiple_of(4),
-        "not base64: {} characters",
-        text.len()
-    );
-    let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
-    ensure!(padding <= 2, "not base64: {padding} times \"=\" at the end");
+const OUTSIDE: &str = "jumps out of the program";
+
+/// RFC 4648, section 4: with padding, without line breaks. An error is the position of what is not.
+fn base64(text: &[u8]) -> std::result::Result<Vec<u8>, usize> {
+    let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
     let digits = text.get(..text.len() - padding).unwrap_or_default();
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut held) = (0_u32, 0);
@@ -133,7 +121,7 @@ fn base64(text: &[u8]) -> Result<Vec<u8>> {
             b'0'..=b'9' => byte - b'0' + 52,
             b'+' => 62,
             b'/' => 63,
-            _ => bail!("not base64: byte {byte:#04x} at position {at}"),
+            _ => return Err(at),
         };
         bits = bits << 6 | u32::from(digit);
         held += 6;
@@ -142,8 +130,9 @@ fn base64(text: &[u8]) -> Result<Vec<u8>> {
             bytes.push(u8::try_from(bits >> held & 0xff).unwrap_or_default());
         }
     }
-    ensure!(bits & ((1 << held) - 1) == 0, "not base64: bits beyond the last byte");
-    Ok(bytes)
+    // The last byte ends where the padding says, and nothing is hidden behind it.
+    let whole = text.len().is_multiple_of(4) && bits & ((1 << held) - 1) == 0;
+    if whole { Ok(bytes) } else { Err(digits.len()) }
 }
 
 #[cfg(test)]
@@ -180,19 +169,17 @@ mod tests {
         for bytes in [&b"a"[..], b"ab", b"abc", b"\xff\xfe\xfd\xfc", &[0; 40]] {
             assert_eq!(base64(encode(bytes).as_bytes()).unwrap(), bytes);
         }
-        for (text, why) in [
-            ("", "0 characters"),
-            ("abc", "3 characters"),
-            ("ab\nd", "byte 0x0a at position 2"),
-            ("ab-d", "byte 0x2d at position 2"),
-            ("a===", "3 times \"=\" at the end"),
-            ("a=b=", "byte 0x3d at position 1"),
-            ("YR==", "bits beyond the last byte"),
+        for (text, at) in [
+            ("abc", 3),
+            ("ab\nd", 2),
+            ("ab-d", 2),
+            ("a===", 1),
+            ("a=b=", 1),
+            ("=", 0),
+            ("YR==", 2),
+            ("YWJj=", 4),
         ] {
-            assert_eq!(
-                base64(text.as_bytes()).unwrap_err().to_string(),
-                format!("not base64: {why}")
-            );
+            assert_eq!(base64(text.as_bytes()), Err(at), "{text}");
         }
     }
 
@@ -214,33 +201,30 @@ mod tests {
     #[test]
     fn broken_programs_are_refused() {
         let ret = || insn(6, 0, 0, ALLOW);
+        let outside = "jumps out of the program";
+        let range = "has an operand out of range";
         let table = [
-            (
-                vec![vec![6, 0, 0, 0]],
-                "4 bytes are no BPF program, whose instructions have 8 bytes each",
-            ),
-            (vec![insn(0x20, 0, 0, 0)], "the last instruction does not return"),
-            (
-                vec![insn(0x20, 0, 0, 64), ret()],
-                "instruction 0: loads from offset 64 of struct seccomp_data",
-            ),
-            (
-                vec![insn(0x20, 0, 0, 2), ret()],
-                "instruction 0: loads from offset 2 of struct seccomp_data",
-            ),
-            (vec![insn(0x15, 1, 0, 0), ret()], "instruction 0: jumps out of the program"),
-            (vec![insn(0x05, 0, 0, u32::MAX), ret()], "instruction 0: jumps out of the program"),
-            (
-                vec![insn(0x28, 0, 0, 0), ret()],
-                "instruction 0: 0x28 is no operation of seccomp filters",
-            ),
-            (vec![insn(0x34, 0, 0, 0), ret()], "instruction 0: divides by zero"),
-            (vec![insn(0x64, 0, 0, 32), ret()], "instruction 0: shifts by 32 bits"),
-            (vec![ret(), insn(0x60, 0, 0, 16), ret()], "instruction 1: uses word 16 of 16"),
+            (insn(0x20, 0, 0, 64), range),
+            (insn(0x20, 0, 0, 2), range),
+            (insn(0x34, 0, 0, 0), range),
+            (insn(0x64, 0, 0, 32), range),
+            (insn(0x60, 0, 0, 16), range),
+            (insn(0x15, 1, 0, 0), outside),
+            (insn(0x45, 0, 255, 0), outside),
+            (insn(0x05, 0, 0, u32::MAX), outside),
+            (insn(0x28, 0, 0, 0), "is no operation of seccomp filters"),
+            (insn(0x94, 0, 0, 1), "is no operation of seccomp filters"),
         ];
-        for (insns, text) in table {
-            assert_eq!(error(&insns), text);
+        for (insn, text) in table {
+            let error = error(&[ret(), insn, ret()]);
+            assert!(error.starts_with("instruction 1 (code 0x"), "{error}");
+            assert!(error.ends_with(text), "{error}");
         }
-        assert_eq!(error(&vec![ret(); 4097]), "4097 instructions; the kernel takes at most 4096");
+        assert_eq!(error(&[insn(0x20, 0, 0, 0)]), "the last instruction does not return");
+        for insns in [vec![], vec![vec![6, 0, 0, 0]], vec![ret(); 4097]] {
+            let bytes = insns.concat().len();
+            let text = "an instruction has 8, and there are 1 to 4096";
+            assert_eq!(error(&insns), format!("{bytes} bytes are no BPF program: {text}"));
+        }
     }
 }
