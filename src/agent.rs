@@ -17,8 +17,6 @@ use nix::sys::socket::{
 use serde_json::json;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
-const FIELD: &str = "linux.seccomp.listenerPath";
-
 /// A connection to the agent: one for each process.
 pub(crate) struct Agent<'a> {
     socket: OwnedFd,
@@ -30,7 +28,7 @@ impl<'a> Agent<'a> {
     /// no rule of the filter notifies.
     pub(crate) fn connect(notify: Option<&'a Notify>) -> Result<Option<Self>> {
         let Some(notify) = notify else { return Ok(None) };
-        let socket = dial(notify).context(FIELD)?;
+        let socket = dial(notify).with_context(|| notify.field())?;
         Ok(Some(Self { socket, notify }))
     }
 
@@ -43,7 +41,7 @@ impl<'a> Agent<'a> {
         container: &state::Report<'_>,
     ) -> Result<()> {
         let listener = channel.expect_listener()?;
-        self.send(&listener, &self.message(pid, container)).context(FIELD)?;
+        self.send(&listener, &self.message(pid, container)).with_context(|| self.notify.field())?;
         // The agent's is now the only one: when it ends, whoever waits for it gets ENOSYS.
         drop(listener);
         Ok(channel.send(&Message::Go)?)

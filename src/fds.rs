@@ -5,6 +5,7 @@
 
 use crate::cgroup::Hierarchy;
 use crate::error::hinted;
+use crate::hooks::Output;
 use crate::labels;
 use crate::plan::rootfs::{Bind, Rootfs, Step};
 use crate::plan::{Kind, Pivot, Plan};
@@ -33,6 +34,8 @@ pub(crate) struct Fds {
     pub(crate) own_cgroup: Option<CString>,
     /// Into the container's cgroups of v1 hierarchies, see [`crate::cgroup::join`].
     pub(crate) v1_doors: Vec<OwnedFd>,
+    /// Into the cgroup that the payload manages.
+    pub(crate) delegate: Option<OwnedFd>,
     /// Namespaces to join in init, in order.
     pub(crate) join: Vec<(Kind, OwnedFd, String)>,
     pub(crate) null: Option<OwnedFd>,
@@ -41,6 +44,8 @@ pub(crate) struct Fds {
     pub(crate) proc: Procfs,
     /// Connected to `--console-socket`: the master of the pty goes there.
     pub(crate) console: Option<OwnedFd>,
+    /// Where the output of hooks goes.
+    pub(crate) hooks_output: Output,
     /// Where `rt start` connects. `None`: init goes on at once (run, exec).
     pub(crate) start: Option<OwnedFd>,
 }
@@ -58,11 +63,13 @@ impl Fds {
             hierarchies: Vec::new(),
             own_cgroup: None,
             v1_doors: Vec::new(),
+            delegate: None,
             join: Vec::new(),
             null: None,
             label_mounts: plan.rootfs.mount_label.is_some() && labels::selinux_is_active(),
             proc: Procfs::open()?,
             console,
+            hooks_output: Output::open(&plan.hooks)?,
             start,
         };
         fds.open_namespaces(plan)?;

@@ -3,33 +3,99 @@
 //! Runs in: parent (prestart, createRuntime, poststart, poststop) and init (createContainer,
 //! startContainer). See config.md, "POSIX-platform Hooks".
 
-use crate::plan::Hook;
+use crate::error::hinted;
+use crate::plan::annotations::{self, HOOKS_STDERR, HOOKS_STDOUT, HooksOutput};
+use crate::plan::{Hook, Hooks};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{Mode, SFlag, fstat};
 use std::ffi::OsStr;
 use std::io::Read as _;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How much of a hook's output an error repeats, in bytes.
 const OUTPUT_MAX: usize = 2048;
 
+/// Files that get the output of hooks, instead of the error that a failing one becomes.
+#[derive(Default)]
+pub(crate) struct Output {
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
+}
+
+impl Output {
+    /// In the parent: these are paths of the host.
+    pub(crate) fn open(hooks: &Hooks) -> Result<Self> {
+        if hooks.is_empty() {
+            return Ok(Self::default());
+        }
+        let open = |key: &str, path: &Option<PathBuf>| {
+            path.as_deref().map(append).transpose().with_context(|| annotations::field(key))
+        };
+        let HooksOutput { stdout, stderr } = &hooks.output;
+        Ok(Self { stdout: open(HOOKS_STDOUT, stdout)?, stderr: open(HOOKS_STDERR, stderr)? })
+    }
+}
+
+impl Output {
+    pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.stdout.iter().chain(&self.stderr).map(AsFd::as_fd)
+    }
+}
+
+/// Opens a file for appending, made when it is missing. Who may write to its directory must not
+/// lead us elsewhere by a link, nor make us wait at a FIFO.
+fn append(path: &Path) -> Result<OwnedFd> {
+    match path.to_str() {
+        // Links, which name what we have open already.
+        Some("/dev/stdout") => return copy(&sys::fd::standard_stream(1)),
+        Some("/dev/stderr") => return copy(&sys::fd::standard_stream(2)),
+        _ => {}
+    }
+    let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_CLOEXEC;
+    let careful = OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    let call = || format!("open({path:?}, O_WRONLY|O_APPEND|O_CREAT|O_NOFOLLOW, 0600)");
+    let file = nix::fcntl::open(path, flags | careful, mode).call(call).map_err(|err| {
+        let hints = [
+            (Errno::ELOOP, "name the file itself, not a symbolic link to it"),
+            (Errno::ENXIO, "start the reader of the FIFO first"),
+            (Errno::ENOENT, "make the directory, or correct the path"),
+        ];
+        hinted(err, &hints)
+    })?;
+    let kind = SFlag::from_bits_truncate(fstat(&file).call(call)?.st_mode & SFlag::S_IFMT.bits());
+    if kind == SFlag::S_IFBLK {
+        bail!("{}: is a block device", path.display());
+    }
+    nix::fcntl::fcntl(&file, FcntlArg::F_SETFL(flags)).call(|| "fcntl(F_SETFL)".into())?;
+    Ok(file)
+}
+
+fn copy(fd: &impl AsFd) -> Result<OwnedFd> {
+    let copy = fd.as_fd().try_clone_to_owned();
+    copy.map_err(|err| crate::config::io(&err)).context("dup")
+}
+
 /// Runs all in order, stopping at the first failure. `state` is the state JSON of runtime.md.
-pub(crate) fn run(hooks: &[Hook], state: &str) -> Result<()> {
-    hooks.iter().try_for_each(|hook| one(hook, state))
+pub(crate) fn run(hooks: &[Hook], state: &str, output: &Output) -> Result<()> {
+    hooks.iter().try_for_each(|hook| one(hook, state, output))
 }
 
 /// Runs all in order; failures are collected, none keeps a later hook from running.
-pub(crate) fn run_all(hooks: &[Hook], state: &str) -> Vec<anyhow::Error> {
-    hooks.iter().filter_map(|hook| one(hook, state).err()).collect()
+pub(crate) fn run_all(hooks: &[Hook], state: &str, output: &Output) -> Vec<anyhow::Error> {
+    hooks.iter().filter_map(|hook| one(hook, state, output).err()).collect()
 }
 
-fn one(hook: &Hook, state: &str) -> Result<()> {
+fn one(hook: &Hook, state: &str, files: &Output) -> Result<()> {
     let os = |text: &std::ffi::CString| OsStr::from_bytes(text.as_bytes()).to_owned();
     let named = || format!("{} ({})", hook.field, hook.path.to_string_lossy());
     let (output, output_end) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
@@ -45,9 +111,10 @@ fn one(hook: &Hook, state: &str) -> Result<()> {
         command
             .env(OsStr::from_bytes(entry.get(..at).unwrap_or_default()), OsStr::from_bytes(value));
     }
-    let error_end =
-        output_end.try_clone().map_err(|err| crate::config::io(&err)).with_context(named)?;
-    command.stdin(Stdio::piped()).stdout(output_end).stderr(error_end);
+    let stdout = copy(files.stdout.as_ref().unwrap_or(&output_end)).with_context(named)?;
+    let stderr = copy(files.stderr.as_ref().unwrap_or(&output_end)).with_context(named)?;
+    drop(output_end);
+    command.stdin(Stdio::piped()).stdout(stdout).stderr(stderr);
     // Its own process group: a timeout ends what the hook has started, too.
     let child = command
         .process_group(0)

@@ -11,10 +11,11 @@ use crate::fds::{Fds, Procfs};
 use crate::hooks;
 use crate::join;
 use crate::labels;
+use crate::landlock::{self, Missing};
 use crate::launch::{self, clone_flag};
 use crate::listener;
 use crate::live;
-use crate::plan::namespaces::IdMap;
+use crate::plan::annotations::{self, DELEGATE_CGROUP};
 use crate::plan::{Hook, Kind, Pivot, Plan, Process, seccomp};
 use crate::proc;
 use crate::process::{self, Rlimits};
@@ -23,13 +24,14 @@ use crate::rootfs::{self, device, mask, pivot};
 use crate::scheduling;
 use crate::sync::{Channel, Message};
 use crate::sys::{self, Call as _};
+use crate::userns;
 use anyhow::{Context as _, Result, bail};
 use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
 use nix::sys::socket::{SockFlag, accept4};
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -163,6 +165,9 @@ fn create(
     mut fds: Fds,
     inherited: Inherited,
 ) -> Result<Infallible> {
+    // From inside the cgroup namespace, so that its root is above.
+    let delegate = fds.delegate.take().into_iter().collect();
+    cgroup::join(delegate).with_context(|| annotations::field(DELEGATE_CGROUP))?;
     // Modes of directories and nodes are as the config says.
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     nix::unistd::setsid().call(|| "setsid()".into())?;
@@ -184,7 +189,8 @@ fn create(
     }
     // Their paths are those of the host, so before pivot_root.
     let hooks = &plan.hooks.create_container;
-    hooks::run(hooks, &hook_state(plan, hooks, &fds.proc, "creating")?)?;
+    let output = std::mem::take(&mut fds.hooks_output);
+    hooks::run(hooks, &hook_state(plan, hooks, &fds.proc, "creating")?, &output)?;
     pivot::pivot(&root, &plan.rootfs)?;
     // === no host path exists from here, only descriptors ===
     inside(plan, &root, &mut fds)?;
@@ -192,12 +198,17 @@ fn create(
     labels::set(&fds.proc, &plan.process)?;
     personality(plan.personality)?;
     scheduling::set_memory_policy(plan.memory_policy.as_ref())?;
-    let payload = give_up(&plan.process, plan.seccomp.as_ref(), Rlimits::Mine, inherited)?;
+    let ruleset = landlock::ruleset(plan.extensions.landlock.as_ref(), &root, Missing::Refuse)?;
+    let filter = plan.seccomp.as_ref();
+    let mut payload = give_up(&plan.process, filter, ruleset, Rlimits::Mine, inherited)?;
+    // A parked init holds nothing of the host that it need not.
+    let needed = !plan.hooks.start_container.is_empty();
+    payload.hooks_output = if needed { output } else { hooks::Output::default() };
     let start = fds.start.take();
     // Nothing of the host is left open while init is parked (CVE-2016-9962): an exec may come in.
     drop(fds);
     become_payload(parent, &payload, root, start, || {
-        hooks::run(&plan.hooks.start_container, &state)?;
+        hooks::run(&plan.hooks.start_container, &state, &payload.hooks_output)?;
         Ok(if plan.hooks.start_container.is_empty() { Ran::None } else { Ran::Some })
     })
 }
@@ -213,7 +224,7 @@ fn enter_user_namespace(
     join::enter_namespaces(std::mem::take(&mut fds.join))?;
     let maps = |name: &str| Ok::<_, anyhow::Error>(proc::id_maps(&fds.proc.read(name)?));
     // An id of the namespace must own what is made from here on.
-    become_owner(&maps("self/uid_map")?, &maps("self/gid_map")?)?;
+    userns::become_owner(plan.process.keep_groups, &maps("self/uid_map")?, &maps("self/gid_map")?)?;
     unshare(plan.namespaces.create.iter())?;
     if plan.namespaces.creates(Kind::Time) {
         time_namespace(plan, offsets)?;
@@ -238,7 +249,7 @@ fn exec(
     join::enter(plan, &fds)?;
     if plan.user_namespace {
         // As init was: what is made or looked up here belongs to root of that namespace.
-        become_owner(&plan.uid_maps, &plan.gid_maps)?;
+        userns::become_owner(plan.process.keep_groups, &plan.uid_maps, &plan.gid_maps)?;
     }
     if let Some(id) = &plan.session_keyring {
         session_keyring(id, fds.proc.as_ref(), &plan.process)?;
@@ -253,8 +264,11 @@ fn exec(
     personality(plan.personality)?;
     scheduling::set_memory_policy(plan.memory_policy.as_ref())?;
     drop(fds);
+    let root = Root::new(sys::mount::open_path(sys::mount::AT_FDCWD, c"/")?);
+    let ruleset = landlock::ruleset(plan.landlock.as_ref(), &root, Missing::Skip)?;
+    drop(root);
     let filter = plan.seccomp.as_ref();
-    let payload = give_up(&plan.process, filter, Rlimits::Doorkeepers, inherited)?;
+    let payload = give_up(&plan.process, filter, ruleset, Rlimits::Doorkeepers, inherited)?;
     with_parent(parent, |parent| payload.close_others(&[parent.as_fd()]))?;
     if !with_parent(parent, launch::bear)? {
         sys::exit_now(0);
@@ -281,7 +295,7 @@ fn enter_namespaces(plan: &Plan, fds: &mut Fds, offsets: Option<OwnedFd>) -> Res
     if spaces.creates(Kind::User) {
         // An id of the namespace must own what is made from here on. Before unshare: with all
         // flags in one clone3, mqueue's root directory would belong to nobody.
-        become_owner(&spaces.uid_maps, &spaces.gid_maps)?;
+        userns::become_owner(plan.process.keep_groups, &spaces.uid_maps, &spaces.gid_maps)?;
         unshare(spaces.create.iter().filter(|kind| !matches!(kind, Kind::User | Kind::Pid)))?;
     }
     if spaces.creates(Kind::Time) {
@@ -302,20 +316,6 @@ fn unshare<'a>(kinds: impl Iterator<Item = &'a Kind>) -> Result<()> {
     sys::clone::unshare(flags)
         .context("linux.namespaces")
         .hint("raise the limits in /proc/sys/user/max_*_namespaces")
-}
-
-/// Root of the user namespace, or in one without root the first id that it has: capabilities there
-/// do not depend on the id.
-pub(crate) fn become_owner(uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<()> {
-    let owner = |maps: &[IdMap]| {
-        let root = maps.is_empty() || maps.iter().any(|map| map.container == 0);
-        if root { 0 } else { maps.first().map_or(0, |map| map.container) }
-    };
-    // setgroups(2) may be denied, then there is nothing to drop.
-    sys::setgroups(&[]).ok();
-    sys::prctl("PR_SET_KEEPCAPS", libc::PR_SET_KEEPCAPS, 1, 0)?;
-    sys::setresgid(owner(gid_maps))?;
-    Ok(sys::setresuid(owner(uid_maps))?)
 }
 
 /// `time_namespaces(7)`: the offsets can be set only before the first process enters, and unshare(2)
@@ -371,7 +371,7 @@ fn inside(plan: &Plan, root: &Root, fds: &mut Fds) -> Result<()> {
     make_cwd(root, &plan.process)?;
     mask::read_only(root, &plan.rootfs)?;
     if let Some(null) = fds.null.take() {
-        let label = plan.rootfs.mount_label.as_deref().filter(|_| fds.label_mounts);
+        let label = plan.rootfs.mount_label.as_ref().filter(|_| fds.label_mounts);
         mask::mask(root, &plan.rootfs, null, label)?;
     }
     if plan.rootfs.root_read_only && plan.rootfs.pivot != Pivot::Chroot {
@@ -433,8 +433,12 @@ fn terminal(root: &Root, plan: &Process, socket: Option<OwnedFd>, bind: Bind) ->
 struct Payload<'a> {
     process: &'a Process,
     seccomp: Option<&'a seccomp::Filter>,
-    /// Kept for the filter only.
-    filter_is_privileged: bool,
+    /// Landlock rules that are not in force yet.
+    ruleset: Option<OwnedFd>,
+    /// For startContainer hooks.
+    hooks_output: hooks::Output,
+    /// `CAP_SYS_ADMIN` is kept for rules and filter only.
+    keeps_admin: bool,
     /// The capabilities before anything was given up.
     available: u64,
     /// The first descriptor that is not for the payload.
@@ -444,7 +448,9 @@ struct Payload<'a> {
 
 impl Payload<'_> {
     fn close_others(&self, keep: &[BorrowedFd<'_>]) -> Result<()> {
-        Ok(sys::fd::close_others(self.first, keep)?)
+        let ruleset = self.ruleset.as_ref().map(AsFd::as_fd);
+        let ours: Vec<_> = self.hooks_output.fds().chain(ruleset).collect();
+        Ok(sys::fd::close_others(self.first, &[keep, &ours].concat())?)
     }
 }
 
@@ -461,13 +467,15 @@ const CAP_SYS_ADMIN: u64 = 1 << 21;
 fn give_up<'a>(
     process: &'a Process,
     seccomp: Option<&'a seccomp::Filter>,
+    ruleset: Option<OwnedFd>,
     rlimits: Rlimits,
     inherited: Inherited,
 ) -> Result<Payload<'a>> {
-    // Loading a filter without no_new_privs needs CAP_SYS_ADMIN (seccomp(2)). It is kept so that
-    // the filter can come last in both cases and has to allow nothing but capset and execve.
-    let filter_is_privileged = seccomp.is_some() && !process.no_new_privs;
-    let keep = if filter_is_privileged { CAP_SYS_ADMIN } else { 0 };
+    // Loading a filter without no_new_privs needs CAP_SYS_ADMIN (seccomp(2)), and so do Landlock's
+    // rules. It is kept so that both can come last in any case; the filter has to allow nothing but
+    // capset and execve.
+    let keeps_admin = (seccomp.is_some() || ruleset.is_some()) && !process.no_new_privs;
+    let keep = if keeps_admin { CAP_SYS_ADMIN } else { 0 };
     let available = process::restrict(process, rlimits, keep)?;
     if process.no_new_privs {
         sys::prctl("PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
@@ -477,7 +485,9 @@ fn give_up<'a>(
     Ok(Payload {
         process,
         seccomp,
-        filter_is_privileged,
+        ruleset,
+        hooks_output: hooks::Output::default(),
+        keeps_admin,
         available,
         first: i32::try_from(inherited.preserve_fds).unwrap_or(0) + 3,
         ignored_signals: inherited.ignored_signals,
@@ -523,6 +533,10 @@ fn become_payload(
 
     sys::reset_signals(payload.ignored_signals)?;
     with_parent(parent, |parent| payload.close_others(&[parent.as_fd()]))?;
+    // Before the filter, which need not allow it; after the hooks, which are not the payload.
+    if let Some(ruleset) = &payload.ruleset {
+        landlock::restrict(ruleset)?;
+    }
     if let Some(filter) = payload.seccomp {
         match &filter.notify {
             Some(notify) => with_parent(parent, |parent| listener::load(parent, filter, notify))?,
@@ -530,22 +544,29 @@ fn become_payload(
                 sys::seccomp::load(&filter.program, filter.flags).context("linux.seccomp")?;
             }
         }
-        if payload.filter_is_privileged {
-            process::give_up_kept(process.capabilities, payload.available)?;
-        }
+    }
+    if payload.keeps_admin {
+        process::give_up_kept(process.capabilities, payload.available)?;
     }
     let errno = sys::execve(&program, &argv, &envp);
-    Err(explain_exec(&program, errno)).with_context(|| format!("{}.args[0]", process.field))
+    let landlocked = payload.ruleset.is_some();
+    Err(explain_exec(&program, errno, landlocked))
+        .with_context(|| format!("{}.args[0]", process.field))
 }
 
-fn explain_exec(program: &CStr, errno: nix::errno::Errno) -> anyhow::Error {
+fn explain_exec(program: &CStr, errno: nix::errno::Errno, landlocked: bool) -> anyhow::Error {
     use nix::errno::Errno;
+    let not_allowed = if landlocked {
+        "\"exec\" of the Landlock rules must have the program, and what its #! line or ELF header names"
+    } else {
+        "the file must be executable and on a mount without noexec"
+    };
     let err = sys::Error::new(format!("exec {}", program.to_string_lossy()), errno);
     hinted(
         err,
         &[
             (Errno::ENOENT, "the file exists, its interpreter does not: see `file` or its #! line"),
-            (Errno::EACCES, "the file must be executable and on a mount without noexec"),
+            (Errno::EACCES, not_allowed),
             (Errno::ENOEXEC, "the file is for another architecture, or a script without #! line"),
         ],
     )

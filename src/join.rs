@@ -8,6 +8,7 @@ use crate::container::state::State;
 use crate::error::hinted;
 use crate::fds::Procfs;
 use crate::launch::clone_flag;
+use crate::plan::landlock::Landlock;
 use crate::plan::namespaces::IdMap;
 use crate::plan::{Kind, MemoryPolicy, Process, seccomp};
 use crate::proc;
@@ -22,6 +23,7 @@ use std::path::Path;
 pub(crate) struct Plan {
     pub(crate) process: Process,
     pub(crate) seccomp: Option<seccomp::Filter>,
+    pub(crate) landlock: Option<Landlock>,
     /// Namespaces in which the container differs from the host.
     pub(crate) namespaces: Vec<Kind>,
     pub(crate) user_namespace: bool,

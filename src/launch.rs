@@ -75,7 +75,7 @@ pub(crate) fn create(
     let mut child = Child::new(pid, pidfd, channel);
     let walked = return_to(own)
         .and_then(|()| prepare(plan, &child, &fds.proc))
-        .and_then(|()| walk_to_ready(plan, &mut child));
+        .and_then(|()| walk_to_ready(plan, &mut child, &fds.hooks_output));
     finish(child, walked, cgroup)
 }
 
@@ -98,7 +98,7 @@ fn create_by_doorkeeper(
     drop(init_end);
     let doorkeeper = Child::new(pid, pidfd, channel);
     let mut child = let_in(doorkeeper, &plan.process, true, &fds.proc, cgroup)?;
-    let walked = walk_to_ready(plan, &mut child);
+    let walked = walk_to_ready(plan, &mut child, &fds.hooks_output);
     finish(child, walked, cgroup)
 }
 
@@ -322,14 +322,14 @@ fn prepare(plan: &Plan, child: &Child, proc: &Procfs) -> Result<()> {
     limits(&plan.process, user_namespace, child, proc)
 }
 
-fn walk_to_ready(plan: &Plan, child: &mut Child) -> Result<()> {
+fn walk_to_ready(plan: &Plan, child: &mut Child, output: &hooks::Output) -> Result<()> {
     child.channel.send(&Message::Go).context("tell init to go")?;
     if plan.parent_acts() {
         child.channel.expect(&Message::Mounted)?;
         net_devices::move_in(&plan.net_devices, child.pid.as_raw(), &mut child.moved)?;
         let state = state::for_hooks(plan, "creating", child.pid.as_raw());
-        hooks::run(&plan.hooks.prestart, &state)?;
-        hooks::run(&plan.hooks.create_runtime, &state)?;
+        hooks::run(&plan.hooks.prestart, &state, output)?;
+        hooks::run(&plan.hooks.create_runtime, &state, output)?;
         child.channel.send(&Message::HooksDone).context("tell init: hooks are done")?;
     }
     child.channel.expect(&Message::Ready)?;

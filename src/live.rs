@@ -8,7 +8,6 @@
 use crate::cgroup::{self, Cgroup};
 use crate::error::{OrHint as _, hinted};
 use crate::fds::{self, Procfs};
-use crate::init;
 use crate::join;
 use crate::launch;
 use crate::plan::Kind;
@@ -19,6 +18,7 @@ use crate::rootfs::path;
 use crate::rootfs::path::{LastLink, Root};
 use crate::sys::mount::Recursive;
 use crate::sys::{self, Call as _, clone};
+use crate::userns;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
@@ -116,7 +116,7 @@ pub(crate) fn run(plan: &Plan, mut fds: Fds) -> Result<()> {
     let kinds = kinds.filter(|kind| !matches!(kind, Kind::Mount | Kind::Time));
     join::setns(fds.init.as_fd(), kinds)?;
     if plan.inside.user_namespace {
-        init::become_owner(&plan.inside.uid_maps, &plan.inside.gid_maps)?;
+        userns::become_owner(false, &plan.inside.uid_maps, &plan.inside.gid_maps)?;
         // The change of ids may have set it.
         sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
     }
@@ -144,7 +144,7 @@ fn make_all(plan: &Plan, added: &Added, trees: &mut [Option<OwnedFd>]) -> Result
         // Those of our children, while we ourselves stay outside.
         .then(|| sys::fd::open(Path::new("/proc/self/ns/pid_for_children"), OFlag::O_RDONLY))
         .transpose()?;
-    let label = added.label.as_deref().filter(|_| crate::labels::selinux_is_active());
+    let label = added.label.as_ref().filter(|_| crate::labels::selinux_is_active());
     let make = |(new, tree): (&New, &mut Option<OwnedFd>)| match new {
         New::FileSystem(plan) => {
             let namespace = namespace.as_ref().map(OwnedFd::as_fd);

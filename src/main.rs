@@ -18,6 +18,7 @@ mod hooks;
 mod init;
 mod join;
 mod labels;
+mod landlock;
 mod launch;
 mod listener;
 mod live;

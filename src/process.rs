@@ -81,7 +81,7 @@ fn drop_bounding(keep: u64) -> Result<()> {
 }
 
 fn set_ids(plan: &Process) -> Result<()> {
-    match sys::setgroups(&plan.groups) {
+    match if plan.keep_groups { Ok(()) } else { sys::setgroups(&plan.groups) } {
         Ok(()) => {}
         // user_namespaces(7): without privilege over the host's groups setgroups(2) is denied, and
         // there are no groups to drop.

@@ -1,6 +1,6 @@
 //! Id maps of user namespaces.
 //!
-//! Runs in: parent. See `user_namespaces(7)`, newuidmap(1).
+//! Runs in: parent; [`become_owner`] in init. See `user_namespaces(7)`, newuidmap(1).
 
 use crate::error::OrHint as _;
 use crate::fds::Procfs;
@@ -84,7 +84,7 @@ fn with_helper(kind: subids::Kind, pid: Pid, maps: &[IdMap]) -> Result<()> {
         env: Vec::new(),
         timeout: Some(PATIENCE),
     };
-    let Err(err) = hooks::run(&[helper], "") else { return Ok(()) };
+    let Err(err) = hooks::run(&[helper], "", &hooks::Output::default()) else { return Ok(()) };
     let text = crate::error::chain(&err);
     if text.contains("not allowed") {
         return Err(err).hint(subids::cure(kind));
@@ -116,4 +116,24 @@ pub(crate) fn with_mappings(uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<Ow
         bail!("internal error, please report: the namespace holder cannot be reaped");
     }
     opened
+}
+
+/// Root of the user namespace, or in one without root the first id that it has: capabilities there
+/// do not depend on the id.
+pub(crate) fn become_owner(
+    keep_groups: bool,
+    uid_maps: &[IdMap],
+    gid_maps: &[IdMap],
+) -> Result<()> {
+    let owner = |maps: &[IdMap]| {
+        let root = maps.is_empty() || maps.iter().any(|map| map.container == 0);
+        if root { 0 } else { maps.first().map_or(0, |map| map.container) }
+    };
+    if !keep_groups {
+        // setgroups(2) may be denied, then there is nothing to drop.
+        sys::setgroups(&[]).ok();
+    }
+    sys::prctl("PR_SET_KEEPCAPS", libc::PR_SET_KEEPCAPS, 1, 0)?;
+    sys::setresgid(owner(gid_maps))?;
+    Ok(sys::setresuid(owner(uid_maps))?)
 }

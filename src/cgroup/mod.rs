@@ -6,6 +6,7 @@
 //! the processes as well, so that kill, freeze and the device filter work, and each controller is
 //! used where it lives: see `v1`.
 
+pub(crate) mod delegate;
 pub(crate) mod devices;
 mod host;
 pub(crate) mod stats;

@@ -11,7 +11,9 @@ use crate::error::OrHint as _;
 use crate::fds::{self, Fds};
 use crate::init::Inherited;
 use crate::labels;
+use crate::landlock;
 use crate::launch::{self, Child};
+use crate::plan::annotations::{self, PIDFD_RECEIVER};
 use crate::plan::cgroup::Driver;
 use crate::plan::cgroup::systemd::{self, Unit};
 use crate::plan::notify_socket;
@@ -145,11 +147,13 @@ pub(crate) fn make(
 ) -> Result<Made> {
     let plan = &new.plan;
     labels::check(&plan.process)?;
+    if let Some(warning) = landlock::check(plan.extensions.landlock.as_ref())? {
+        host.log.warning(&warning);
+    }
     let driver = host.cgroup_driver();
     let resctrl = resctrl::place(plan.intel_rdt.as_ref(), &plan.id)?;
     let mut place = place_cgroup(plan, driver)?;
-    let pidfd_socket =
-        args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
+    let pidfd_sockets = pidfd_sockets(plan, args)?;
     let inherited = Inherited::new(args.preserve_fds + listen_fds())?;
     // === the first side effect; everything below is undone when it fails ===
     let dir = Dir::create(&host.root, &args.id)?;
@@ -179,6 +183,7 @@ pub(crate) fn make(
         let mut fds = Fds::open(plan, console, start)?;
         let path = cgroup.as_ref().map(|cgroup| cgroup.path().as_os_str().as_bytes());
         fds.own_cgroup = path.map(CString::new).transpose()?;
+        fds.delegate = cgroup::delegate::make(plan, cgroup.as_ref())?;
         fds.v1_doors = cgroup.as_ref().map(Cgroup::v1_doors).transpose()?.unwrap_or_default();
         fds.v1_doors.extend(resctrl::doors(state.resctrl.as_deref(), &plan.id)?);
         if let Some(place) = place.as_ref().filter(|_| mounts_cgroup(plan)) {
@@ -192,7 +197,7 @@ pub(crate) fn make(
         let readiness = if listens { Readiness::open(&dir)? } else { None };
         let mut child = launch::create(plan, fds, cgroup.as_ref(), &dir, inherited)?;
         unit.as_mut().map(Started::let_go);
-        let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), pidfd_socket.as_ref());
+        let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), &pidfd_sockets);
         let moved = std::mem::take(&mut child.moved);
         told.map_err(|err| {
             end(&child);
@@ -209,13 +214,25 @@ pub(crate) fn make(
     }
 }
 
+/// Whoever wants init's pidfd.
+fn pidfd_sockets(plan: &Plan, args: &NewContainer) -> Result<Vec<OwnedFd>> {
+    let mut sockets = Vec::new();
+    if let Some(path) = &args.pidfd_socket {
+        sockets.push(fds::connect(path).context("--pidfd-socket")?);
+    }
+    if let Some(path) = &plan.extensions.pidfd_receiver {
+        sockets.push(fds::connect(path).with_context(|| annotations::field(PIDFD_RECEIVER))?);
+    }
+    Ok(sockets)
+}
+
 /// Everybody who wants to know gets to know; then init is told that it may outlive us.
 fn tell(
     dir: &Dir,
     state: &mut State,
     child: &Child,
     pid_file: Option<&Path>,
-    pidfd_socket: Option<&OwnedFd>,
+    pidfd_sockets: &[OwnedFd],
 ) -> Result<()> {
     let pid = child.pid.as_raw();
     let init = container::identify(pid, &child.pidfd)?;
@@ -224,8 +241,8 @@ fn tell(
     if let Some(path) = pid_file {
         write_pid_file(path, pid)?;
     }
-    if let Some(socket) = pidfd_socket {
-        send_pidfd(socket, &child.pidfd).context("--pidfd-socket")?;
+    for socket in pidfd_sockets {
+        send_pidfd(socket, &child.pidfd).context("send the pidfd")?;
     }
     Ok(child.channel.send(&Message::Created)?)
 }

@@ -7,8 +7,8 @@ use crate::cli::Delete;
 use crate::container::state::{State, Status};
 use crate::container::{Dir, Lock, open_process};
 use crate::error::OrHint as _;
-use crate::hooks;
-use crate::plan::Hook;
+use crate::hooks::{self, Output};
+use crate::plan::Hooks;
 use crate::proc;
 use crate::resctrl;
 use crate::sys::clone::pidfd_send_signal;
@@ -129,15 +129,15 @@ pub(crate) fn kill_all(dir: &Dir, state: &State) -> Result<()> {
 
 /// Removes what is left of a stopped container.
 pub(crate) fn destroy(host: &Host, dir: &Dir, state: &State) -> Result<()> {
-    let poststop = match saved_hooks(dir, state, "poststop") {
-        Ok(hooks) => hooks.poststop,
+    let hooks = match saved_hooks(dir, state, "poststop") {
+        Ok(hooks) => hooks,
         Err(err) => {
             host.log.warning(&crate::error::chain(&err.context("poststop hooks")));
-            Vec::new()
+            Hooks::default()
         }
     };
     let cgroup = dir.cgroup(state);
-    destroy_with(host, Remains { dir, state, cgroup, poststop: &poststop })
+    destroy_with(host, Remains { dir, state, cgroup, hooks: &hooks })
 }
 
 /// What a stopped container has left.
@@ -145,11 +145,11 @@ pub(crate) struct Remains<'a> {
     pub(crate) dir: &'a Dir,
     pub(crate) state: &'a State,
     pub(crate) cgroup: Result<Option<Cgroup>>,
-    pub(crate) poststop: &'a [Hook],
+    pub(crate) hooks: &'a Hooks,
 }
 
 pub(crate) fn destroy_with(host: &Host, remains: Remains<'_>) -> Result<()> {
-    let Remains { dir, state, cgroup, poststop } = remains;
+    let Remains { dir, state, cgroup, hooks } = remains;
     // The state goes last: without it nobody would know what is left, and nobody could try again.
     if let Some(cgroup) = cgroup? {
         cgroup.remove()?;
@@ -163,8 +163,12 @@ pub(crate) fn destroy_with(host: &Host, remains: Remains<'_>) -> Result<()> {
     let removed = dir.remove();
     // config.md, "Poststop": after the container is deleted; a failure is a warning, the other
     // hooks and the deletion go on.
-    if state.init.is_some() && !poststop.is_empty() {
-        for err in hooks::run_all(poststop, &state.for_hooks(Status::Stopped)?) {
+    if state.init.is_some() && !hooks.poststop.is_empty() {
+        let output = Output::open(hooks).unwrap_or_else(|err| {
+            host.log.warning(&crate::error::chain(&err));
+            Output::default()
+        });
+        for err in hooks::run_all(&hooks.poststop, &state.for_hooks(Status::Stopped)?, &output) {
             host.log.warning(&crate::error::chain(&err));
         }
     }

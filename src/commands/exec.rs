@@ -14,6 +14,7 @@ use crate::fds;
 use crate::init::Inherited;
 use crate::join;
 use crate::labels;
+use crate::landlock;
 use crate::launch;
 use crate::plan::exec::{self, Changes};
 use crate::proc;
@@ -35,6 +36,9 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<u8> {
     let init_pidfd = open_process(init)?.context("container not running")?;
     let plan = plan(&Saved::read(&dir.saved_config()?)?, &state, args)?;
     labels::check(&plan.process)?;
+    if let Some(warning) = landlock::check(plan.landlock.as_ref())? {
+        host.log.warning(&warning);
+    }
     let (console, our_end) = console(&plan, args)?;
     let pidfd_socket =
         args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
@@ -88,7 +92,8 @@ fn check_status(status: Status, args: &Exec) -> Result<()> {
 }
 
 fn plan(saved: &Saved, state: &State, args: &Exec) -> Result<join::Plan> {
-    let process = match &args.process {
+    let extensions = saved.extensions()?;
+    let mut process = match &args.process {
         Some(file) => {
             ensure!(args.command.is_empty(), "--process: the command is in the file already");
             config::load_process(file)?
@@ -99,10 +104,12 @@ fn plan(saved: &Saved, state: &State, args: &Exec) -> Result<join::Plan> {
             process
         }
     };
+    process.extend(&extensions, &mut Vec::new());
     let inside = join::Inside::of(state)?;
     Ok(join::Plan {
         process,
-        seccomp: saved.filter()?,
+        seccomp: saved.filter(&extensions)?,
+        landlock: extensions.landlock,
         uid_maps: inside.uid_maps,
         gid_maps: inside.gid_maps,
         user_namespace: inside.user_namespace,

@@ -3,7 +3,7 @@
 use crate::container::state::SPEC_VERSION;
 use crate::labels;
 use crate::log::stdout;
-use crate::plan::{Kind, memory_policy, mount, seccomp};
+use crate::plan::{Kind, annotations, memory_policy, mount, seccomp};
 use crate::sys;
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ const FIXED: &str = r#"{
         "netDevices": { "enabled": true }
     },
     "annotations": { "io.github.rt.version": null },
-    "potentiallyUnsafeConfigAnnotations": []
+    "potentiallyUnsafeConfigAnnotations": null
 }"#;
 
 fn features() -> Result<Value> {
@@ -48,6 +48,7 @@ fn features() -> Result<Value> {
         ("/linux/selinux/enabled", labels::selinux_is_active().into()),
         ("/linux/memoryPolicy/modes", memory_policy::MODES.as_slice().into()),
         ("/linux/memoryPolicy/flags", memory_policy::FLAGS.as_slice().into()),
+        ("/potentiallyUnsafeConfigAnnotations", annotations::keys().collect()),
     ] {
         if let Some(null) = all.pointer_mut(place) {
             *null = value;

@@ -53,8 +53,8 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
         if !state.own_pid_namespace {
             kill_all(&dir, &state)?;
         }
-        let poststop = &new.plan.hooks.poststop;
-        destroy_with(host, Remains { dir: &dir, state: &state, cgroup: Ok(cgroup), poststop })?;
+        let hooks = &new.plan.hooks;
+        destroy_with(host, Remains { dir: &dir, state: &state, cgroup: Ok(cgroup), hooks })?;
     }
     Ok(code)
 }

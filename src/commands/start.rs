@@ -74,9 +74,11 @@ pub(crate) fn poststart(host: &Host, dir: &Dir, state: &State, hooks: &Hooks) ->
     if hooks.poststart.is_empty() {
         return Ok(());
     }
-    let Err(err) = hooks::run(&hooks.poststart, &state.for_hooks(Status::Running)?) else {
-        return Ok(());
+    let run = || {
+        let output = hooks::Output::open(hooks)?;
+        hooks::run(&hooks.poststart, &state.for_hooks(Status::Running)?, &output)
     };
+    let Err(err) = run() else { return Ok(()) };
     Err(stop(host, dir, state, err))
 }
 

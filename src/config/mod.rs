@@ -55,18 +55,26 @@ impl Saved {
         parse(bytes).map(Self).context("the container's saved config")
     }
 
+    /// What its annotations ask for.
+    pub(crate) fn extensions(&self) -> Result<plan::Extensions> {
+        plan::Extensions::new(&plan::annotations(&self.0))
+    }
+
     pub(crate) fn process(&self) -> Result<plan::Process> {
         let process = self.0.process().as_ref().context("process: missing")?;
         plan::Process::new(process, "process")
     }
 
     pub(crate) fn hooks(&self) -> Result<plan::Hooks> {
-        plan::Hooks::new(self.0.hooks().as_ref())
+        plan::Hooks::new(self.0.hooks().as_ref(), &self.extensions()?)
     }
 
-    pub(crate) fn filter(&self) -> Result<Option<plan::seccomp::Filter>> {
+    pub(crate) fn filter(
+        &self,
+        extensions: &plan::Extensions,
+    ) -> Result<Option<plan::seccomp::Filter>> {
         let filter = self.linux().and_then(|linux| linux.seccomp().as_ref());
-        plan::filter(filter, &mut Vec::new())
+        plan::filter(filter, extensions, &mut Vec::new())
     }
 
     pub(crate) fn personality(&self) -> Result<Option<u32>> {

@@ -2,7 +2,8 @@
 //!
 //! Runs in: parent. Pure.
 
-use super::{c_path, c_string};
+use super::annotations::HooksOutput;
+use super::{Extensions, c_path, c_string};
 use anyhow::{Result, ensure};
 use std::ffi::CString;
 use std::time::Duration;
@@ -28,10 +29,14 @@ pub(crate) struct Hooks {
     pub(crate) start_container: Vec<Hook>,
     pub(crate) poststart: Vec<Hook>,
     pub(crate) poststop: Vec<Hook>,
+    pub(crate) output: HooksOutput,
 }
 
 impl Hooks {
-    pub(crate) fn new(hooks: Option<&oci_spec::runtime::Hooks>) -> Result<Self> {
+    pub(crate) fn new(
+        hooks: Option<&oci_spec::runtime::Hooks>,
+        extensions: &Extensions,
+    ) -> Result<Self> {
         let Some(hooks) = hooks else { return Ok(Self::default()) };
         let prestart = hooks.prestart();
         Ok(Self {
@@ -41,12 +46,17 @@ impl Hooks {
             start_container: list("startContainer", hooks.start_container().as_deref())?,
             poststart: list("poststart", hooks.poststart().as_deref())?,
             poststop: list("poststop", hooks.poststop().as_deref())?,
+            output: extensions.hooks_output.clone(),
         })
     }
 
     /// Are there hooks which the parent runs while init waits?
     pub(crate) fn for_parent(&self) -> bool {
         !self.prestart.is_empty() || !self.create_runtime.is_empty()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kinds().into_iter().all(|(_, hooks)| hooks.is_empty())
     }
 
     /// The kinds of which there are any.

@@ -44,7 +44,7 @@ pub(crate) struct Added {
     pub(crate) mounts: Vec<New>,
     /// Those tmpfs among them which become read-only when all is in place.
     pub(crate) seals: Vec<usize>,
-    pub(crate) label: Option<CString>,
+    pub(crate) label: Option<rootfs::MountLabel>,
     pub(crate) warnings: Vec<String>,
 }
 

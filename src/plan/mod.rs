@@ -4,12 +4,14 @@
 //! names the field of the config that it is about. Together with `config.rs` the only place that
 //! knows oci-spec's types.
 
+pub(crate) mod annotations;
 pub(crate) mod cgroup;
 pub(crate) mod device_rules;
 pub(crate) mod exec;
 pub(crate) mod hooks;
 pub(crate) mod idmap;
 pub(crate) mod intel_rdt;
+pub(crate) mod landlock;
 pub(crate) mod live;
 pub(crate) mod memory_policy;
 pub(crate) mod mount;
@@ -32,6 +34,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+pub(crate) use annotations::Extensions;
 pub(crate) use hooks::{Hook, Hooks};
 use intel_rdt::IntelRdt;
 pub(crate) use memory_policy::MemoryPolicy;
@@ -84,6 +87,7 @@ pub(crate) struct Plan {
     pub(crate) memory_policy: Option<MemoryPolicy>,
     pub(crate) intel_rdt: Option<IntelRdt>,
     pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) extensions: Extensions,
     /// Things that the user can change and that do not stop the container.
     pub(crate) warnings: Vec<String>,
 }
@@ -104,16 +108,20 @@ impl Plan {
         version(spec.version(), &mut warnings)?;
         let linux = spec.linux().clone().unwrap_or_default_section();
         no_virtual_machine(spec)?;
+        let annotations = annotations(spec);
+        let extensions = Extensions::new(&annotations)?;
         let mut namespaces = Namespaces::new(&linux)?;
         if let Some(maps) = options.default_maps.filter(|_| !namespaces.has(Kind::User)) {
             namespaces.add_user(maps);
         }
         let process = spec.process().as_ref().context("process: missing; it says what to run")?;
-        let process = Process::new(process, "process")?;
-        let hooks = Hooks::new(spec.hooks().as_ref())?;
-        let rootfs = Rootfs::new(spec, &linux, &namespaces, options, &mut warnings)?;
+        let mut process = Process::new(process, "process")?;
+        process.extend(&extensions, &mut warnings);
+        let hooks = Hooks::new(spec.hooks().as_ref(), &extensions)?;
+        let mut rootfs = Rootfs::new(spec, &linux, &namespaces, options, &mut warnings)?;
+        rootfs.extend(&extensions);
         let hostname = uts_name("hostname", spec.hostname().as_deref(), &namespaces)?;
-        let seccomp = filter(linux.seccomp().as_ref(), &mut warnings)?;
+        let seccomp = filter(linux.seccomp().as_ref(), &extensions, &mut warnings)?;
         init_can_fork(&process, &hooks, seccomp.as_ref())?;
         let cgroup = Cgroup::new(&linux, options.id, spec.version())?;
         warnings.extend(cgroup.limits.warnings.iter().cloned());
@@ -136,7 +144,8 @@ impl Plan {
             personality: personality(linux.personality().as_ref())?,
             memory_policy: MemoryPolicy::new(linux.memory_policy().as_ref())?,
             intel_rdt: IntelRdt::new(linux.intel_rdt().as_ref())?,
-            annotations: annotations(spec),
+            annotations,
+            extensions,
             warnings,
         })
     }
@@ -223,10 +232,14 @@ pub(crate) fn zero_pids(version: &str) -> cgroup::ZeroPids {
 
 pub(crate) fn filter(
     spec: Option<&oci_spec::runtime::LinuxSeccomp>,
+    extensions: &Extensions,
     warnings: &mut Vec<String>,
 ) -> Result<Option<seccomp::Filter>> {
-    let Some(spec) = spec else { return Ok(None) };
-    let filter = seccomp::compile(spec)?;
+    let filter = match (spec, &extensions.seccomp_program) {
+        (spec, Some(program)) => Some(seccomp::raw::filter(program, spec, extensions)?),
+        (Some(spec), None) => seccomp::compile(spec, extensions)?,
+        (None, None) => None,
+    };
     if let Some(filter) = &filter {
         warnings.extend(filter.warnings.iter().cloned());
     }
@@ -251,7 +264,7 @@ impl SectionOrEmpty for Option<oci_spec::runtime::Linux> {
     }
 }
 
-fn annotations(spec: &Spec) -> BTreeMap<String, String> {
+pub(crate) fn annotations(spec: &Spec) -> BTreeMap<String, String> {
     spec.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 

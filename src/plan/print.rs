@@ -6,9 +6,9 @@ use super::intel_rdt::Class;
 use super::mount::{Attributes, FsOption, Propagation, Recursion, attr};
 use super::namespaces::IdMap;
 use super::process::capability_names;
-use super::rootfs::{Bind, FileSystem, Step};
+use super::rootfs::{Bind, FileSystem, MountLabel, Step};
 use super::scheduling::{Scheduler, Scheduling};
-use super::{Pivot, Plan};
+use super::{Pivot, Plan, annotations};
 use crate::plan::cgroup::Location;
 use serde_json::{Value, json};
 use std::ffi::CString;
@@ -274,9 +274,13 @@ fn scheduling(plan: &Scheduling, add: &mut impl FnMut(&'static str, String, &str
 
 fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
     let process = &plan.process;
+    let groups = match process.keep_groups {
+        true => "the caller's".to_string(),
+        false => format!("{:?}", process.groups),
+    };
     let mut who = format!(
-        "uid={} gid={} groups={:?} umask={:04o}",
-        process.uid, process.gid, process.groups, process.umask
+        "uid={} gid={} groups={groups} umask={:04o}",
+        process.uid, process.gid, process.umask
     );
     if process.no_new_privs {
         who.push_str(" no_new_privs");
@@ -301,11 +305,17 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
     for (name, label, field) in [
         ("apparmor", &process.apparmor_profile, "process.apparmorProfile"),
         ("selinux", &process.selinux_label, "process.selinuxLabel"),
-        ("selinux of mounts", &plan.rootfs.mount_label, "linux.mountLabel"),
     ] {
         if let Some(label) = label {
             add("process", format!("{name}={}", show(label)), field);
         }
+    }
+    if let Some(MountLabel { option, label }) = &plan.rootfs.mount_label {
+        let mut what = format!("selinux of mounts={}", show(label));
+        if *option != c"context" {
+            what.push_str(&format!(" ({})", option.to_string_lossy()));
+        }
+        add("process", what, "linux.mountLabel");
     }
     if let Some(score) = process.oom_score_adj {
         add("process", format!("oom_score_adj={score}"), "process.oomScoreAdj");
@@ -335,10 +345,22 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
         add("seccomp", what, "linux.seccomp");
         if let Some(notify) = &filter.notify {
             let what = format!("notify: {}", notify.listener_path.display());
-            add("seccomp", what, "linux.seccomp.listenerPath");
+            add("seccomp", what, &notify.field());
         }
     }
+    extensions(plan, add);
     let args: Vec<String> = process.args.iter().map(show).collect();
     add("exec", args.join(" "), "process.args");
     add("exec", format!("cwd {}", show(&process.cwd)), "process.cwd");
+}
+
+/// Annotations with a meaning, as they are; but for a filter, which is shown as such.
+fn extensions(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
+    for key in &plan.extensions.in_effect {
+        if *key == annotations::SECCOMP_BPF {
+            continue;
+        }
+        let value = plan.annotations.get(*key).map(String::as_str).unwrap_or_default();
+        add("annotation", format!("{key}={value}"), &annotations::field(key));
+    }
 }

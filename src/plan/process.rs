@@ -4,7 +4,7 @@
 
 use super::hooks::strings;
 use super::scheduling::Scheduling;
-use super::{c_path, c_string};
+use super::{Extensions, annotations, c_path, c_string};
 use anyhow::{Context as _, Result, bail, ensure};
 use oci_spec::runtime::{Capabilities, LinuxCapabilities, PosixRlimit, PosixRlimitType};
 use std::ffi::CString;
@@ -40,6 +40,8 @@ pub(crate) struct Process {
     pub(crate) gid: u32,
     pub(crate) umask: u32,
     pub(crate) groups: Vec<u32>,
+    /// Those of the caller stay instead.
+    pub(crate) keep_groups: bool,
     pub(crate) args: Vec<CString>,
     pub(crate) env: Vec<CString>,
     pub(crate) cwd: CString,
@@ -86,6 +88,7 @@ impl Process {
             gid: user.gid(),
             umask,
             groups: user.additional_gids().clone().unwrap_or_default(),
+            keep_groups: false,
             cwd: c_path(&at("cwd"), cwd)?,
             capabilities: process.capabilities().as_ref().map(capability_sets).unwrap_or_default(),
             rlimits: rlimits(&at("rlimits"), process.rlimits().as_deref())?,
@@ -98,6 +101,19 @@ impl Process {
             env,
             field: field.to_string(),
         })
+    }
+
+    /// What the container's annotations say about all of its processes.
+    pub(crate) fn extend(&mut self, extensions: &Extensions, warnings: &mut Vec<String>) {
+        self.keep_groups = extensions.keep_original_groups;
+        if self.keep_groups && !self.groups.is_empty() {
+            warnings.push(format!(
+                "{}.user.additionalGids: has no effect, as {} is set",
+                self.field,
+                annotations::field(annotations::KEEP_GROUPS)
+            ));
+            self.groups.clear();
+        }
     }
 
     pub(crate) fn set_env(&mut self, name: &str, value: &str) -> Result<()> {

@@ -6,10 +6,10 @@
 use super::idmap::Given;
 use super::mount::{Attributes, FsOption, Links, MountOptions, Propagation, Recursion, attr};
 use super::namespaces::{IdMap, id_maps};
-use super::{Kind, Namespaces, Options, Pivot, c_path, c_string};
+use super::{Extensions, Kind, Namespaces, Options, Pivot, c_path, c_string};
 use anyhow::{Context as _, Result, bail, ensure};
 use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, Mount, Spec};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
 
 /// A path inside the container and the field that names it.
@@ -159,7 +159,15 @@ pub(crate) struct Rootfs {
     pub(crate) root_read_only: bool,
     pub(crate) propagation: Option<Propagation>,
     pub(crate) pivot: Pivot,
-    pub(crate) mount_label: Option<CString>,
+    pub(crate) mount_label: Option<MountLabel>,
+}
+
+/// `linux.mountLabel` as a mount option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MountLabel {
+    /// `context`, or another of mount(8)'s.
+    pub(crate) option: &'static CStr,
+    pub(crate) label: CString,
 }
 
 impl Rootfs {
@@ -188,6 +196,12 @@ impl Rootfs {
             mount_label: mount_label(linux)?,
         })
     }
+
+    pub(crate) fn extend(&mut self, extensions: &Extensions) {
+        if let Some(label) = &mut self.mount_label {
+            label.option = extensions.mount_context;
+        }
+    }
 }
 
 pub(super) fn propagation(linux: &Linux) -> Result<Option<Propagation>> {
@@ -200,9 +214,10 @@ pub(super) fn propagation(linux: &Linux) -> Result<Option<Propagation>> {
     word.map(parse).transpose()
 }
 
-pub(super) fn mount_label(linux: &Linux) -> Result<Option<CString>> {
+pub(super) fn mount_label(linux: &Linux) -> Result<Option<MountLabel>> {
     let label = linux.mount_label().as_ref().filter(|label| !label.is_empty());
-    label.map(|label| c_string("linux.mountLabel", label.as_bytes(), 4095)).transpose()
+    let label = label.map(|label| c_string("linux.mountLabel", label.as_bytes(), 4095));
+    Ok(label.transpose()?.map(|label| MountLabel { option: c"context", label }))
 }
 
 fn targets(field: &str, paths: Option<&[String]>, own_mounts: bool) -> Result<Vec<Target>> {

@@ -5,13 +5,12 @@
 use super::mount::attach;
 use super::path::{Root, is_character_device, kind};
 use crate::plan::mount::attr;
-use crate::plan::rootfs::{Rootfs, Target};
+use crate::plan::rootfs::{MountLabel, Rootfs, Target};
 use crate::sys::mount::{self as api, FsContext, Recursive};
 use crate::sys::{self};
 use anyhow::{Context as _, Result, ensure};
 use nix::errno::Errno;
 use nix::sys::stat::SFlag;
-use std::ffi::CStr;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 const READ_ONLY: api::Attributes = api::Attributes { set: attr::RDONLY, clear: 0, propagation: 0 };
@@ -56,7 +55,12 @@ impl Cover {
 }
 
 /// config-linux.md, "Masked Paths": what must not be read shows up empty.
-pub(crate) fn mask(root: &Root, plan: &Rootfs, null: OwnedFd, label: Option<&CStr>) -> Result<()> {
+pub(crate) fn mask(
+    root: &Root,
+    plan: &Rootfs,
+    null: OwnedFd,
+    label: Option<&MountLabel>,
+) -> Result<()> {
     let mut null = Cover::new(null);
     let mut empty = None;
     for target in &plan.masked {
@@ -74,12 +78,12 @@ pub(crate) fn mask(root: &Root, plan: &Rootfs, null: OwnedFd, label: Option<&CSt
 }
 
 /// One tmpfs for all masked directories: each further mount of it costs no superblock.
-fn empty_dir(label: Option<&CStr>) -> Result<OwnedFd, sys::Error> {
+fn empty_dir(label: Option<&MountLabel>) -> Result<OwnedFd, sys::Error> {
     let context = FsContext::open(c"tmpfs")?;
     context.set_string(c"nr_inodes", c"2")?;
     context.set_string(c"mode", c"0555")?;
     if let Some(label) = label {
-        context.set_string(c"context", label)?;
+        context.set_string(label.option, &label.label)?;
     }
     context.create()?;
     context.mount(attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC)

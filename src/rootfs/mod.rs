@@ -21,7 +21,7 @@ use path::Root;
 /// Attaches the root and carries out every step in order, stopping at the first error.
 pub(crate) fn build(plan: &Rootfs, fds: &mut Fds) -> Result<Root> {
     let root = pivot::attach(plan, fds)?;
-    let label = plan.mount_label.as_deref().filter(|_| fds.label_mounts);
+    let label = plan.mount_label.as_ref().filter(|_| fds.label_mounts);
     let mut last_dir = LastDir::default();
     for (n, step) in plan.steps.iter().enumerate() {
         if !matches!(step, Step::Device(_) | Step::Symlink(_)) {

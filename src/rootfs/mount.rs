@@ -6,7 +6,7 @@ use super::copy_up;
 use super::path::{LastLink, Place, Root, Shape, kind, status};
 use crate::error::{OrHint as _, hinted};
 use crate::plan::mount::{Attributes, FsOption, Propagation, PropagationKind, Recursion, attr};
-use crate::plan::rootfs::{Bind, FileSystem, Remount};
+use crate::plan::rootfs::{Bind, FileSystem, MountLabel, Remount};
 use crate::sys::fd::{openat2, resolve};
 use crate::sys::mount::{self as api, FsContext, Recursive};
 use crate::sys::{self, Call as _};
@@ -22,7 +22,11 @@ use std::os::unix::ffi::OsStrExt as _;
 const PIDNS: &CStr = c"pidns";
 
 /// Mounts a new file system.
-pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) -> Result<()> {
+pub(crate) fn file_system(
+    root: &Root,
+    plan: &FileSystem,
+    label: Option<&MountLabel>,
+) -> Result<()> {
     if plan.has_long_option() {
         return classic(root, plan, label);
     }
@@ -35,7 +39,7 @@ pub(crate) fn file_system(root: &Root, plan: &FileSystem, label: Option<&CStr>) 
 /// A new file system that nobody sees yet. `pid_namespace` is for a procfs that is not ours.
 pub(crate) fn detached(
     plan: &FileSystem,
-    label: Option<&CStr>,
+    label: Option<&MountLabel>,
     pid_namespace: Option<BorrowedFd<'_>>,
 ) -> Result<OwnedFd> {
     match create(plan, label, pid_namespace) {
@@ -74,7 +78,7 @@ pub(crate) fn show_file_system(root: &Root, plan: &FileSystem, mount: &OwnedFd) 
 
 fn create(
     plan: &FileSystem,
-    label: Option<&CStr>,
+    label: Option<&MountLabel>,
     pid_namespace: Option<BorrowedFd<'_>>,
 ) -> Result<OwnedFd, sys::Error> {
     let context = FsContext::open(&plan.fstype)?;
@@ -97,7 +101,7 @@ fn create(
     }
     // procfs and sysfs take no context= but have their own labels.
     if let Some(label) = label.filter(|_| !matches!(plan.fstype.as_bytes(), b"proc" | b"sysfs")) {
-        context.set_string(c"context", label)?;
+        context.set_string(label.option, &label.label)?;
     }
     context.create()?;
     context.mount(plan.attributes.set)
@@ -152,7 +156,7 @@ fn explain(plan: &FileSystem, err: sys::Error) -> anyhow::Error {
 }
 
 /// mount(2) through the descriptor's name in the host's procfs, for very long options.
-fn classic(root: &Root, plan: &FileSystem, label: Option<&CStr>) -> Result<()> {
+fn classic(root: &Root, plan: &FileSystem, label: Option<&MountLabel>) -> Result<()> {
     let target = place(root, plan)?.fd;
     let mut data = Vec::new();
     for option in &plan.options {
@@ -169,8 +173,10 @@ fn classic(root: &Root, plan: &FileSystem, label: Option<&CStr>) -> Result<()> {
         }
     }
     if let Some(label) = label {
-        data.extend_from_slice(b",context=\"");
-        data.extend_from_slice(label.to_bytes());
+        data.push(b',');
+        data.extend_from_slice(label.option.to_bytes());
+        data.extend_from_slice(b"=\"");
+        data.extend_from_slice(label.label.as_bytes());
         data.push(b'"');
     }
     let data = CString::new(data)?;

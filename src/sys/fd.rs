@@ -6,9 +6,7 @@ use super::{Call as _, Result, check, check_fd, show};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::ffi::CStr;
-use std::os::fd::{
-    AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd,
-};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 use std::path::Path;
 
 /// linux/openat2.h.
@@ -140,10 +138,9 @@ pub(crate) fn read_all(fd: &OwnedFd) -> nix::Result<Vec<u8>> {
 /// Closes everything but 0 up to `first` - 1 and `keep`. Really closed, not only on exec: execve(2)
 /// itself resolves its path, and must find no directory of the host (CVE-2024-21626).
 pub(crate) fn close_others(first: RawFd, keep: &[BorrowedFd<'_>]) -> Result<()> {
-    let mut keep: Vec<RawFd> = keep.iter().map(std::os::fd::AsRawFd::as_raw_fd).collect();
-    keep.sort_unstable();
     let mut from = first;
-    for fd in keep.into_iter().filter(|fd| *fd >= first) {
+    let next = |from: RawFd| keep.iter().map(AsRawFd::as_raw_fd).filter(|fd| *fd >= from).min();
+    while let Some(fd) = next(from) {
         if fd > from {
             close_range(from.cast_unsigned(), (fd - 1).cast_unsigned(), 0)?;
         }

@@ -7,6 +7,7 @@ pub(crate) mod bpf;
 pub(crate) mod clone;
 pub(crate) mod fd;
 pub(crate) mod keyring;
+pub(crate) mod landlock;
 #[cfg(test)]
 pub(crate) mod libseccomp;
 pub(crate) mod mount;

@@ -24,6 +24,8 @@ use nix::errno::Errno;
 
 #[path = "../attack.rs"]
 mod attack;
+#[path = "../rights.rs"]
+mod rights;
 #[path = "../service.rs"]
 mod service;
 
@@ -66,6 +68,7 @@ fn answer(verb: &str, args: &[&str]) -> Answer {
         "true" => Ok(String::new()),
         "attack" => attack::run(args),
         "sd-notify" | "sd-with-fd" | "sd-barrier" => service::run(verb, args),
+        "bind" | "execute" | "without-landlock" => rights::run(verb, args),
         "echo" => Ok(args.join(" ") + "\n"),
         "exit" => std::process::exit(number(args[0]) as i32),
         "cat" | "write" | "append" | "open" | "ls" | "stat" | "lstat" | "readlink" | "mkdir"

@@ -47,6 +47,8 @@ areas![
     cgroup_v1,
     systemd,
     hooks,
+    annotations,
+    landlock,
     seccomp,
     notify,
     service,
@@ -69,6 +71,7 @@ areas![
     escapes_host,
 ];
 
+mod annotations;
 mod cgroup_v1;
 mod cgroups;
 mod cli;
@@ -88,6 +91,7 @@ mod fuzz;
 mod golden;
 mod hooks;
 mod labels;
+mod landlock;
 mod lifecycle;
 mod limits;
 mod masks;

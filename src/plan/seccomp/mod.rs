@@ -8,10 +8,13 @@ mod compare;
 mod judge;
 mod numbers;
 mod program;
+pub(crate) mod raw;
 mod rules;
 #[cfg(test)]
 mod tests;
 
+use super::Extensions;
+use super::annotations::{self, SECCOMP_RECEIVER};
 use crate::error::OrHint as _;
 use abi::{Abi, Column, Family, Multiplexer, X32_BIT};
 use anyhow::{Result, anyhow, bail, ensure};
@@ -51,10 +54,24 @@ pub(crate) struct Filter {
 pub(crate) struct Notify {
     /// `linux.seccomp.listenerPath`, an absolute path of a socket on the host.
     pub(crate) listener_path: PathBuf,
+    /// It was named by [`SECCOMP_RECEIVER`].
+    #[serde(default)]
+    pub(crate) by_annotation: bool,
     /// `linux.seccomp.listenerMetadata`.
     pub(crate) metadata: Option<String>,
     /// The filter asks the agent about wait4(2), too, which init needs before there is one.
     pub(crate) wait_is_notified: bool,
+}
+
+impl Notify {
+    /// Who named the socket, for errors.
+    pub(crate) fn field(&self) -> String {
+        if self.by_annotation {
+            annotations::field(SECCOMP_RECEIVER)
+        } else {
+            "linux.seccomp.listenerPath".into()
+        }
+    }
 }
 
 /// `BPF_MAXINSNS` of `linux/bpf_common.h`.
@@ -112,14 +129,18 @@ pub(crate) fn known_archs() -> Vec<String> {
 ///
 /// # Errors
 /// An invalid value, named by its field; a program longer than the kernel takes.
-pub(crate) fn compile(spec: &LinuxSeccomp) -> Result<Option<Filter>> {
-    compile_for(spec, abi::NATIVE)
+pub(crate) fn compile(spec: &LinuxSeccomp, extensions: &Extensions) -> Result<Option<Filter>> {
+    compile_for(spec, extensions, abi::NATIVE)
 }
 
-fn compile_for(spec: &LinuxSeccomp, family: &Family) -> Result<Option<Filter>> {
-    let mut rules = rules::read(spec)?;
+fn compile_for(
+    spec: &LinuxSeccomp,
+    extensions: &Extensions,
+    family: &Family,
+) -> Result<Option<Filter>> {
+    let mut rules = rules::read(spec, extensions.fail_unknown_syscall)?;
     let flags = flags(spec, &mut rules)?;
-    let listener = listener(spec, rules.notifies)?;
+    let mut notify = listener(Some(spec), extensions, rules.notifies)?;
     if rules.clauses.is_empty() && rules.default == RET_ALLOW {
         return Ok(None);
     }
@@ -131,12 +152,10 @@ fn compile_for(spec: &LinuxSeccomp, family: &Family) -> Result<Option<Filter>> {
              takes; use fewer conditions on arguments or fewer architectures"
         );
     }
-    let notify = listener
-        .map(|(listener_path, metadata)| {
-            let wait_is_notified = asks_about_wait(&program, &abis, family.big_endian)?;
-            anyhow::Ok(Notify { listener_path, metadata, wait_is_notified })
-        })
-        .transpose()?;
+    if let Some(notify) = &mut notify {
+        notify.wait_is_notified =
+            asks_about_wait(&program, abis.first().copied(), family.big_endian)?;
+    }
     Ok(Some(Filter { program, flags, notify, warnings: rules.warnings }))
 }
 
@@ -174,10 +193,18 @@ fn flags(spec: &LinuxSeccomp, rules: &mut Rules) -> Result<u32> {
     Ok(flags)
 }
 
-/// The socket and the metadata, when a rule notifies.
-fn listener(spec: &LinuxSeccomp, notifies: bool) -> Result<Option<(PathBuf, Option<String>)>> {
-    let path = spec.listener_path().as_ref().filter(|path| !path.as_os_str().is_empty());
-    let metadata = spec.listener_metadata().as_ref().filter(|metadata| !metadata.is_empty());
+/// The socket and the metadata, when a rule notifies. Whether wait4(2) is notified is found out later.
+fn listener(
+    spec: Option<&LinuxSeccomp>,
+    extensions: &Extensions,
+    notifies: bool,
+) -> Result<Option<Notify>> {
+    let path = spec.and_then(|spec| spec.listener_path().as_ref());
+    let path = path.filter(|path| !path.as_os_str().is_empty());
+    let by_annotation = path.is_none();
+    let path = path.or(extensions.seccomp_receiver.as_ref());
+    let metadata = spec.and_then(|spec| spec.listener_metadata().as_ref());
+    let metadata = metadata.filter(|metadata| !metadata.is_empty());
     match (path, metadata) {
         (None, _) if notifies => {
             bail!("linux.seccomp.listenerPath: is missing, and a rule's action is SCMP_ACT_NOTIFY")
@@ -192,7 +219,12 @@ fn listener(spec: &LinuxSeccomp, notifies: bool) -> Result<Option<(PathBuf, Opti
                 path.display()
             );
             super::no_nul("linux.seccomp.listenerPath", path.as_os_str().as_encoded_bytes())?;
-            Ok(Some((path.clone(), metadata.cloned())))
+            Ok(Some(Notify {
+                listener_path: path.clone(),
+                by_annotation,
+                metadata: metadata.cloned(),
+                wait_is_notified: false,
+            }))
         }
         _ => Ok(None),
     }
@@ -204,9 +236,9 @@ const RET_LOG: u32 = 0x7ffc_0000;
 
 /// Init waits, under the filter, until the agent has the descriptor. True when the filter asks the
 /// agent about that; see docs/decisions/0013-seccomp-notify.md.
-fn asks_about_wait(program: &[Insn], abis: &[&Abi], big_endian: bool) -> Result<bool> {
+fn asks_about_wait(program: &[Insn], native: Option<&Abi>, big_endian: bool) -> Result<bool> {
     let number = |abi: &Abi| abi::call("wait4").and_then(|call| abi::number(call, abi));
-    let action = abis.first().and_then(|abi| {
+    let action = native.and_then(|abi| {
         let call = judge::Call { nr: number(abi)?, arch: abi.audit, args: WAIT4 };
         judge::judge(program, &call, big_endian)
     });

@@ -1,7 +1,9 @@
 //! `linux.seccomp` checked and reduced to clauses: tests on arguments, and what follows.
 
 use super::abi::{self, Call, Multiplexed};
-use anyhow::{Result, bail};
+use crate::error::OrHint as _;
+use crate::plan::annotations::FAIL_UNKNOWN_SYSCALL;
+use anyhow::{Result, anyhow, bail};
 use oci_spec::runtime::{
     LinuxSeccomp, LinuxSeccompAction as Action, LinuxSeccompArg, LinuxSeccompOperator as Operator,
     LinuxSyscall,
@@ -73,6 +75,8 @@ pub(super) struct Rules {
     pub(super) clauses: Vec<Clause>,
     pub(super) named: Vec<Named>,
     pub(super) notifies: bool,
+    /// A name that no system call has is an error.
+    fail_unknown: bool,
     pub(super) warnings: Vec<String>,
 }
 
@@ -85,7 +89,7 @@ pub(super) fn leniency(action: u32) -> i32 {
 ///
 /// # Errors
 /// A value the kernel or the specification does not allow; the text begins with the field.
-pub(super) fn read(spec: &LinuxSeccomp) -> Result<Rules> {
+pub(super) fn read(spec: &LinuxSeccomp, fail_unknown: bool) -> Result<Rules> {
     let default_action = spec.default_action();
     if default_action == Action::ScmpActNotify {
         bail!("{FIELD}.defaultAction: SCMP_ACT_NOTIFY can only be the action of a rule");
@@ -103,6 +107,7 @@ pub(super) fn read(spec: &LinuxSeccomp) -> Result<Rules> {
         clauses: Vec::new(),
         named: Vec::new(),
         notifies: false,
+        fail_unknown,
         warnings: Vec::new(),
     };
     for (index, syscall) in spec.syscalls().iter().flatten().enumerate() {
@@ -150,10 +155,15 @@ impl Rules {
                 bail!("{FIELD}.syscalls[{rule}].names[{index}]: is empty");
             }
             let Some(call) = abi::call(name) else {
-                self.warnings.push(format!(
-                    "{FIELD}.syscalls[{rule}].names[{index}]: no system call is named {name:?}: \
-                     ignored"
-                ));
+                let unknown = format!(
+                    "{FIELD}.syscalls[{rule}].names[{index}]: no system call is named {name:?}"
+                );
+                if self.fail_unknown {
+                    return Err(anyhow!(unknown)).hint(format!(
+                        "correct the name, or remove the annotation {FAIL_UNKNOWN_SYSCALL}"
+                    ));
+                }
+                self.warnings.push(unknown + ": ignored");
                 continue;
             };
             let multiplexed = abi::multiplexed(name)

@@ -5,6 +5,7 @@ mod oracles;
 
 use super::abi::{self, FAMILIES};
 use super::{Filter, Insn, compile, compile_for, judge};
+use crate::plan::Extensions;
 use machine::Data;
 use oci_spec::runtime::LinuxSeccomp;
 use serde_json::{Value, json};
@@ -35,7 +36,7 @@ fn docker() -> LinuxSeccomp {
 /// Compiles for the family whose own ABI has this audit architecture.
 fn filter_for(native: u32, value: Value) -> Filter {
     let family = FAMILIES.iter().find(|family| family.abis[0].audit == native).unwrap();
-    let filter = compile_for(&spec(value), family).unwrap().unwrap();
+    let filter = compile_for(&spec(value), &Extensions::default(), family).unwrap().unwrap();
     machine::check(&filter.program);
     filter
 }
@@ -52,7 +53,7 @@ fn decide(program: &[Insn], arch: u32, nr: u32, args: &[u64]) -> u32 {
 
 fn error(value: Value) -> String {
     let family = &FAMILIES[0];
-    crate::error::chain(&compile_for(&spec(value), family).unwrap_err())
+    crate::error::chain(&compile_for(&spec(value), &Extensions::default(), family).unwrap_err())
 }
 
 /// Decision on read(0 on x86-64) under one rule with these `args`, default EPERM.
@@ -146,7 +147,8 @@ fn masked_eq_takes_the_mask_from_value_and_the_value_from_value_two() {
 
 #[test]
 fn docker_clone_mask_refuses_every_namespace_flag() {
-    let program = compile_for(&docker(), &FAMILIES[0]).unwrap().unwrap().program;
+    let program =
+        compile_for(&docker(), &Extensions::default(), &FAMILIES[0]).unwrap().unwrap().program;
     for (arch, nr) in [(X86_64, 56), (X86_64, 0x4000_0000 | 56), (X86, 120)] {
         for flag in [0x2_0000, 0x200_0000, 0x400_0000, 0x800_0000, 0x1000_0000, 0x2000_0000_u64] {
             assert_eq!(decide(&program, arch, nr, &[flag | 17]), EPERM, "{arch:#x} {flag:#x}");
@@ -243,7 +245,7 @@ fn lists_for_features_are_what_a_profile_may_say() {
 #[test]
 fn all_allowed_without_rules_is_no_filter() {
     let none = json!({ "defaultAction": "SCMP_ACT_ALLOW" });
-    assert!(compile(&spec(none)).unwrap().is_none());
+    assert!(compile(&spec(none), &Extensions::default()).unwrap().is_none());
 }
 
 #[test]
@@ -710,7 +712,7 @@ fn huge_profile_is_refused_in_linear_time() {
 
 #[test]
 fn docker_profile_fits_in_400_instructions_and_needs_few_steps() {
-    let filter = compile_for(&docker(), &FAMILIES[0]).unwrap().unwrap();
+    let filter = compile_for(&docker(), &Extensions::default(), &FAMILIES[0]).unwrap().unwrap();
     machine::check(&filter.program);
     assert!(filter.program.len() <= 400, "{} instructions", filter.program.len());
     assert_eq!(filter.warnings, Vec::<String>::new());
@@ -722,8 +724,8 @@ fn docker_profile_fits_in_400_instructions_and_needs_few_steps() {
 
 #[test]
 fn program_is_the_same_each_time() {
-    let once = compile_for(&docker(), &FAMILIES[0]).unwrap().unwrap();
-    let again = compile_for(&docker(), &FAMILIES[0]).unwrap().unwrap();
+    let once = compile_for(&docker(), &Extensions::default(), &FAMILIES[0]).unwrap().unwrap();
+    let again = compile_for(&docker(), &Extensions::default(), &FAMILIES[0]).unwrap().unwrap();
     assert_eq!(once.program, again.program);
 }
 

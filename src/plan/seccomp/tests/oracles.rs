@@ -5,6 +5,7 @@
 
 use super::machine::{Data, run};
 use super::{ALLOW, ENOSYS, EPERM, docker, spec};
+use crate::plan::Extensions;
 use crate::plan::seccomp::abi::{self, Abi, Column, FAMILIES, Family};
 use crate::plan::seccomp::numbers::ROWS;
 use crate::plan::seccomp::{Insn, compile_for, wanted_abis};
@@ -322,7 +323,9 @@ fn compare_with_libseccomp(
 ) -> (usize, usize, usize) {
     let wide = wanted_abis(spec, family).iter().all(|abi| abi.width == abi::Width::Bits64);
     let Ok(reference) = Reference::new(library, spec, family) else { return (0, 0, 0) };
-    let Some(ours) = compile_for(spec, family).unwrap() else { return (0, 0, 0) };
+    let Some(ours) = compile_for(spec, &Extensions::default(), family).unwrap() else {
+        return (0, 0, 0);
+    };
     super::machine::check(&ours.program);
     let mut numbers: Vec<u32> = spec
         .syscalls()
@@ -483,7 +486,9 @@ fn random_profiles_decide_as_they_read() {
                 family.abis[..count].iter().map(|abi| abi.arch.to_string()).collect();
             let wide = count == 1;
             let spec = spec(profile(&mut random, &names, &archs, (wide, Alternatives::Many)));
-            let Some(ours) = compile_for(&spec, family).unwrap() else { continue };
+            let Some(ours) = compile_for(&spec, &Extensions::default(), family).unwrap() else {
+                continue;
+            };
             super::machine::check(&ours.program);
             let numbers: Vec<u32> = spec
                 .syscalls()
@@ -553,7 +558,9 @@ fn random_profiles_decide_as_with_seccompiler() {
             let theirs: Vec<Insn> =
                 theirs.iter().map(|i| Insn { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect();
             let ours = spec(json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": syscalls }));
-            let Some(ours) = compile_for(&ours, family).unwrap() else { continue };
+            let Some(ours) = compile_for(&ours, &Extensions::default(), family).unwrap() else {
+                continue;
+            };
             let numbers: Vec<u32> = rules.keys().map(|nr| u32::try_from(*nr).unwrap()).collect();
             if numbers.is_empty() {
                 continue;
