@@ -22,7 +22,7 @@ fn features() -> Value {
         "linux": {
             "namespaces": namespaces(),
             "capabilities": capabilities(),
-            "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true },
+            "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true },
             "seccomp": seccomp_features(),
             "apparmor": { "enabled": labels::apparmor_is_active() },
             "selinux": { "enabled": labels::selinux_is_active() },

@@ -41,7 +41,9 @@ areas![
     devices,
     namespaces,
     cgroups,
+    limits,
     cgroup_v1,
+    systemd,
     hooks,
     seccomp,
     notify,
@@ -84,6 +86,7 @@ mod golden;
 mod hooks;
 mod labels;
 mod lifecycle;
+mod limits;
 mod masks;
 mod mounts;
 mod mounts_idmap;
@@ -101,5 +104,6 @@ mod rootless_ids;
 mod rootless_mounts;
 mod seccomp;
 mod service;
+mod systemd;
 mod terminal;
 mod usage;
