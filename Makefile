@@ -45,7 +45,7 @@ check: deps-build ## format, lints, licences, man pages, and the zones of the so
 	else echo "mandoc is not installed: the man pages were not checked"; fi
 
 test: deps-test release ## everything: unit and black-box tests, ends with one line of counts
-	@runtime-tests/all unit dist/rt:host dist/rt:v2 dist/rt:vm-init-quick dist/rt:vm-systemd-quick
+	@runtime-tests/all unit dist/rt:host dist/rt:v2 dist/rt:vm-init-quick dist/rt:vm-systemd-quick dist/rt:vm-systemd-driver-quick
 
 test-unit: deps-build ## unit and golden tests; need no privilege
 	@runtime-tests/all unit
@@ -56,10 +56,11 @@ test-runtime: deps-test ## black-box tests of one runtime: make test-runtime RT=
 
 test-vm: deps-vm ## the black-box tests in a virtual machine with cgroup v2 only: small init, and systemd
 	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi
-	@runtime-tests/all "$(RT):vm-init" "$(RT):vm-systemd"
+	@runtime-tests/all "$(RT):vm-init" "$(RT):vm-systemd" "$(RT):vm-systemd-driver"
 
 test-other: deps-other ## the same tests against runc and crun: are the tests right?
-	@runtime-tests/all "$(RUNC):host" "$(RUNC):v2" "$(CRUN):v2"
+	@runtime-tests/all "$(RUNC):host" "$(RUNC):v2" "$(CRUN):v2" "$(RUNC):vm-init-quick" "$(CRUN):vm-init-quick" \
+		"$(RUNC):vm-systemd-driver-quick" "$(CRUN):vm-systemd-driver-quick"
 
 test-engines: deps-engines ## a Debian root file system, containerd, Podman and Docker on RT; as root
 	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi

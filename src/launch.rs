@@ -227,7 +227,8 @@ fn return_to(own: Vec<(Kind, OwnedFd)>) -> Result<()> {
 }
 
 /// clone3 into the cgroup; writing cgroup.procs costs the kernel an RCU grace period (5-15 ms), so
-/// that is for kernels and places where the flag is refused.
+/// that is for kernels and places where the flag is refused, and for a cgroup whose pids.max is
+/// reached, which keeps nobody from moving in.
 fn spawn(flags: CloneFlags, cgroup: Option<&Cgroup>) -> Result<Cloned> {
     ensure!(
         clone::is_single_threaded(),
@@ -240,7 +241,11 @@ fn spawn(flags: CloneFlags, cgroup: Option<&Cgroup>) -> Result<Cloned> {
             if cgroup.is_some()
                 && matches!(
                     err.errno,
-                    Errno::EACCES | Errno::EBUSY | Errno::EOPNOTSUPP | Errno::EINVAL
+                    Errno::EACCES
+                        | Errno::EAGAIN
+                        | Errno::EBUSY
+                        | Errno::EOPNOTSUPP
+                        | Errno::EINVAL
                 ) =>
         {
             // SAFETY: as above.

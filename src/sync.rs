@@ -144,6 +144,8 @@ impl Channel {
                 Ok(0) => return Ok(None),
                 Ok(n) => return Message::decode(buf.get(..n).unwrap_or_default()).map(Some),
                 Err(Errno::EINTR) => {}
+                // It was killed before it had read our last word.
+                Err(Errno::ECONNRESET) => return Err(Gone.into()),
                 Err(errno) => return Err(sys::Error::new("recv()", errno).into()),
             }
         }

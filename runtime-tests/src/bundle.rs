@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::call::{Call, Output, Running, rt};
 use crate::config;
 use crate::container::Container;
-use crate::isolate;
+use crate::isolate::{self, View};
 
 pub use crate::config::docker_like;
 
@@ -39,7 +39,10 @@ impl Bundle {
         let id = isolate::new_id();
         let dir = isolate::scratch().join("bundles").join(&id);
         fs::create_dir_all(dir.join("rootfs")).expect("make the bundle");
-        let cgroups_path = format!("/{}/{id}", isolate::tag());
+        let cgroups_path = match isolate::view() {
+            View::Systemd => format!("system.slice:t:{id}"), // the id begins with the tag
+            View::Host | View::V2 => format!("/{}/{id}", isolate::tag()),
+        };
         let bundle = Self { config: config::minimal(&cgroups_path, isolate::rootless()), dir, id };
         for at in ["proc", "dev", "sys", "tmp", "etc"] {
             fs::create_dir(bundle.rootfs().join(at)).expect("make a mount point");

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::isolate;
+use crate::isolate::{self, View};
 use crate::runtime;
 
 /// Longest that one call may take, below the runner's limit per test.
@@ -110,6 +110,10 @@ impl Call {
         command.args(words);
         if self.root {
             command.arg("--root").arg(isolate::state_root());
+            let chosen = self.globals.iter().any(|word| word == "--cgroup-manager");
+            if isolate::view() == View::Systemd && !chosen {
+                command.arg("--systemd-cgroup");
+            }
         }
         command.args(&self.globals).args(&self.args);
         command.envs(self.env.iter().map(|(k, v)| (k, v)));

@@ -10,8 +10,10 @@ use std::fs;
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 
+use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getgid, getuid};
 
@@ -25,12 +27,16 @@ pub enum View {
     Host,
     /// cgroup v2 mounted over /sys/fs/cgroup, in the test's mount namespace only.
     V2,
+    /// As the host has them, and made by systemd. Its processes are in the pid namespace of the
+    /// host, since systemd is told their pids.
+    Systemd,
 }
 
 /// The view, from `RT_TEST_VIEW`.
 pub fn view() -> View {
     match std::env::var("RT_TEST_VIEW").as_deref() {
         Ok("v2") => View::V2,
+        Ok("systemd") => View::Systemd,
         _ => View::Host,
     }
 }
@@ -81,6 +87,9 @@ pub fn run(test: fn()) -> i32 {
             // The runner kills outer when a test takes too long: everything must go with it.
             // SAFETY: prctl(2) with numbers.
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            // What pid 1 of a namespace is by itself.
+            // SAFETY: prctl(2) with numbers.
+            unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
             furnish();
             std::process::exit(supervise(test))
         }
@@ -89,10 +98,12 @@ pub fn run(test: fn()) -> i32 {
 
 fn enter_namespaces() {
     let mut flags = CloneFlags::CLONE_NEWNS
-        | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWUTS;
+    if view() != View::Systemd {
+        flags |= CloneFlags::CLONE_NEWPID;
+    }
     let (uid, gid) = (getuid(), getgid());
     if rootless() {
         flags |= CloneFlags::CLONE_NEWUSER;
@@ -115,8 +126,19 @@ fn furnish() {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("make / private");
     mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), none).expect("mount /proc");
+    let kept = if view() == View::Systemd { keep() } else { Vec::new() };
     mount(Some("run"), "/run", Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
         .expect("mount /run");
+    for (at, fd) in kept {
+        let is_dir = fd.metadata().expect("stat").is_dir();
+        let parent = std::path::Path::new(at).parent().expect("a parent");
+        fs::create_dir_all(parent).expect("make a mount point's parent");
+        let made = if is_dir { fs::create_dir(at) } else { fs::write(at, "") };
+        made.expect("make a mount point");
+        let from = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let bind = MsFlags::MS_BIND | MsFlags::MS_REC;
+        mount(Some(from.as_str()), at, none, bind, none).expect("bind below /run");
+    }
     if view() == View::V2 {
         mount(Some("cgroup2"), "/sys/fs/cgroup", Some("cgroup2"), MsFlags::empty(), none)
             .expect("mount cgroup2 over /sys/fs/cgroup");
@@ -124,6 +146,20 @@ fn furnish() {
     fs::create_dir(scratch()).expect("make the scratch directory");
     std::env::set_current_dir(scratch()).expect("enter the scratch directory");
     loopback_up();
+}
+
+/// Where the view `systemd` has the host's /run/user: the usual place belongs to the tests.
+pub const LOGGED_IN: &str = "/run/logged-in";
+
+/// What systemd has below /run, before something is mounted over it.
+fn keep() -> Vec<(&'static str, fs::File)> {
+    let path_only = |(from, at): (&'static str, &'static str)| {
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        Some((at, fs::File::from(open(from, flags, Mode::empty()).ok()?)))
+    };
+    let same = |at| (at, at);
+    let all = ["/run/systemd/private", "/run/systemd/system", "/run/dbus"].map(same);
+    all.into_iter().chain([("/run/user", LOGGED_IN)]).filter_map(path_only).collect()
 }
 
 fn loopback_up() {
@@ -144,7 +180,11 @@ fn supervise(test: fn()) -> i32 {
     let before = Before::record();
     // SAFETY: one thread.
     let child = match unsafe { fork() }.expect("fork") {
-        ForkResult::Child => std::process::exit(run_test(test)),
+        ForkResult::Child => {
+            // SAFETY: prctl(2) with numbers.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            std::process::exit(run_test(test))
+        }
         ForkResult::Parent { child } => child,
     };
     let code = exit_code(wait_for(child));
@@ -153,6 +193,7 @@ fn supervise(test: fn()) -> i32 {
         println!("{MARK}leak {leak}");
     }
     crate::cgroups::sweep(&tag());
+    leaks::end_processes();
     if leaks.is_empty() || code != 0 { code } else { 1 }
 }
 

@@ -7,8 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::cgroups;
-use crate::isolate;
+use crate::isolate::{self, View};
 
 /// What there was before the test.
 #[derive(Debug)]
@@ -27,6 +30,7 @@ impl Before {
         let now = mounts();
         leaks.extend(now.difference(&self.mounts).map(|m| format!("mount: {m}")));
         leaks.extend(self.mounts.difference(&now).map(|m| format!("mount is gone: {m}")));
+        leaks.extend(units());
         leaks.extend(cgroup_dirs().iter().map(|dir| format!("cgroup: {}", dir.display())));
         let root = isolate::state_root();
         if let Ok(entries) = fs::read_dir(&root) {
@@ -45,9 +49,8 @@ fn mounts() -> BTreeSet<String> {
 fn processes() -> Vec<String> {
     let deadline = Instant::now() + Duration::from_secs(2);
     loop {
-        let left: Vec<String> = pids()
+        let left: Vec<String> = below_us()
             .into_iter()
-            .filter(|pid| *pid != std::process::id())
             .map(|pid| {
                 let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
                 let words = String::from_utf8_lossy(&words).replace('\0', " ");
@@ -63,6 +66,44 @@ fn processes() -> Vec<String> {
         isolate::reap();
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Everything that this process has started and that is still there.
+fn below_us() -> Vec<u32> {
+    let own = std::process::id();
+    if isolate::view() != View::Systemd {
+        // A pid namespace of the test's own: all others in it.
+        return pids().into_iter().filter(|pid| *pid != own).collect();
+    }
+    let parent = |pid: u32| -> Option<u32> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        status.lines().find_map(|l| l.strip_prefix("PPid:"))?.trim().parse().ok()
+    };
+    // A subreaper's orphans are its children, so every chain of parents is whole.
+    let is_ours = |pid: &u32| {
+        std::iter::successors(parent(*pid), |pid| parent(*pid)).any(|ancestor| ancestor == own)
+    };
+    pids().into_iter().filter(is_ours).collect()
+}
+
+/// Ends what would live on, where no pid namespace ends with the test.
+pub fn end_processes() {
+    for pid in below_us() {
+        kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).ok();
+    }
+}
+
+/// Units of this test that systemd still knows.
+fn units() -> Vec<String> {
+    if isolate::view() != View::Systemd {
+        return Vec::new();
+    }
+    let pattern = format!("*{}*", isolate::tag());
+    let output = std::process::Command::new("systemctl")
+        .args(["list-units", "--all", "--plain", "--no-legend", &pattern])
+        .output()
+        .expect("systemctl");
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| format!("unit: {line}")).collect()
 }
 
 /// Process ids in this pid namespace.

@@ -1,6 +1,6 @@
 //! The runner: one isolated process per test, in a few at a time, and one summary.
 //!
-//! `runtime-tests [--rt PATH] [--view host|v2] [--list] [--self-check] [--jobs N] [FILTER...]`
+//! `runtime-tests [--rt PATH] [--view host|v2|systemd] [--list] [--self-check] [--jobs N] [FILTER...]`
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -16,7 +16,7 @@ pub(crate) struct Options {
     pub(crate) filters: Vec<String>,
 }
 
-const USAGE: &str = "usage: runtime-tests [--rt PATH] [--view host|v2] [--list] [--self-check] [--jobs N] [FILTER...]";
+const USAGE: &str = "usage: runtime-tests [--rt PATH] [--view host|v2|systemd] [--list] [--self-check] [--jobs N] [FILTER...]";
 
 pub(crate) fn parse(args: &[String]) -> Result<Options, String> {
     let mut options = Options {
@@ -46,8 +46,8 @@ pub(crate) fn parse(args: &[String]) -> Result<Options, String> {
             filter => options.filters.push(filter.to_owned()),
         }
     }
-    if !["host", "v2"].contains(&options.view.as_str()) {
-        return Err(format!("--view {}: host or v2\n{USAGE}", options.view));
+    if !["host", "v2", "systemd"].contains(&options.view.as_str()) {
+        return Err(format!("--view {}: host, v2 or systemd\n{USAGE}", options.view));
     }
     options.runtime = locate(options.runtime)?;
     Ok(options)

@@ -28,6 +28,18 @@ pub fn cgroup_v2() -> Met {
     machine(cgroups::is_v2(), "needs cgroup v2 at /sys/fs/cgroup (--view v2)")
 }
 
+/// Paths in `linux.cgroupsPath`, which systemd does not take.
+pub fn cgroupfs_driver() -> Met {
+    root()?;
+    machine(isolate::view() != View::Systemd, "needs the cgroupfs driver (--view host, v2)")
+}
+
+/// systemd is pid 1, and makes the cgroups in this view.
+pub fn systemd() -> Met {
+    root()?;
+    machine(isolate::view() == View::Systemd, "needs systemd as pid 1 (--view systemd)")
+}
+
 /// The cgroups as the host has them.
 pub fn host_view() -> Met {
     machine(isolate::view() == View::Host, "needs the host's own cgroups (--view host)")
@@ -82,6 +94,14 @@ pub fn capability(bit: u32, name: &str) -> Met {
         status.lines().find_map(|l| l.strip_prefix("CapBnd:")).unwrap_or("0").trim().to_owned();
     let set = u64::from_str_radix(&set, 16).unwrap_or(0);
     machine(set & (1 << bit) != 0, format!("{name} is not in this machine's bounding set"))
+}
+
+/// `mount_setattr(2)`, "Id-mapped mounts": since Linux 6.3 for tmpfs.
+pub fn idmapped_tmpfs() -> Met {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map_while(|n| n.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    machine(version >= (6, 3), "idmapped tmpfs came with Linux 6.3")
 }
 
 /// The filesystem type is known to the kernel.

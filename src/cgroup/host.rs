@@ -145,6 +145,12 @@ impl Host {
         Ok(places)
     }
 
+    /// The directories in the v1 hierarchies that have the same path there as `path` in v2.
+    pub(crate) fn v1_places_like(&self, path: &Path) -> Result<Vec<Place>> {
+        let below = path.strip_prefix(&self.mount()?.point)?;
+        self.v1_places(&Location::BelowMount(below.to_owned()))
+    }
+
     /// The v1 hierarchies as a container sees them. `own` are those that it is in.
     pub(crate) fn hierarchies(&self, own: &[Place]) -> Vec<Hierarchy> {
         let mut all: Vec<(PathBuf, Hierarchy)> = Vec::new();

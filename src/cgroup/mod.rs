@@ -10,6 +10,7 @@ pub(crate) mod delegate;
 pub(crate) mod devices;
 mod host;
 pub(crate) mod stats;
+pub(crate) mod systemd;
 mod v1;
 mod v2;
 
@@ -41,6 +42,16 @@ pub(crate) struct Cgroup {
     v1: v1::Tree,
     /// The directories that `create` made, outermost first.
     made: Vec<PathBuf>,
+    /// The unit that it belongs to.
+    unit: Option<Unit>,
+}
+
+/// A unit of systemd, and the path of its cgroup.
+#[derive(Debug)]
+struct Unit {
+    manager: systemd::Manager,
+    name: String,
+    path: PathBuf,
 }
 
 impl Cgroup {
@@ -55,14 +66,41 @@ impl Cgroup {
         places: &[Place],
         limits: &Limits,
     ) -> Result<(Self, Filter)> {
+        Self::fill(host, path, places, limits, |dir, made| {
+            let elsewhere = |controller: &str| has(places, controller);
+            prepare(dir, limits, elsewhere, made)
+        })
+    }
+
+    /// Takes over a cgroup that systemd has made at `path`, and which may hold a process; the rest is
+    /// as in [`Cgroup::create`]. Its removal is systemd's.
+    pub(crate) fn adopt(
+        host: &Host,
+        path: &Path,
+        places: &[Place],
+        limits: &Limits,
+    ) -> Result<(Self, Filter)> {
+        Self::fill(host, path, places, limits, |dir, _made| {
+            apply(dir, limits, |controller| has(places, controller), Before::Unknown)
+        })
+    }
+
+    fn fill(
+        host: &Host,
+        path: &Path,
+        places: &[Place],
+        limits: &Limits,
+        prepare: impl FnOnce(Dir<'_>, &[PathBuf]) -> Result<Filter>,
+    ) -> Result<(Self, Filter)> {
         let mut made = Vec::new();
-        let elsewhere = |controller: &str| has(places, controller);
         let result = make(host, path, &mut made).and_then(|dir| {
-            let filter = prepare(Dir { fd: dir.as_fd(), path }, limits, elsewhere, &made)?;
+            let filter = prepare(Dir { fd: dir.as_fd(), path }, &made)?;
             Ok((dir, filter, v1::Tree::create(places, limits, &mut made)?))
         });
         match result {
-            Ok((dir, filter, v1)) => Ok((Self { path: path.to_owned(), dir, v1, made }, filter)),
+            Ok((dir, filter, v1)) => {
+                Ok((Self { path: path.to_owned(), dir, v1, made, unit: None }, filter))
+            }
             Err(err) => {
                 remove_made(&made);
                 Err(err).with_context(|| format!("cgroup {}", path.display()))
@@ -75,11 +113,18 @@ impl Cgroup {
         match open_root(path) {
             Ok(dir) => {
                 let v1 = v1::Tree::open(places)?;
-                Ok(Some(Self { path: path.to_owned(), dir, v1, made: Vec::new() }))
+                Ok(Some(Self { path: path.to_owned(), dir, v1, made: Vec::new(), unit: None }))
             }
             Err(err) if matches!(err.errno, Errno::ENOENT | Errno::ENODEV) => Ok(None),
             Err(err) => Err(err.into()),
         }
+    }
+
+    /// Says whose it is: systemd may move processes to where we may not.
+    #[must_use]
+    pub(crate) fn of_unit(mut self, manager: systemd::Manager, name: &str) -> Self {
+        self.unit = Some(Unit { manager, name: name.to_owned(), path: self.path.clone() });
+        self
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -125,6 +170,13 @@ impl Cgroup {
     pub(crate) fn add(&self, pid: i32) -> Result<()> {
         let result = self.at().write("cgroup.procs", &pid.to_string());
         match result {
+            Err(err)
+                if err.errno == Errno::EACCES
+                    && let Some(unit) = &self.unit =>
+            {
+                let below = self.path.strip_prefix(&unit.path).unwrap_or(Path::new(""));
+                systemd::attach(unit.manager, &unit.name, below, pid).context(err)
+            }
             Err(err) if err.errno == Errno::EBUSY => Err(err).hint(
                 "choose a cgroup without sub-cgroups that have controllers: processes live in leaves",
             ),
@@ -334,12 +386,19 @@ fn prepare(
         ensure!(!frozen, "container's cgroup unexpectedly frozen");
         Before::Unknown
     };
+    apply(dir, limits, elsewhere, before)
+}
+
+fn apply(
+    dir: Dir<'_>,
+    limits: &Limits,
+    elsewhere: impl Fn(&str) -> bool,
+    before: Before,
+) -> Result<Filter> {
     dir.apply(limits, elsewhere)?;
-    let rules = limits.devices.as_deref().unwrap_or_default();
-    if limits.devices.is_some() {
-        devices::install(dir.fd, rules, before)
-    } else {
-        Ok(Filter::Open)
+    match &limits.devices {
+        Some(rules) => devices::install(dir.fd, rules, before),
+        None => Ok(Filter::Open),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `rt create`, and the part of `rt run` that is the same.
 
 use super::Host;
+use crate::cgroup::systemd::Started;
 use crate::cgroup::{self, Cgroup, devices::Filter};
 use crate::cli::{Create, NewContainer};
 use crate::config;
@@ -14,6 +15,7 @@ use crate::landlock;
 use crate::launch::{self, Child};
 use crate::plan::annotations::{self, PIDFD_RECEIVER};
 use crate::plan::cgroup::Driver;
+use crate::plan::cgroup::systemd::{self, Unit};
 use crate::plan::notify_socket;
 use crate::plan::rootfs::Step;
 use crate::plan::{DefaultMaps, Kind, Options, Pivot, Plan};
@@ -147,17 +149,17 @@ pub(crate) fn make(
     if let Some(warning) = landlock::check(plan.extensions.landlock.as_ref())? {
         host.log.warning(&warning);
     }
-    let driver = host.cgroup_driver()?;
-    let place = place_cgroup(plan, driver)?;
+    let driver = host.cgroup_driver();
+    let mut place = place_cgroup(plan, driver)?;
     let pidfd_sockets = pidfd_sockets(plan, args)?;
     let inherited = Inherited::new(args.preserve_fds + listen_fds())?;
     // === the first side effect; everything below is undone when it fails ===
     let dir = Dir::create(&host.root, &args.id)?;
-    let mut cgroup = None;
+    let (mut unit, mut cgroup) = (None, None);
     let made = (|| {
         let mut state = first_state(plan, driver)?;
         if let Some(place) = &place {
-            state.cgroup = Some(place.path.clone());
+            state.cgroup.clone_from(&place.path);
             state.cgroup_v1.clone_from(&place.v1);
         }
         dir.write_state(&state)?;
@@ -165,6 +167,8 @@ pub(crate) fn make(
         if new.notifies {
             dir.make_notify_directory()?;
         }
+        unit = start_unit(host, place.as_mut())?;
+        state.systemd_unit = unit.as_ref().map(|unit| unit.name().to_owned());
         cgroup = make_cgroup(host, plan, place.as_ref())?;
         state.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
         state.cgroup_v1 = cgroup.as_ref().map(Cgroup::v1_places).unwrap_or_default();
@@ -184,6 +188,7 @@ pub(crate) fn make(
         let listens = new.notifies && then == Then::Start;
         let readiness = if listens { Readiness::open(&dir)? } else { None };
         let child = launch::create(plan, fds, cgroup.as_ref(), &dir, inherited)?;
+        unit.as_mut().map(Started::let_go);
         let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), &pidfd_sockets);
         told.inspect_err(|_err| {
             end(&child);
@@ -192,7 +197,7 @@ pub(crate) fn make(
     })();
     match made {
         Ok((child, state, readiness)) => Ok(Made { dir, child, state, cgroup, readiness }),
-        Err(err) => Err(undo(&dir, cgroup, err)),
+        Err(err) => Err(undo(&dir, cgroup, unit, err)),
     }
 }
 
@@ -238,8 +243,14 @@ pub(crate) fn end(child: &Child) {
 }
 
 /// Removes what was made. The first error is the one to tell; others join it.
-fn undo(dir: &Dir, cgroup: Option<Cgroup>, err: anyhow::Error) -> anyhow::Error {
-    let undone = [cgroup.map_or(Ok(()), Cgroup::undo), dir.remove()];
+fn undo(
+    dir: &Dir,
+    cgroup: Option<Cgroup>,
+    unit: Option<Started>,
+    err: anyhow::Error,
+) -> anyhow::Error {
+    let undone =
+        [cgroup.map_or(Ok(()), Cgroup::undo), unit.map_or(Ok(()), Started::stop), dir.remove()];
     undone
         .into_iter()
         .filter_map(Result::err)
@@ -260,6 +271,7 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
         cgroup_driver: driver,
         cgroup: None,
         cgroup_v1: Vec::new(),
+        systemd_unit: None,
         chroot: plan.rootfs.pivot != Pivot::Switch,
         session_keyring: plan.session_keyring,
         seccomp_notify: plan.seccomp.as_ref().and_then(|filter| filter.notify.clone()),
@@ -291,28 +303,58 @@ fn binds_cgroup(plan: &Plan) -> bool {
 /// Where the container's cgroups will be.
 struct CgroupPlace {
     host: cgroup::Host,
-    path: std::path::PathBuf,
+    /// `None`: systemd will tell.
+    path: Option<std::path::PathBuf>,
     v1: Vec<cgroup::Place>,
+    unit: Option<Unit>,
 }
 
 /// Errors of the config come out before anything is made.
 fn place_cgroup(plan: &Plan, driver: Driver) -> Result<Option<CgroupPlace>> {
+    let location = &plan.cgroup.location;
+    let host = || {
+        let host = cgroup::Host::detect()?;
+        host.check(&plan.cgroup.limits)?;
+        Ok::<_, anyhow::Error>(host)
+    };
     match driver {
         Driver::Disabled => Ok(None),
         Driver::Cgroupfs => {
-            let host = cgroup::Host::detect()?;
-            host.check(&plan.cgroup.limits)?;
-            let path = host.path(&plan.cgroup.location)?;
-            let v1 = host.v1_places(&plan.cgroup.location)?;
-            Ok(Some(CgroupPlace { host, path, v1 }))
+            let host = host()?;
+            let path = Some(host.path(location)?);
+            let v1 = host.v1_places(location)?;
+            Ok(Some(CgroupPlace { host, path, v1, unit: None }))
+        }
+        Driver::Systemd => {
+            let path = plan.cgroup.path.as_deref();
+            let unit = systemd::unit(path, &plan.id, &plan.annotations, &plan.cgroup.limits)?;
+            let v1 = Vec::new();
+            Ok(Some(CgroupPlace { host: host()?, path: None, v1, unit: Some(unit) }))
         }
     }
 }
 
+/// systemd makes the cgroup, in the v1 hierarchies we follow it.
+fn start_unit(host: &Host, place: Option<&mut CgroupPlace>) -> Result<Option<Started>> {
+    let Some(place) = place else { return Ok(None) };
+    let Some(unit) = &place.unit else { return Ok(None) };
+    let started = Started::new(host.systemd(), unit, &place.host)?;
+    place.v1 = place.host.v1_places_like(started.path())?;
+    place.path = Some(started.path().to_owned());
+    Ok(Some(started))
+}
+
 fn make_cgroup(host: &Host, plan: &Plan, place: Option<&CgroupPlace>) -> Result<Option<Cgroup>> {
     let Some(place) = place else { return Ok(None) };
+    let Some(path) = &place.path else { return Ok(None) };
+    let limits = &plan.cgroup.limits;
     let limited = plan.cgroup.limits.writes.iter().any(|write| !write.is_default);
-    match Cgroup::create(&place.host, &place.path, &place.v1, &plan.cgroup.limits) {
+    let made = match &place.unit {
+        None => Cgroup::create(&place.host, path, &place.v1, limits),
+        Some(unit) => Cgroup::adopt(&place.host, path, &place.v1, limits)
+            .map(|(cgroup, filter)| (cgroup.of_unit(host.systemd(), &unit.name), filter)),
+    };
+    match made {
         Ok((cgroup, Filter::Refused(err))) if !host.is_rootless() => {
             let err = anyhow::Error::from(err).context("linux.resources.devices");
             cgroup.undo()?;

@@ -2,7 +2,7 @@
 
 use super::Host;
 use super::start::saved_hooks;
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, systemd};
 use crate::cli::Delete;
 use crate::container::state::{State, Status};
 use crate::container::{Dir, Lock, open_process};
@@ -152,6 +152,9 @@ pub(crate) fn destroy_with(host: &Host, remains: Remains<'_>) -> Result<()> {
     // The state goes last: without it nobody would know what is left, and nobody could try again.
     if let Some(cgroup) = cgroup? {
         cgroup.remove()?;
+    }
+    if let Some(unit) = &state.systemd_unit {
+        systemd::stop(host.systemd(), unit)?;
     }
     let removed = dir.remove();
     // config.md, "Poststop": after the container is deleted; a failure is a warning, the other

@@ -42,7 +42,7 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<u8> {
     let (console, our_end) = console(&plan, args)?;
     let pidfd_socket =
         args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
-    let cgroup = cgroup(&dir, &state, init.pid, &args.cgroup)?;
+    let cgroup = cgroup(host, &dir, &state, init.pid, &args.cgroup)?;
 
     let notify = plan.seccomp.as_ref().and_then(|filter| filter.notify.as_ref());
     let agent = Agent::connect(notify)?;
@@ -160,18 +160,27 @@ fn console(plan: &join::Plan, args: &Exec) -> Result<(Option<OwnedFd>, Option<Ow
 }
 
 /// The container's cgroup, or those below it which `--cgroup [CONTROLLER:]PATH` names.
-fn cgroup(dir: &Dir, state: &State, init: i32, wanted: &[String]) -> Result<Option<Cgroup>> {
+fn cgroup(
+    host: &Host,
+    dir: &Dir,
+    state: &State,
+    init: i32,
+    wanted: &[String],
+) -> Result<Option<Cgroup>> {
     let Some(mut cgroup) = dir.cgroup(state)? else {
         ensure!(wanted.is_empty(), "--cgroup: the container has no cgroup of its own");
         return Ok(None);
     };
+    if let Some(unit) = &state.systemd_unit {
+        cgroup = cgroup.of_unit(host.systemd(), unit);
+    }
     if wanted.is_empty() {
         // systemd as payload moves itself into a leaf, and then only leaves take processes.
-        let own = init_cgroup(cgroup.path(), init);
-        return Ok(match own.filter(|own| own != cgroup.path()) {
-            Some(leaf) => Cgroup::open(&leaf, &state.cgroup_v1)?.or(Some(cgroup)),
-            None => Some(cgroup),
-        });
+        let leaf = init_below(cgroup.path(), init).filter(|leaf| !leaf.as_os_str().is_empty());
+        if let Some(leaf) = leaf {
+            cgroup.descend(None, &leaf).ok(); // it may have left by now, then above it is as good
+        }
+        return Ok(Some(cgroup));
     }
     for one in wanted {
         let (controllers, path) = one.split_once(':').unwrap_or(("", one));
@@ -186,14 +195,14 @@ fn cgroup(dir: &Dir, state: &State, init: i32, wanted: &[String]) -> Result<Opti
     Ok(Some(cgroup))
 }
 
-/// Where init is now, as a path on the host: /proc tells it relative to some root, whose end is
-/// the same as that of the container's path.
-fn init_cgroup(container: &Path, init: i32) -> Option<PathBuf> {
+/// Where init is now below the container's cgroup: /proc tells it relative to some root, whose end
+/// is the same as that of the container's path.
+fn init_below(container: &Path, init: i32) -> Option<PathBuf> {
     let text = sys::fd::read_record(Path::new(&format!("/proc/{init}/cgroup"))).ok()?;
     let now = proc::unified_cgroup(&text)?;
     let own = now.ancestors().find(|path| {
         path.strip_prefix("/")
             .is_ok_and(|path| !path.as_os_str().is_empty() && container.ends_with(path))
     })?;
-    Some(container.join(now.strip_prefix(own).ok()?)).map(|path| path.components().collect())
+    now.strip_prefix(own).ok().map(Path::to_path_buf)
 }

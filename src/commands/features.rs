@@ -3,6 +3,7 @@
 use crate::container::state::SPEC_VERSION;
 use crate::labels;
 use crate::log::stdout;
+use crate::plan::cgroup::systemd::ANNOTATION as SYSTEMD_PROPERTIES;
 use crate::plan::{Kind, annotations, mount, seccomp};
 use crate::sys;
 use anyhow::Result;
@@ -22,7 +23,7 @@ fn features() -> Value {
         "linux": {
             "namespaces": namespaces(),
             "capabilities": capabilities(),
-            "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true },
+            "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true },
             "seccomp": seccomp_features(),
             "apparmor": { "enabled": labels::apparmor_is_active() },
             "selinux": { "enabled": labels::selinux_is_active() },
@@ -34,7 +35,7 @@ fn features() -> Value {
         "annotations": {
             "io.github.rt.version": env!("CARGO_PKG_VERSION")
         },
-        "potentiallyUnsafeConfigAnnotations": annotations::keys().collect::<Vec<_>>()
+        "potentiallyUnsafeConfigAnnotations": annotations::keys().chain([SYSTEMD_PROPERTIES]).collect::<Vec<_>>()
     })
 }
 

@@ -19,6 +19,7 @@ mod start;
 mod state;
 mod update;
 
+use crate::cgroup;
 use crate::cli::{CgroupManager, Cli, Command, LogLevel, Rootless};
 use crate::config;
 use crate::error::OrHint as _;
@@ -66,12 +67,20 @@ impl Host {
     }
 
     /// Who makes the cgroup of a new container.
-    pub(crate) fn cgroup_driver(&self) -> Result<Driver> {
+    pub(crate) fn cgroup_driver(&self) -> Driver {
         match self.cgroup_manager {
-            CgroupManager::Cgroupfs => Ok(Driver::Cgroupfs),
-            CgroupManager::Disabled => Ok(Driver::Disabled),
-            CgroupManager::Systemd => Err(anyhow!("--systemd-cgroup: not supported yet"))
-                .hint("set the engine's cgroup manager to \"cgroupfs\""),
+            CgroupManager::Cgroupfs => Driver::Cgroupfs,
+            CgroupManager::Disabled => Driver::Disabled,
+            CgroupManager::Systemd => Driver::Systemd,
+        }
+    }
+
+    /// Whose systemd makes the units of our containers.
+    pub(crate) fn systemd(&self) -> cgroup::systemd::Manager {
+        if nix::unistd::geteuid().is_root() && !in_user_namespace() {
+            cgroup::systemd::Manager::System
+        } else {
+            cgroup::systemd::Manager::User
         }
     }
 

@@ -1,12 +1,13 @@
 //! `rt update`
 
 use super::Host;
-use crate::cgroup;
+use crate::cgroup::{self, systemd};
 use crate::cli::Update;
 use crate::config::{self, Saved};
 use crate::container::state::Status;
 use crate::container::{Dir, Lock};
 use crate::error::OrHint as _;
+use crate::plan::cgroup::systemd::limit_properties;
 use anyhow::{Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 
@@ -28,6 +29,10 @@ pub(crate) fn run(host: &Host, args: &Update) -> Result<()> {
     let (limits, config) = saved.change_resources(&change)?;
     cgroup::Host::detect()?.check(&limits)?;
     cgroup.update(&limits)?;
+    // What we have checked and written: else the next reload would undo it.
+    if let Some(unit) = &state.systemd_unit {
+        systemd::update(host.systemd(), unit, &limit_properties(&limits)?)?;
+    }
     // The next update builds upon this one.
     dir.save_config(&config)
 }

@@ -31,6 +31,9 @@ pub(crate) struct State {
     pub(crate) cgroup_driver: Driver,
     /// Absolute path on the host; `None` when the container has none of its own.
     pub(crate) cgroup: Option<PathBuf>,
+    /// The unit that systemd has made for it.
+    #[serde(default)]
+    pub(crate) systemd_unit: Option<String>,
     /// Its cgroups in v1 hierarchies.
     #[serde(default)]
     pub(crate) cgroup_v1: Vec<Place>,
@@ -100,6 +103,9 @@ pub(crate) struct Report<'a> {
     pub(crate) annotations: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) owner: Option<&'a str>,
+    /// As crun has it.
+    #[serde(rename = "systemd-scope", skip_serializing_if = "Option::is_none")]
+    pub(crate) systemd_unit: Option<&'a str>,
 }
 
 impl State {
@@ -120,12 +126,19 @@ impl State {
             created: Some(&self.created),
             annotations: &self.annotations,
             owner: Some(&self.owner),
+            systemd_unit: self.systemd_unit.as_deref(),
         }
     }
 
     /// What the specification has, and no more: for hooks and seccomp agents.
     pub(crate) fn of_the_spec(&self, status: Status) -> Report<'_> {
-        Report { rootfs: None, created: None, owner: None, ..self.report(status) }
+        Report {
+            rootfs: None,
+            created: None,
+            owner: None,
+            systemd_unit: None,
+            ..self.report(status)
+        }
     }
 
     /// The state on the stdin of a poststart or poststop hook.
@@ -146,6 +159,7 @@ pub(crate) fn for_hooks(plan: &Plan, status: &str, pid: i32) -> String {
         created: None,
         annotations: &plan.annotations,
         owner: None,
+        systemd_unit: None,
     };
     // Strings and numbers only: this cannot fail.
     serde_json::to_string(&report).unwrap_or_default()

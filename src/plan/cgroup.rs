@@ -9,6 +9,7 @@
 
 mod location;
 mod merge;
+pub(crate) mod systemd;
 mod v1;
 
 pub(crate) use location::{Location, location};
@@ -28,6 +29,8 @@ use oci_spec::runtime::{
 pub(crate) enum Driver {
     /// We make directories in the cgroup file system ourselves.
     Cgroupfs,
+    /// systemd makes a unit for the container.
+    Systemd,
     /// The container stays in the cgroup of its caller; limits are not applied.
     Disabled,
 }

@@ -80,6 +80,8 @@ pub(crate) struct Plan {
 /// The container's place in the cgroup tree and its limits.
 pub(crate) struct Cgroup {
     pub(crate) location: cgroup::Location,
+    /// `linux.cgroupsPath`, which is not a path for systemd.
+    pub(crate) path: Option<PathBuf>,
     /// The config names the place itself.
     pub(crate) explicit: bool,
     pub(crate) limits: cgroup::Limits,
@@ -176,6 +178,7 @@ impl Cgroup {
         let resources = linux.resources().clone().unwrap_or_default();
         Ok(Self {
             location: cgroup::location(path, id)?,
+            path: path.map(Path::to_path_buf),
             explicit: path.is_some_and(|path| !path.as_os_str().is_empty()),
             limits: cgroup::limits(&resources, zero_pids(version))?,
         })

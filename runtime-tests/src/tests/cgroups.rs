@@ -78,7 +78,7 @@ fn places(c: &Container) -> Vec<String> {
 }
 
 fn absolute_path_is_taken_from_the_top() {
-    requires!(root);
+    requires!(cgroupfs_driver);
     let path = format!("/{}/one/two", runtime_tests::isolate::tag());
     let c = with_path(Some(&path)).start(&["/probe", "sleep", "60"]);
     assert!(places(&c).contains(&path), "{:?}", places(&c));
@@ -95,7 +95,7 @@ fn remove_empty(path: &str) {
 }
 
 fn relative_path_is_below_some_parent() {
-    requires!(root);
+    requires!(cgroupfs_driver);
     let name = new_id();
     let c = with_path(Some(&name)).start(&["/probe", "sleep", "60"]);
     assert!(places(&c).iter().any(|p| p.ends_with(&format!("/{name}"))), "{:?}", places(&c));
@@ -105,12 +105,19 @@ fn relative_path_is_below_some_parent() {
 fn absent_path_is_named_after_the_id() {
     requires!(root);
     let c = with_path(None).start(&["/probe", "sleep", "60"]);
-    assert!(places(&c).iter().any(|p| p.ends_with(&format!("/{}", c.id()))), "{:?}", places(&c));
+    assert!(
+        places(&c).iter().any(|p| {
+            let p = p.trim_end_matches(".scope");
+            p.ends_with(&format!("/{}", c.id())) || p.ends_with(&format!("-{}", c.id()))
+        }),
+        "{:?}",
+        places(&c)
+    );
     c.end();
 }
 
 fn dotdot_does_not_leave_the_hierarchy() {
-    requires!(root);
+    requires!(cgroupfs_driver);
     let name = new_id();
     let b = with_path(Some(&format!("../../../../../{name}"))).args(&["/probe", "sleep", "60"]);
     let output = b.try_create(&[]);
@@ -126,7 +133,7 @@ fn dotdot_does_not_leave_the_hierarchy() {
 fn create_makes_and_delete_removes_the_cgroup() {
     requires!(root);
     let c = Bundle::new().args(&["/probe", "true"]).create();
-    assert!(cgroups::tagged(c.id()).iter().any(|d| d.ends_with(c.id())));
+    assert!(!cgroups::tagged(c.id()).is_empty());
     c.start().wait_status("stopped").delete();
     assert_eq!(cgroups::tagged(c.id()), Vec::<PathBuf>::new());
 }
@@ -469,7 +476,7 @@ fn cgroup_manager_disabled() {
 /// Joining a cgroup is not forking in it: exec works when the limit is reached, its payload's fork does not.
 fn exec_after_the_limit_is_reached() {
     requires!(root, controller("pids"));
-    let c = with_resources(json!({ "pids": { "limit": 50 } })).start(&["/probe", "sleep", "60"]);
-    c.exec(&["/probe", "fork", "10"]).assert_stdout("10 ok");
+    let c = with_resources(json!({ "pids": { "limit": 3 } })).start(&["/probe", "sleep", "60"]);
+    c.exec(&["/probe", "fork", "10"]).assert_says("1 EAGAIN");
     c.end();
 }

@@ -302,7 +302,11 @@ fn exec_in_a_sub_cgroup() {
     fs::create_dir(own.join("sub")).unwrap();
     let output = c.exec_with(&["--cgroup", "sub"], &["/probe", "cgroup"]);
     output.assert_exit(0);
-    assert!(output.stdout().trim().ends_with(&format!("{}/sub", c.id())), "{}", output.stdout());
+    assert!(
+        output.stdout().contains(c.id()) && output.stdout().ends_with("/sub\n"),
+        "{}",
+        output.stdout()
+    );
     c.exec_with(&["--cgroup", "../.."], &["/probe", "true"]).assert_fails();
     c.exec_with(&["--cgroup", "nosuch"], &["/probe", "true"]).assert_fails();
     c.end();

@@ -39,7 +39,9 @@ areas![
     devices,
     namespaces,
     cgroups,
+    limits,
     cgroup_v1,
+    systemd,
     hooks,
     annotations,
     landlock,
@@ -86,6 +88,7 @@ mod hooks;
 mod labels;
 mod landlock;
 mod lifecycle;
+mod limits;
 mod masks;
 mod mounts;
 mod namespaces;
@@ -101,5 +104,6 @@ mod rootless_ids;
 mod rootless_mounts;
 mod seccomp;
 mod service;
+mod systemd;
 mod terminal;
 mod usage;

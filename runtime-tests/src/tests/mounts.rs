@@ -616,7 +616,7 @@ fn cgroup_mount_read_only() {
 
 /// `mount_setattr(2)`: with the option the container's own mapping applies to the mount.
 fn idmapped_mount_shows_shifted_owners() {
-    requires!(userns);
+    requires!(userns, idmapped_tmpfs);
     differs!(Runc, "idmapped mounts came with 1.2");
     let source = HostMount::tmpfs(&scratch().join("source"), "size=1m,mode=755");
     fs::write(source.path().join("text"), "x").unwrap();
@@ -636,7 +636,7 @@ fn idmapped_mount_shows_shifted_owners() {
 
 /// spec 1.1: `uidMappings` of the mount itself. Here without a user namespace of the container.
 fn mount_idmap_of_its_own_mapping() {
-    requires!(userns);
+    requires!(userns, idmapped_tmpfs);
     differs!(Runc, "idmapped mounts came with 1.2");
     let source = HostMount::tmpfs(&scratch().join("source"), "size=1m,mode=755");
     fs::write(source.path().join("text"), "x").unwrap();

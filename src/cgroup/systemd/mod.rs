@@ -1,0 +1,224 @@
+//! Cgroups made by systemd: a transient scope for each container.
+//!
+//! Runs in: parent. Privilege: root for the system's manager, else the user's own manager.
+//! See org.freedesktop.systemd1(5) and systemd's "Control Group APIs and Delegation".
+
+mod bus;
+
+use super::Host;
+use crate::error::OrHint as _;
+use crate::launch;
+use crate::plan::cgroup::systemd::{Properties, Unit, Value};
+use crate::sys::clone;
+use anyhow::{Context as _, Result, anyhow};
+use bus::{Arg, Connection, Refused, first_text, variant_text};
+use nix::sched::CloneFlags;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+const MANAGER: &str = "/org/freedesktop/systemd1";
+const INTERFACE: &str = "org.freedesktop.systemd1.Manager";
+
+/// Whose systemd it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manager {
+    System,
+    User,
+}
+
+impl Manager {
+    fn connect(self) -> Result<Connection> {
+        let socket = match self {
+            Self::System => PathBuf::from("/run/systemd/private"),
+            Self::User => {
+                let dir = std::env::var_os("XDG_RUNTIME_DIR")
+                    .ok_or_else(|| anyhow!("XDG_RUNTIME_DIR is not set"))
+                    .hint("log in through systemd-logind, or use --cgroup-manager cgroupfs")?;
+                PathBuf::from(dir).join("systemd/private")
+            }
+        };
+        ensure_running(&socket)?;
+        Connection::open(&socket)
+    }
+
+    fn slice(self) -> &'static str {
+        match self {
+            Self::System => "system.slice",
+            Self::User => "user.slice",
+        }
+    }
+}
+
+fn ensure_running(socket: &Path) -> Result<()> {
+    if socket.exists() {
+        return Ok(());
+    }
+    Err(anyhow!("systemd does not manage this host: there is no {}", socket.display())).hint(
+        "use --cgroup-manager cgroupfs, and in an engine the cgroup manager or driver \"cgroupfs\"",
+    )
+}
+
+/// A unit whose cgroup is there. systemd wants a process in it from the start; ours does nothing,
+/// and ends when the container's process is in.
+pub(crate) struct Started {
+    manager: Manager,
+    name: String,
+    /// Of its cgroup, in v2.
+    path: PathBuf,
+    holder: Option<Holder>,
+}
+
+impl Started {
+    /// Makes the unit and waits until it is active.
+    pub(crate) fn new(manager: Manager, unit: &Unit, host: &Host) -> Result<Self> {
+        let point = &host.mount()?.point;
+        let mut connection = manager.connect()?;
+        let mut properties = unit.properties.clone();
+        // A slice has its place by its name, and no processes.
+        let mut holder = None;
+        if !is_slice(&unit.name) {
+            let slice = unit.slice.as_deref().unwrap_or(manager.slice());
+            properties.push(("Slice".to_owned(), Value::Text(slice.to_owned())));
+            let (pid, pidfd) = clone::holder(CloneFlags::empty())?;
+            holder = Some(Holder(pidfd));
+            properties
+                .push(("PIDs".to_owned(), Value::Numbers(vec![pid.as_raw().cast_unsigned()])));
+        }
+        let args = [
+            Arg::Text(&unit.name),
+            Arg::Text("replace"),
+            Arg::Properties(&properties),
+            Arg::NoUnits,
+        ];
+        let method = "StartTransientUnit";
+        let mut job = connection.call(MANAGER, INTERFACE, method, &args);
+        // One that has failed stays known until it is reset; one that runs is somebody else's.
+        if job.as_ref().is_err_and(|err| is(err, "UnitExists"))
+            && reset(&mut connection, &unit.name)
+        {
+            job = connection.call(MANAGER, INTERFACE, method, &args);
+        }
+        let job = job.or_else(|err| explain_start(&unit.name, err))?;
+        let mut started = Self { manager, name: unit.name.clone(), path: PathBuf::new(), holder };
+        let group = finish(&mut connection, &job, &unit.name, "start")
+            .and_then(|()| control_group(&mut connection, &unit.name));
+        match group {
+            Ok(group) => {
+                started.path = point.join(group.trim_start_matches('/'));
+                Ok(started)
+            }
+            Err(err) => Err(match started.stop() {
+                Ok(()) => err,
+                Err(more) => err.context(format!("and then: {more:#}")),
+            }),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The container's process keeps the unit alive from now on.
+    pub(crate) fn let_go(&mut self) {
+        self.holder = None;
+    }
+
+    pub(crate) fn stop(mut self) -> Result<()> {
+        self.let_go();
+        stop(self.manager, &self.name)
+    }
+}
+
+fn is_slice(unit: &str) -> bool {
+    unit.as_bytes().ends_with(b".slice")
+}
+
+struct Holder(OwnedFd);
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // If this fails it ends with us.
+        if clone::pidfd_send_signal(self.0.as_fd(), libc::SIGKILL).is_ok() {
+            launch::wait(self.0.as_fd()).ok();
+        }
+    }
+}
+
+fn explain_start(name: &str, err: anyhow::Error) -> Result<Vec<u8>> {
+    if is(&err, "UnitExists") {
+        return Err(err).hint(format!(
+            "remove what is left of it: systemctl stop {name}; systemctl reset-failed {name}"
+        ));
+    }
+    Err(err).hint(
+        "if a property is wrong: they come from the org.systemd.property annotations and from \
+         linux.resources",
+    )
+}
+
+fn is(err: &anyhow::Error, name: &str) -> bool {
+    err.downcast_ref::<Refused>().is_some_and(|refused| refused.name == name)
+}
+
+/// Waits for the job that a call has returned.
+fn finish(connection: &mut Connection, job: &[u8], unit: &str, what: &str) -> Result<()> {
+    let job = first_text(job).context("systemd returns no job")?;
+    let result = connection.wait_for_job(&job)?;
+    if result == "done" {
+        return Ok(());
+    }
+    Err(anyhow!("systemd: {what} {unit}: the job has the result {result:?}"))
+        .hint(format!("see: systemctl status {unit}; journalctl -u {unit}"))
+}
+
+fn control_group(connection: &mut Connection, name: &str) -> Result<String> {
+    let unit = connection.call(MANAGER, INTERFACE, "GetUnit", &[Arg::Text(name)])?;
+    let unit = first_text(&unit).context("systemd returns no unit")?;
+    let kind = if is_slice(name) { "Slice" } else { "Scope" };
+    let interface = format!("org.freedesktop.systemd1.{kind}");
+    let args = [Arg::Text(&interface), Arg::Text("ControlGroup")];
+    let reply = connection.call(&unit, "org.freedesktop.DBus.Properties", "Get", &args)?;
+    variant_text(&reply)
+        .filter(|group| !group.trim_start_matches('/').is_empty())
+        .with_context(|| format!("systemd has no cgroup for {name}"))
+}
+
+/// Tells systemd the new limits, until the next boot.
+pub(crate) fn update(manager: Manager, unit: &str, properties: &Properties) -> Result<()> {
+    let args = [Arg::Text(unit), Arg::Flag(true), Arg::Properties(properties)];
+    manager.connect()?.call(MANAGER, INTERFACE, "SetUnitProperties", &args)?;
+    Ok(())
+}
+
+/// Moves a process into the unit's cgroup, or into one `below` it. An ordinary user who is logged in
+/// by ssh is outside of all that his manager may write to; the managers arrange it among them.
+pub(crate) fn attach(manager: Manager, unit: &str, below: &Path, pid: i32) -> Result<()> {
+    let below = Path::new("/").join(below).to_string_lossy().into_owned();
+    let pids = [pid.cast_unsigned()];
+    let args = [Arg::Text(unit), Arg::Text(&below), Arg::Numbers(&pids)];
+    manager.connect()?.call(MANAGER, INTERFACE, "AttachProcessesToUnit", &args)?;
+    Ok(())
+}
+
+/// Stops the unit, if it is still there, and lets systemd forget it.
+pub(crate) fn stop(manager: Manager, unit: &str) -> Result<()> {
+    let mut connection = manager.connect()?;
+    let args = [Arg::Text(unit), Arg::Text("replace")];
+    match connection.call(MANAGER, INTERFACE, "StopUnit", &args) {
+        Ok(job) => finish(&mut connection, &job, unit, "stop")?,
+        // An empty scope has stopped by itself.
+        Err(err) if is(&err, "NoSuchUnit") => return Ok(()),
+        Err(err) => return Err(err),
+    }
+    reset(&mut connection, unit);
+    Ok(())
+}
+
+/// Lets systemd forget a unit that has failed; `false` when there is none such.
+fn reset(connection: &mut Connection, unit: &str) -> bool {
+    connection.call(MANAGER, INTERFACE, "ResetFailedUnit", &[Arg::Text(unit)]).is_ok()
+}
