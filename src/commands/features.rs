@@ -3,6 +3,7 @@
 use crate::container::state::SPEC_VERSION;
 use crate::labels;
 use crate::log::stdout;
+use crate::plan::cgroup::systemd::ANNOTATION as SYSTEMD_PROPERTIES;
 use crate::plan::{Kind, annotations, memory_policy, mount, seccomp};
 use crate::sys;
 use anyhow::Result;
@@ -48,7 +49,10 @@ fn features() -> Result<Value> {
         ("/linux/selinux/enabled", labels::selinux_is_active().into()),
         ("/linux/memoryPolicy/modes", memory_policy::MODES.as_slice().into()),
         ("/linux/memoryPolicy/flags", memory_policy::FLAGS.as_slice().into()),
-        ("/potentiallyUnsafeConfigAnnotations", annotations::keys().collect()),
+        (
+            "/potentiallyUnsafeConfigAnnotations",
+            annotations::keys().chain([SYSTEMD_PROPERTIES]).collect(),
+        ),
     ] {
         if let Some(null) = all.pointer_mut(place) {
             *null = value;

@@ -139,7 +139,6 @@ struct Annotation<'a> {
 }
 
 impl Annotation<'_> {
-    /// `annotations.run.oci.handler`
     fn field(&self) -> String {
         field(self.key)
     }
@@ -182,9 +181,9 @@ impl Annotation<'_> {
     }
 }
 
-/// `annotations.run.oci.handler`: an annotation in errors.
+/// `annotations["run.oci.handler"]`: an annotation in errors.
 pub(crate) fn field(key: &str) -> String {
-    format!("annotations.{key}")
+    format!("annotations[{key:?}]")
 }
 
 fn handler(_all: &mut Extensions, a: &Annotation<'_>) -> Result<()> {
@@ -272,11 +271,11 @@ mod tests {
             ("run.oci.systemd.force_cgroup_v1", "/x", "\"/x\": not supported"),
         ];
         for (key, value, text) in table {
-            assert_eq!(error(key, value), format!("annotations.{key}: {text}"));
+            assert_eq!(error(key, value), format!("annotations[{key:?}]: {text}"));
         }
         assert_eq!(
             error("run.oci.mount_context_type", "Context"),
-            "annotations.run.oci.mount_context_type: \"Context\" is not context, fscontext, \
+            "annotations[\"run.oci.mount_context_type\"]: \"Context\" is not context, fscontext, \
              defcontext or rootcontext, the mount options of SELinux"
         );
     }

@@ -80,7 +80,7 @@ fn groups_of_the_caller_are_kept() {
     }
     let text = plan(&b).stdout();
     assert!(
-        text.contains("process.user.additionalGids: has no effect, as annotations.run"),
+        text.contains("process.user.additionalGids: has no effect, as annotations[\"run.oci"),
         "{text}"
     );
 }
@@ -227,7 +227,7 @@ fn broken_filters_are_refused_before_anything_is_made() {
         ),
     ] {
         let output = annotated(BPF, &value).assert_create_refused();
-        output.assert_stderr_has(&format!("annotations.{BPF}: {why}"));
+        output.assert_stderr_has(&format!("annotations[{BPF:?}]: {why}"));
     }
 }
 
@@ -297,7 +297,9 @@ fn receiver_must_be_there() {
     let output = b.run_call().arg(b.id()).output();
     output.assert_fails_somewhere();
     if runtime() == Runtime::Rt {
-        output.assert_stderr_has("annotations.run.oci.seccomp.receiver: connect(/nowhere/at/all)");
+        output.assert_stderr_has(
+            "annotations[\"run.oci.seccomp.receiver\"]: connect(/nowhere/at/all)",
+        );
     }
 }
 
@@ -327,7 +329,7 @@ fn pidfd_receiver_gets_a_pidfd_of_init() {
 
     let b = annotated("run.oci.pidfd_receiver", "/nowhere/at/all");
     b.assert_create_refused()
-        .assert_stderr_has("annotations.run.oci.pidfd_receiver: connect(/nowhere/at/all)");
+        .assert_stderr_has("annotations[\"run.oci.pidfd_receiver\"]: connect(/nowhere/at/all)");
 }
 
 /// A hook that says where it is in the life cycle, on both streams.
@@ -407,7 +409,7 @@ fn output_of_hooks_follows_no_link() {
     let b = annotated("run.oci.hooks.stderr", link.to_str().unwrap());
     let b = b.with(|c| c["hooks"]["createRuntime"] = speaking("createRuntime"));
     let output = b.assert_create_refused();
-    output.assert_stderr_has(&format!("annotations.run.oci.hooks.stderr: open({link:?}, "));
+    output.assert_stderr_has(&format!("annotations[\"run.oci.hooks.stderr\"]: open({link:?}, "));
     output.assert_stderr_has("name the file itself, not a symbolic link to it");
     assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
 }
@@ -457,7 +459,7 @@ fn handlers_are_refused() {
         output.assert_fails();
         if runtime() == Runtime::Rt {
             output.assert_stderr_has(&format!(
-                "annotations.run.oci.handler: rt has no handler {name:?}; it starts programs itself"
+                "annotations[\"run.oci.handler\"]: rt has no handler {name:?}; it starts programs itself"
             ));
         }
     }
@@ -476,7 +478,7 @@ fn what_cannot_be_done_is_refused() {
         ("run.oci.systemd.force_cgroup_v1", "/sys/fs/cgroup", "\"/sys/fs/cgroup\": not supported"),
     ] {
         let output = annotated(key, value).assert_create_refused();
-        output.assert_stderr_has(&format!("annotations.{key}: {why}"));
+        output.assert_stderr_has(&format!("annotations[{key:?}]: {why}"));
         output.assert_stderr_has("hint: ");
     }
 }
@@ -558,7 +560,7 @@ fn delegated_cgroup_needs_cgroup_v2() {
     differs!(Runc, "{NO_RUN_OCI}");
     differs!(Crun, "1.8.1 ignores it");
     annotated("run.oci.delegate-cgroup", "payload").assert_create_refused().assert_stderr_has(
-        "annotations.run.oci.delegate-cgroup: \"payload\": needs a cgroup v2 of its own",
+        "annotations[\"run.oci.delegate-cgroup\"]: \"payload\": needs a cgroup v2 of its own",
     );
 }
 
@@ -575,7 +577,9 @@ fn kind_of_selinux_mount_option() {
         "{text}"
     );
     let output = annotated("run.oci.mount_context_type", "kontext").assert_create_refused();
-    output.assert_stderr_has("annotations.run.oci.mount_context_type: \"kontext\" is not context,");
+    output.assert_stderr_has(
+        "annotations[\"run.oci.mount_context_type\"]: \"kontext\" is not context,",
+    );
 }
 
 fn values_are_checked() {
@@ -597,7 +601,7 @@ fn values_are_checked() {
         ("run.oci.systemd.subgroup", "a/b", "\"a/b\" is not the name of a cgroup"),
     ] {
         let output = annotated(key, value).assert_create_refused();
-        output.assert_stderr_has(&format!("annotations.{key}: {why}"));
+        output.assert_stderr_has(&format!("annotations[{key:?}]: {why}"));
     }
 }
 

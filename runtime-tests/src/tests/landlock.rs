@@ -210,7 +210,7 @@ fn paths_are_those_of_the_container() {
 
     let b = ruled(&json!({ "exec": ["/probe"], "ro": ["/fd"] })).symlink("/fd", "/proc/self/fd/0");
     let output = b.mount("/proc", "proc", "proc", &[]).assert_create_refused();
-    output.assert_stderr_has(&format!("annotations.{KEY}: ro[0] (/fd): "));
+    output.assert_stderr_has(&format!("annotations[{KEY:?}]: ro[0] (/fd): "));
 }
 
 fn only_listed_programs_are_executed() {
@@ -416,7 +416,7 @@ fn nothing_of_the_rules_is_left_open() {
 fn missing_path_is_an_error() {
     let b = ruled(&json!({ "exec": ["/probe"], "ro": ["/etc", "/no/where"] }));
     let output = b.assert_create_refused();
-    output.assert_stderr_has(&format!("annotations.{KEY}: ro[1] (/no/where): openat2("));
+    output.assert_stderr_has(&format!("annotations[{KEY:?}]: ro[1] (/no/where): openat2("));
     output.assert_stderr_has("hint: name what is in the container when it is made");
     let output = ruled(&json!({ "ro": ["/etc/conf/below"] })).assert_create_refused();
     output.assert_stderr_has("ENOTDIR");
@@ -443,7 +443,7 @@ fn hostile_values_are_refused() {
     ] {
         let b = ruled(&usual()).with(|c| c["annotations"][KEY] = json!(value));
         let output = b.assert_create_refused();
-        output.assert_stderr_has(&format!("annotations.{KEY}: "));
+        output.assert_stderr_has(&format!("annotations[{KEY:?}]: "));
         output.assert_stderr_has(why);
         output.assert_stderr_has("hint: write a JSON object such as");
     }
@@ -452,7 +452,7 @@ fn hostile_values_are_refused() {
     b.assert_create_refused().assert_stderr_has("5001 bytes long, the kernel takes at most 4095");
     let deep = "[".repeat(100_000);
     let b = ruled(&usual()).with(|c| c["annotations"][KEY] = json!(deep));
-    b.assert_create_refused().assert_stderr_has(&format!("annotations.{KEY}: "));
+    b.assert_create_refused().assert_stderr_has(&format!("annotations[{KEY:?}]: "));
 }
 
 /// `rt create` on a kernel whose Landlock is not there.
@@ -469,7 +469,7 @@ fn kernel_without_landlock_is_an_error() {
     let output = create_without(&b);
     output.assert_fails();
     output.assert_stderr_has(&format!(
-        "annotations.{KEY}: version 5 of Landlock is needed (Linux 6.10), the kernel has 0"
+        "annotations[{KEY:?}]: version 5 of Landlock is needed (Linux 6.10), the kernel has 0"
     ));
     output.assert_stderr_has("hint: boot such a kernel with landlock in lsm=, or add");
 }

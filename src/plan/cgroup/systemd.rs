@@ -41,7 +41,7 @@ pub(crate) struct Unit {
     pub(crate) properties: Properties,
 }
 
-const ANNOTATION: &str = "org.systemd.property.";
+pub(crate) const ANNOTATION: &str = "org.systemd.property.";
 
 /// `cgroupsPath` is `SLICE:PREFIX:NAME` here, as for runc and crun.
 pub(crate) fn unit(
