@@ -114,7 +114,8 @@ fn with_user(bytes: Vec<u8>, pointer: &str) -> Vec<u8> {
     if bytes.windows(word.len()).any(|window| window == word) {
         return bytes;
     }
-    let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return bytes };
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let Ok(mut value) = serde_json::from_str::<serde_json::Value>(text) else { return bytes };
     let (parent, key) = pointer.rsplit_once('/').unwrap_or(("", pointer));
     match value.pointer_mut(parent).and_then(serde_json::Value::as_object_mut) {
         Some(process) => {
@@ -135,7 +136,7 @@ pub(crate) fn load_resources(
         Some(path) => resources_file(path)?,
         None => LinuxResources::default(),
     };
-    plan::cgroup::merge(&mut resources, &serde_json::from_value(flags)?)?;
+    plan::cgroup::merge(&mut resources, &serde_json::from_str(&flags.to_string())?)?;
     Ok((path.is_some() || resources != LinuxResources::default()).then_some(resources))
 }
 
