@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::Mode;
 use std::ffi::OsStr;
 use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -72,10 +72,6 @@ fn append(path: &Path) -> Result<OwnedFd> {
         ];
         hinted(err, &hints)
     })?;
-    let kind = SFlag::from_bits_truncate(fstat(&file).call(call)?.st_mode & SFlag::S_IFMT.bits());
-    if kind == SFlag::S_IFBLK {
-        bail!("{}: is a block device", path.display());
-    }
     nix::fcntl::fcntl(&file, FcntlArg::F_SETFL(flags)).call(|| "fcntl(F_SETFL)".into())?;
     Ok(file)
 }

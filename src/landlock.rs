@@ -8,7 +8,7 @@ use crate::error::hinted;
 use crate::plan::annotations::{LANDLOCK, field};
 use crate::plan::landlock::{Landlock, OF_A_FILE};
 use crate::rootfs::path::{Root, kind};
-use crate::sys::{landlock, probe};
+use crate::sys::{self, landlock, probe};
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::sys::stat::SFlag;
@@ -48,23 +48,21 @@ fn make(plan: &Landlock, root: &Root, missing: Missing) -> Result<Option<OwnedFd
         return Ok(None);
     }
     let ruleset = landlock::create_ruleset(handled.files, handled.net, handled.scoped)?;
+    let absent: &[Errno] =
+        if missing == Missing::Skip { &[Errno::ENOENT, Errno::ENOTDIR] } else { &[] };
     for rule in &plan.paths {
-        let named = || format!("{} ({})", rule.field, rule.path.to_string_lossy());
-        let skipped: &[Errno] =
-            if missing == Missing::Skip { &[Errno::ENOENT, Errno::ENOTDIR] } else { &[] };
-        let place = root.open_unless(&rule.path, skipped).map_err(|err| {
-            let hints = [
-                (Errno::ENOENT, "name what is in the container when it is made, mounts included"),
-                (Errno::ELOOP, "name the file itself; links of /proc/*/fd lead anywhere"),
-            ];
-            hinted(err, &hints)
-        });
-        let Some(place) = place.with_context(named)? else { continue };
-        let of_its_kind = if kind(&place)? == SFlag::S_IFDIR { u64::MAX } else { OF_A_FILE };
-        let rights = rule.rights & of_its_kind & handled.files;
-        if rights != 0 {
-            landlock::add_path(ruleset.as_fd(), place.as_fd(), rights).with_context(named)?;
-        }
+        let add = || {
+            let Some(place) = root.open_unless(&rule.path, absent)? else { return Ok(()) };
+            let of_its_kind = if kind(&place)? == SFlag::S_IFDIR { u64::MAX } else { OF_A_FILE };
+            match rule.rights & of_its_kind & handled.files {
+                0 => Ok(()),
+                rights => landlock::add_path(ruleset.as_fd(), place.as_fd(), rights),
+            }
+        };
+        let hint = "name what is in the container when it is made, mounts included";
+        add()
+            .map_err(|err: sys::Error| hinted(err, &[(Errno::ENOENT, hint)]))
+            .with_context(|| format!("{} ({})", rule.field, rule.path.to_string_lossy()))?;
     }
     for rule in plan.ports.iter().filter(|rule| rule.rights & handled.net != 0) {
         landlock::add_port(ruleset.as_fd(), rule.port, rule.rights)

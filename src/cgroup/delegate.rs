@@ -39,6 +39,9 @@ fn container_root(plan: &Plan) -> Option<(u32, u32)> {
     nix::unistd::geteuid().is_root().then_some(ids)
 }
 
+/// What belongs to a delegatee in every cgroup: cgroups(7), "Cgroups delegation".
+const DELEGATED: [&str; 4] = [".", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"];
+
 fn below(cgroup: &Cgroup, name: &str, owner: Option<(u32, u32)>) -> Result<OwnedFd> {
     let path = cgroup.path().join(name);
     match mkdirat(cgroup.dir(), name, Mode::from_bits_truncate(0o755)) {
@@ -47,21 +50,10 @@ fn below(cgroup: &Cgroup, name: &str, owner: Option<(u32, u32)>) -> Result<Owned
     }
     let dir = open_dir(cgroup.dir(), name.as_ref())?;
     if let Some((uid, gid)) = owner {
-        let give = |file: &str| {
-            let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        for file in DELEGATED {
             fchownat(&dir, file, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)
-        };
-        give(".").call(|| format!("chown({path:?})"))?;
-        // The kernel's own list of what belongs to a delegatee; not every cgroup has all of it.
-        let list = sys::fd::read_file(std::path::Path::new("/sys/kernel/cgroup/delegate"))?;
-        for file in String::from_utf8_lossy(&list).lines() {
-            match give(file) {
-                Ok(()) | Err(Errno::ENOENT) => {}
-                Err(errno) => {
-                    let call = format!("chown({:?})", path.join(file));
-                    return Err(sys::Error::new(call, errno).into());
-                }
-            }
+                .call(|| format!("chown({:?})", path.join(file)))?;
         }
     }
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;

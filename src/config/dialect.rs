@@ -13,7 +13,7 @@ pub(super) enum Root {
 
 /// The same in oci-spec's words. `None`: there is nothing to change.
 pub(super) fn translate(bytes: &[u8], root: Root) -> Option<Vec<u8>> {
-    let mut value: Value = serde_json::from_slice(bytes).ok()?;
+    let mut value: Value = serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
     let mut changed = false;
     let process = match root {
         Root::Config => {

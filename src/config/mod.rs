@@ -147,7 +147,7 @@ pub(crate) fn load_resources(
         Some(path) => resources_file(path)?,
         None => LinuxResources::default(),
     };
-    plan::cgroup::merge(&mut resources, &serde_json::from_value(flags)?)?;
+    plan::cgroup::merge(&mut resources, &serde_json::from_str(&flags.to_string())?)?;
     Ok((path.is_some() || resources != LinuxResources::default()).then_some(resources))
 }
 

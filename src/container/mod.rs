@@ -148,7 +148,7 @@ impl Dir {
 
     pub(crate) fn read_state(&self) -> Result<Option<State>> {
         let Some(bytes) = self.read(STATE)? else { return Ok(None) };
-        let state = serde_json::from_slice(&bytes);
+        let state = serde_json::from_str(&String::from_utf8_lossy(&bytes));
         state.with_context(|| self.path.join("state.json").display().to_string()).map(Some)
     }
 

@@ -6,7 +6,7 @@
 use super::landlock::Landlock;
 use super::seccomp::{self, Insn};
 use crate::error::OrHint as _;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::path::{Component, Path, PathBuf};
@@ -73,9 +73,10 @@ const KNOWN: [(&str, Reader); 14] = [
     ("run.oci.mount_context_type", mount_context),
     (PIDFD_RECEIVER, |all, a| a.path().map(|path| all.pidfd_receiver = Some(path))),
     ("run.oci.seccomp.plugins", |_all, a| {
-        Err(anyhow!("{}: {:?}: rt loads no plugins into itself", a.field(), a.value)).hint(format!(
-            "run the plugins in an agent, and name its socket in linux.seccomp.listenerPath or {SECCOMP_RECEIVER}"
-        ))
+        a.refuse(
+            "is not possible: rt loads no plugins into itself",
+            "run them in an agent, and name its socket in linux.seccomp.listenerPath",
+        )
     }),
     (SECCOMP_RECEIVER, |all, a| a.path().map(|path| all.seccomp_receiver = Some(path))),
     (SECCOMP_BPF, |all, a| {
@@ -85,10 +86,9 @@ const KNOWN: [(&str, Reader); 14] = [
     }),
     (FAIL_UNKNOWN_SYSCALL, |all, a| a.switch().map(|on| all.fail_unknown_syscall = on)),
     ("run.oci.systemd.force_cgroup_v1", |_all, a| {
-        Err(anyhow!("{}: {:?}: not supported", a.field(), a.value)).hint(
-            "for an old systemd, mount the host's hierarchy in mounts: \
-             mkdir /sys/fs/cgroup/systemd && mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd, \
-             and a bind mount of it at that path",
+        a.refuse(
+            "is not supported",
+            "mount the hierarchy none,name=systemd on the host, and bind it there in mounts",
         )
     }),
     ("run.oci.systemd.subgroup", |all, a| {
@@ -143,13 +143,20 @@ impl Annotation<'_> {
         field(self.key)
     }
 
+    /// The error of a wrong value.
+    fn refuse<T>(&self, why: &str, cure: &str) -> Result<T> {
+        Err(anyhow!("{}: {:?} {why}", self.field(), self.value)).hint(cure)
+    }
+
     /// crun looks only whether there is such an annotation; whoever writes 0 means no.
     fn switch(&self) -> Result<bool> {
         match self.value {
             "1" | "true" => Ok(true),
             "0" | "false" => Ok(false),
-            value => Err(anyhow!("{}: {value:?} is neither 1 nor 0", self.field()))
-                .hint("write \"1\" to switch it on, or remove the annotation"),
+            _ => self.refuse(
+                "is neither 1 nor 0",
+                "write \"1\" to switch it on, or remove the annotation",
+            ),
         }
     }
 
@@ -157,8 +164,7 @@ impl Annotation<'_> {
         let path = Path::new(self.value);
         super::c_path(&self.field(), path)?;
         if !path.is_absolute() {
-            return Err(anyhow!("{}: {:?} is not absolute", self.field(), self.value))
-                .hint("write the path with all directories from / on");
+            return self.refuse("is not absolute", "write the path with all directories from / on");
         }
         Ok(path.to_path_buf())
     }
@@ -174,8 +180,10 @@ impl Annotation<'_> {
         // Its files lie beside the directories of its children, and these have such prefixes.
         let reserved = name.starts_with("cgroup.") || name.len() > 255 || name.contains('\n');
         if !is_name || reserved {
-            return Err(anyhow!("{}: {:?} is not the name of a cgroup", self.field(), self.value))
-                .hint("write one name without slashes, for example \"payload\"");
+            return self.refuse(
+                "is not the name of a cgroup",
+                "write one name without slashes, for example \"payload\"",
+            );
         }
         Ok(Some(name.to_string()))
     }
@@ -189,10 +197,10 @@ pub(crate) fn field(key: &str) -> String {
 fn handler(_all: &mut Extensions, a: &Annotation<'_>) -> Result<()> {
     match a.value {
         "" | "crun" => Ok(()),
-        name => {
-            Err(anyhow!("{}: rt has no handler {name:?}; it starts programs itself", a.field()))
-                .hint("remove the annotation, or choose a runtime that has this handler")
-        }
+        _ => a.refuse(
+            "is a handler that rt does not have; it starts programs itself",
+            "remove the annotation, or choose a runtime that has this handler",
+        ),
     }
 }
 
@@ -202,11 +210,12 @@ fn mount_context(all: &mut Extensions, a: &Annotation<'_>) -> Result<()> {
         "fscontext" => c"fscontext",
         "defcontext" => c"defcontext",
         "rootcontext" => c"rootcontext",
-        word => bail!(
-            "{}: {word:?} is not context, fscontext, defcontext or rootcontext, the mount options \
-             of SELinux",
-            a.field()
-        ),
+        _ => {
+            return a.refuse(
+                "is no mount option of SELinux",
+                "write context, fscontext, defcontext or rootcontext",
+            );
+        }
     };
     Ok(())
 }
@@ -256,9 +265,14 @@ mod tests {
     #[test]
     fn errors_name_the_annotation_and_the_value() {
         let table = [
+            ("run.oci.mount_context_type", "Context", "\"Context\" is no mount option of SELinux"),
             (KEEP_GROUPS, "yes", "\"yes\" is neither 1 nor 0"),
             (KEEP_GROUPS, "", "\"\" is neither 1 nor 0"),
-            ("run.oci.handler", "krun", "rt has no handler \"krun\"; it starts programs itself"),
+            (
+                "run.oci.handler",
+                "krun",
+                "\"krun\" is a handler that rt does not have; it starts programs itself",
+            ),
             (PIDFD_RECEIVER, "sock", "\"sock\" is not absolute"),
             (HOOKS_STDOUT, "", "empty"),
             (HOOKS_STDERR, "/a\0b", "NUL byte at position 2"),
@@ -267,16 +281,15 @@ mod tests {
             (DELEGATE_CGROUP, "..", "\"..\" is not the name of a cgroup"),
             (DELEGATE_CGROUP, "cgroup.procs", "\"cgroup.procs\" is not the name of a cgroup"),
             ("run.oci.systemd.subgroup", "/x", "\"/x\" is not the name of a cgroup"),
-            ("run.oci.seccomp.plugins", "x.so", "\"x.so\": rt loads no plugins into itself"),
-            ("run.oci.systemd.force_cgroup_v1", "/x", "\"/x\": not supported"),
+            (
+                "run.oci.seccomp.plugins",
+                "x.so",
+                "\"x.so\" is not possible: rt loads no plugins into itself",
+            ),
+            ("run.oci.systemd.force_cgroup_v1", "/x", "\"/x\" is not supported"),
         ];
         for (key, value, text) in table {
             assert_eq!(error(key, value), format!("annotations[{key:?}]: {text}"));
         }
-        assert_eq!(
-            error("run.oci.mount_context_type", "Context"),
-            "annotations[\"run.oci.mount_context_type\"]: \"Context\" is not context, fscontext, \
-             defcontext or rootcontext, the mount options of SELinux"
-        );
     }
 }

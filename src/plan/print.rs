@@ -6,7 +6,7 @@ use super::intel_rdt::Class;
 use super::mount::{Attributes, FsOption, Propagation, Recursion, attr};
 use super::namespaces::IdMap;
 use super::process::capability_names;
-use super::rootfs::{Bind, FileSystem, MountLabel, Step};
+use super::rootfs::{Bind, FileSystem, Step};
 use super::scheduling::{Scheduler, Scheduling};
 use super::{Pivot, Plan, annotations};
 use crate::plan::cgroup::Location;
@@ -302,20 +302,15 @@ fn process(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
             "process.capabilities.bounding",
         );
     }
+    let mount_label = plan.rootfs.mount_label.as_ref().map(|mount| &mount.label);
     for (name, label, field) in [
-        ("apparmor", &process.apparmor_profile, "process.apparmorProfile"),
-        ("selinux", &process.selinux_label, "process.selinuxLabel"),
+        ("apparmor", process.apparmor_profile.as_ref(), "process.apparmorProfile"),
+        ("selinux", process.selinux_label.as_ref(), "process.selinuxLabel"),
+        ("selinux of mounts", mount_label, "linux.mountLabel"),
     ] {
         if let Some(label) = label {
             add("process", format!("{name}={}", show(label)), field);
         }
-    }
-    if let Some(MountLabel { option, label }) = &plan.rootfs.mount_label {
-        let mut what = format!("selinux of mounts={}", show(label));
-        if *option != c"context" {
-            what.push_str(&format!(" ({})", option.to_string_lossy()));
-        }
-        add("process", what, "linux.mountLabel");
     }
     if let Some(score) = process.oom_score_adj {
         add("process", format!("oom_score_adj={score}"), "process.oomScoreAdj");
