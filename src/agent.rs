@@ -44,7 +44,7 @@ impl<'a> Agent<'a> {
         self.send(&listener, &self.message(pid, container)).with_context(|| self.notify.field())?;
         // The agent's is now the only one: when it ends, whoever waits for it gets ENOSYS.
         drop(listener);
-        Ok(channel.send(&Message::Go)?)
+        channel.send(&Message::Go)
     }
 
     fn message(&self, pid: i32, container: &state::Report<'_>) -> String {

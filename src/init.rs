@@ -109,7 +109,7 @@ pub(crate) fn run_mounter(parent: Channel, plan: &live::Plan, fds: live::Fds) ->
         sys::prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
         live::run(plan, fds)?;
         // All is done, whether anybody listens or not.
-        with_parent(parent, |parent| Ok(parent.send(&Message::Ready)?)).ok();
+        with_parent(parent, |parent| parent.send(&Message::Ready)).ok();
         sys::exit_now(0)
     })
 }
@@ -528,7 +528,7 @@ fn become_payload(
     }
     drop(start);
     if start_hooks()? == Ran::Some {
-        with_parent(parent, |starter| Ok(starter.send(&Message::HooksDone)?))?;
+        with_parent(parent, |starter| starter.send(&Message::HooksDone))?;
     }
 
     sys::reset_signals(payload.ignored_signals)?;

@@ -360,15 +360,11 @@ fn end(child: &Child, err: anyhow::Error, cgroup: Option<&Cgroup>) -> anyhow::Er
     // ESRCH: it has gone by itself.
     clone::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL).ok();
     let ended = wait(child.pidfd.as_fd());
-    // EPIPE is the same end, seen while sending.
-    let sent_to_nobody =
-        err.downcast_ref::<crate::sys::Error>().is_some_and(|err| err.errno == Errno::EPIPE);
-    if !err.is::<Gone>() && !sent_to_nobody {
+    if !err.is::<Gone>() {
         return err;
     }
-    if cgroup.is_some_and(|cgroup| cgroup.oom_kills().unwrap_or(0) > 0) {
-        return anyhow!("container init was killed by the OOM killer: the memory limit is too low")
-            .context(Hint("raise linux.resources.memory.limit".into()));
+    if let Some(err) = out_of_memory(cgroup) {
+        return err;
     }
     match ended {
         Ok(WaitStatus::Exited(_, code)) => {
@@ -379,6 +375,23 @@ fn end(child: &Child, err: anyhow::Error, cgroup: Option<&Cgroup>) -> anyhow::Er
         }
         Ok(_) | Err(_) => err,
     }
+}
+
+/// What to say of an init that went away between Ready and the payload.
+pub(crate) fn explain_gone(err: anyhow::Error, cgroup: Option<&Cgroup>) -> anyhow::Error {
+    if !err.is::<Gone>() {
+        return err;
+    }
+    out_of_memory(cgroup).unwrap_or_else(|| anyhow!("the container's init died"))
+}
+
+/// Why init has gone, if it is that.
+fn out_of_memory(cgroup: Option<&Cgroup>) -> Option<anyhow::Error> {
+    let killed = cgroup.is_some_and(|cgroup| cgroup.oom_kills().unwrap_or(0) > 0);
+    killed.then(|| {
+        anyhow!("container init was killed by the OOM killer: the memory limit is too low")
+            .context(Hint("raise linux.resources.memory.limit".into()))
+    })
 }
 
 /// Reaps our child.

@@ -70,18 +70,23 @@ impl Readiness {
     }
 
     /// Waits until the payload is ready, or ends: then somebody else has to judge that. The manager
-    /// gets to know the pid of the container's init.
-    pub(crate) fn wait(&self, pid: i32, payload: BorrowedFd<'_>) -> Result<()> {
+    /// gets to know the pid of the container's init. `None`: it has ended already.
+    pub(crate) fn wait(&self, pid: i32, payload: Option<BorrowedFd<'_>>) -> Result<()> {
         loop {
-            let mut fds = [
-                PollFd::new(self.payload.as_fd(), PollFlags::POLLIN),
-                PollFd::new(payload, PollFlags::POLLIN),
-            ];
-            match poll(&mut fds, PollTimeout::NONE) {
-                Err(Errno::EINTR) => continue,
-                other => other.call(|| "poll()".into())?,
+            let ended = match payload {
+                None => true,
+                Some(payload) => {
+                    let mut fds = [
+                        PollFd::new(self.payload.as_fd(), PollFlags::POLLIN),
+                        PollFd::new(payload, PollFlags::POLLIN),
+                    ];
+                    match poll(&mut fds, PollTimeout::NONE) {
+                        Err(Errno::EINTR) => continue,
+                        other => other.call(|| "poll()".into())?,
+                    };
+                    fds.last().and_then(PollFd::any).unwrap_or(false)
+                }
             };
-            let ended = fds.last().and_then(PollFd::any).unwrap_or(false);
             // First what it has said, for it may have been the last.
             if self.pass_on(pid)? == Seen::Ready {
                 // The manager asks the kernel who has sent a message: we must still be there.

@@ -126,12 +126,13 @@ impl Channel {
         Ok((Self(a), Self(b)))
     }
 
-    pub(crate) fn send(&self, message: &Message) -> Result<(), sys::Error> {
+    pub(crate) fn send(&self, message: &Message) -> Result<()> {
         let bytes = message.encode();
         loop {
             match send(self.0.as_raw_fd(), &bytes, MsgFlags::MSG_NOSIGNAL) {
                 Err(Errno::EINTR) => {}
-                other => return other.map(drop).call(|| format!("send({message:?})")),
+                Err(Errno::EPIPE) => return Err(Gone.into()),
+                other => return Ok(other.map(drop).call(|| format!("send({message:?})"))?),
             }
         }
     }

@@ -123,7 +123,9 @@ impl Cgroup {
     /// Says whose it is: systemd may move processes to where we may not.
     #[must_use]
     pub(crate) fn of_unit(mut self, manager: systemd::Manager, name: &str) -> Self {
-        self.unit = Some(Unit { manager, name: name.to_owned(), path: self.path.clone() });
+        let is_its = |path: &&Path| path.file_name() == Some(OsStr::new(name));
+        let path = self.path.ancestors().find(is_its).unwrap_or(&self.path).to_owned();
+        self.unit = Some(Unit { manager, name: name.to_owned(), path });
         self
     }
 

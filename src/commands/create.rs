@@ -22,7 +22,7 @@ use crate::plan::{DefaultMaps, Kind, Options, Pivot, Plan};
 use crate::readiness::{self, Readiness};
 use crate::resctrl;
 use crate::subids;
-use crate::sync::Message;
+use crate::sync::{Gone, Message};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
@@ -171,7 +171,8 @@ pub(crate) fn make(
         if new.notifies {
             dir.make_notify_directory()?;
         }
-        unit = start_unit(host, place.as_mut())?;
+        unit = start_unit(host, place.as_ref())?;
+        follow(plan, place.as_mut(), unit.as_mut())?;
         state.systemd_unit = unit.as_ref().map(|unit| unit.name().to_owned());
         cgroup = make_cgroup(host, plan, place.as_ref())?;
         state.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
@@ -201,7 +202,7 @@ pub(crate) fn make(
         let moved = std::mem::take(&mut child.moved);
         told.map_err(|err| {
             end(&child);
-            moved.undo(err)
+            moved.undo(launch::explain_gone(err, cgroup.as_ref()))
         })?;
         Ok((child, state, readiness))
     })();
@@ -236,7 +237,7 @@ fn tell(
 ) -> Result<()> {
     let pid = child.pid.as_raw();
     let init = container::identify(pid, &child.pidfd)?;
-    state.init = Some(init.context("container init died before it was ready")?);
+    state.init = Some(init.ok_or(Gone)?);
     dir.write_state(state)?;
     if let Some(path) = pid_file {
         write_pid_file(path, pid)?;
@@ -244,7 +245,7 @@ fn tell(
     for socket in pidfd_sockets {
         send_pidfd(socket, &child.pidfd).context("send the pidfd")?;
     }
-    Ok(child.channel.send(&Message::Created)?)
+    child.channel.send(&Message::Created)
 }
 
 /// Ends a process that is not the payload yet.
@@ -354,14 +355,20 @@ fn place_cgroup(plan: &Plan, driver: Driver) -> Result<Option<CgroupPlace>> {
     }
 }
 
-/// systemd makes the cgroup, in the v1 hierarchies we follow it.
-fn start_unit(host: &Host, place: Option<&mut CgroupPlace>) -> Result<Option<Started>> {
-    let Some(place) = place else { return Ok(None) };
-    let Some(unit) = &place.unit else { return Ok(None) };
-    let started = Started::new(host.systemd(), unit, &place.host)?;
-    place.v1 = place.host.v1_places_like(started.path())?;
-    place.path = Some(started.path().to_owned());
-    Ok(Some(started))
+fn start_unit(host: &Host, place: Option<&CgroupPlace>) -> Result<Option<Started>> {
+    let Some(CgroupPlace { unit: Some(unit), host: cgroups, .. }) = place else { return Ok(None) };
+    Started::new(host.systemd(), unit, cgroups).map(Some)
+}
+
+/// systemd has made the cgroup, in the v1 hierarchies we follow it.
+fn follow(plan: &Plan, place: Option<&mut CgroupPlace>, unit: Option<&mut Started>) -> Result<()> {
+    let (Some(place), Some(unit)) = (place, unit) else { return Ok(()) };
+    if let Some(name) = &plan.extensions.systemd_subgroup {
+        unit.descend(name)?;
+    }
+    place.v1 = place.host.v1_places_like(unit.path())?;
+    place.path = Some(unit.path().to_owned());
+    Ok(())
 }
 
 fn make_cgroup(host: &Host, plan: &Plan, place: Option<&CgroupPlace>) -> Result<Option<Cgroup>> {

@@ -5,13 +5,14 @@ use super::create::{self, Made, Planned, Then};
 use super::delete::{Remains, destroy_with, kill_all};
 use super::start::{poststart, stop};
 use crate::agent::Agent;
+use crate::cgroup::Cgroup;
 use crate::cli::Run;
 use crate::container::Locked;
 use crate::container::state::{State, Status};
 use crate::error::OrHint as _;
 use crate::fds;
-use crate::launch::Child;
-use crate::sync::{Gone, Message};
+use crate::launch::{self, Child};
+use crate::sync::Message;
 use crate::sys;
 use crate::wait::{self, Signals};
 use anyhow::{Context as _, Result, anyhow};
@@ -29,7 +30,8 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
     let signals = if args.detach { None } else { Some(Signals::block()?) };
     let made = create::make(host, &args.container, &new, console, Then::Start)?;
     let Made { dir, child, state, cgroup, readiness } = made;
-    started(&child, &new, agent, &state).map_err(|err| stop(host, &dir, &state, err))?;
+    started(&child, &new, agent, &state, cgroup.as_ref())
+        .map_err(|err| stop(host, &dir, &state, err))?;
     poststart(host, &dir, &state, &new.plan.hooks)?;
     let master = our_end.as_ref().map(receive_master).transpose();
     let master = master.map_err(|err| stop(host, &dir, &state, err))?;
@@ -37,7 +39,7 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
         let Some(readiness) = readiness else { return Ok(0) };
         // Others need the lock: whoever does not get ready may have to be stopped.
         dir.unlock()?;
-        return readiness.wait(child.pid.as_raw(), child.pidfd.as_fd()).map(|()| 0);
+        return readiness.wait(child.pid.as_raw(), Some(child.pidfd.as_fd())).map(|()| 0);
     };
     // Other commands need the lock while we wait.
     let waited = dir
@@ -59,17 +61,20 @@ pub(crate) fn run(host: &Host, args: &Run) -> Result<u8> {
     Ok(code)
 }
 
-fn started(child: &Child, new: &Planned, agent: Option<Agent<'_>>, state: &State) -> Result<()> {
+fn started(
+    child: &Child,
+    new: &Planned,
+    agent: Option<Agent<'_>>,
+    state: &State,
+    cgroup: Option<&Cgroup>,
+) -> Result<()> {
     if !new.plan.hooks.start_container.is_empty() {
         child.channel.expect(&Message::HooksDone)?;
     }
     if let Some(agent) = agent {
         agent.introduce(&child.channel, child.pid.as_raw(), &state.of_the_spec(Status::Created))?;
     }
-    child
-        .channel
-        .expect_exec()
-        .map_err(|err| if err.is::<Gone>() { anyhow!("init died") } else { err })
+    child.channel.expect_exec().map_err(|err| launch::explain_gone(err, cgroup))
 }
 
 /// The end for init, and ours when we are the terminal's user.

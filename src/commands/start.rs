@@ -7,11 +7,12 @@ use crate::config::Saved;
 use crate::container::state::{State, Status};
 use crate::container::{Dir, Lock, open_process};
 use crate::hooks;
+use crate::launch;
 use crate::plan::Hooks;
 use crate::readiness::Readiness;
-use crate::sync::{Channel, Gone, Message};
-use anyhow::{Context as _, Result, anyhow, bail};
-use std::os::fd::AsFd as _;
+use crate::sync::{Channel, Message};
+use anyhow::{Context as _, Result, bail};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
     let dir = Dir::existing(&host.root, id, Lock::Exclusive)?;
@@ -42,19 +43,17 @@ pub(crate) fn run(host: &Host, id: &str) -> Result<()> {
             Err(other) => err.context(format!("stop the container: {other:#}")),
         });
     }
-    match init.expect_exec() {
-        Ok(()) => {}
-        Err(err) if err.is::<Gone>() => return Err(anyhow!("the container's init died")),
-        Err(err) => return Err(err),
+    if let Err(err) = init.expect_exec() {
+        return Err(launch::explain_gone(err, dir.cgroup(&state)?.as_ref()));
     }
     poststart(host, &dir, &state, &hooks)?;
     if let Some(readiness) = readiness
         && let Some(process) = state.init
-        && let Some(pidfd) = open_process(process)?
     {
+        let pidfd = open_process(process)?;
         // Others need the lock: whoever is not ready may have to be stopped.
         dir.unlock()?;
-        readiness.wait(pid, pidfd.as_fd())?;
+        readiness.wait(pid, pidfd.as_ref().map(OwnedFd::as_fd))?;
     }
     Ok(())
 }

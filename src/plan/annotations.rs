@@ -92,7 +92,7 @@ const KNOWN: [(&str, Reader); 14] = [
         )
     }),
     ("run.oci.systemd.subgroup", |all, a| {
-        all.systemd_subgroup = Some(a.cgroup_name(a.value)?.unwrap_or_default());
+        all.systemd_subgroup = a.cgroup_name(a.value)?;
         Ok(())
     }),
 ];
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(all.delegate_cgroup.as_deref(), Some("init"));
         assert_eq!(one(DELEGATE_CGROUP, "").unwrap().delegate_cgroup, None);
         let all = one("run.oci.systemd.subgroup", "").unwrap();
-        assert_eq!(all.systemd_subgroup.as_deref(), Some(""));
+        assert_eq!(all.systemd_subgroup, None);
         for name in ["", "crun"] {
             assert!(one("run.oci.handler", name).is_ok());
         }

@@ -29,6 +29,7 @@ tests![
     unit_that_has_failed_is_replaced,
     failing_create_leaves_no_unit,
     state_names_the_unit,
+    subgroup_is_one_more_level,
     scope_of_a_user_is_made_by_his_manager,
     limits_of_a_user_come_from_his_manager,
     other_pid_namespace_is_refused,
@@ -327,6 +328,21 @@ fn state_names_the_unit() {
     let c = Bundle::new().start(&["/probe", "sleep", "60"]);
     assert_eq!(c.state()["systemd-scope"], unit(c.id()));
     c.end();
+}
+
+fn subgroup_is_one_more_level() {
+    requires!(systemd);
+    differs!(Runc, "has no such annotation");
+    let b = limited().with(|c| c["annotations"]["run.oci.systemd.subgroup"] = json!("box"));
+    let c = b.start(&["/probe", "sleep", "60"]);
+    let place = cgroups::of_process(c.pid());
+    assert!(place.ends_with(format!("{}/box", unit(c.id()))), "{place:?}");
+    assert_eq!(fs::read_to_string(place.join("pids.max")).unwrap().trim(), "77");
+    c.exec(&["/probe", "cgroup"]).assert_exit(0);
+    assert_eq!(cgroups::of_process(c.pid()), place);
+    let unit = unit(c.id());
+    c.end();
+    assert_shown(&unit, &[("LoadState", "not-found")]);
 }
 
 /// The second user of the virtual machine has a manager of his own.

@@ -34,7 +34,7 @@ fn console_socket_gets_the_master() {
     let mut master = Master::new(socket.receive().0);
     c.start();
     assert!(
-        master.wait_for("tty tty tty").starts_with("tty tty tty\r\n"),
+        master.wait_for("tty tty tty\r\n").starts_with("tty tty tty\r\n"),
         "output goes through the line discipline"
     );
     master.write("typed\n\u{4}");

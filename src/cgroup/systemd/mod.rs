@@ -6,6 +6,7 @@
 mod bus;
 
 use super::Host;
+use super::v2::{Dir, open_root};
 use crate::error::OrHint as _;
 use crate::launch;
 use crate::plan::cgroup::systemd::{Properties, Unit, Value};
@@ -13,6 +14,7 @@ use crate::sys::clone;
 use anyhow::{Context as _, Result, anyhow};
 use bus::{Arg, Connection, Refused, first_text, variant_text};
 use nix::sched::CloneFlags;
+use nix::unistd::Pid;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -80,7 +82,7 @@ impl Started {
             let slice = unit.slice.as_deref().unwrap_or(manager.slice());
             properties.push(("Slice".to_owned(), Value::Text(slice.to_owned())));
             let (pid, pidfd) = clone::holder(CloneFlags::empty())?;
-            holder = Some(Holder(pidfd));
+            holder = Some(Holder { pid, pidfd });
             properties
                 .push(("PIDs".to_owned(), Value::Numbers(vec![pid.as_raw().cast_unsigned()])));
         }
@@ -122,6 +124,20 @@ impl Started {
         &self.path
     }
 
+    /// One more level below the scope. Only leaves have processes, so the holder goes there, too.
+    pub(crate) fn descend(&mut self, name: &str) -> Result<()> {
+        self.path.push(name);
+        let path = &self.path;
+        std::fs::create_dir(path)
+            .map_err(|err| crate::config::io(&err))
+            .with_context(|| format!("mkdir({})", path.display()))?;
+        if let Some(holder) = &self.holder {
+            let fd = open_root(path)?;
+            Dir { fd: fd.as_fd(), path }.write("cgroup.procs", &holder.pid.to_string())?;
+        }
+        Ok(())
+    }
+
     /// The container's process keeps the unit alive from now on.
     pub(crate) fn let_go(&mut self) {
         self.holder = None;
@@ -137,13 +153,16 @@ fn is_slice(unit: &str) -> bool {
     unit.as_bytes().ends_with(b".slice")
 }
 
-struct Holder(OwnedFd);
+struct Holder {
+    pid: Pid,
+    pidfd: OwnedFd,
+}
 
 impl Drop for Holder {
     fn drop(&mut self) {
         // If this fails it ends with us.
-        if clone::pidfd_send_signal(self.0.as_fd(), libc::SIGKILL).is_ok() {
-            launch::wait(self.0.as_fd()).ok();
+        if clone::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL).is_ok() {
+            launch::wait(self.pidfd.as_fd()).ok();
         }
     }
 }
