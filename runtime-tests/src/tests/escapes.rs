@@ -34,6 +34,11 @@ pub(super) fn tracer() -> Bundle {
     Bundle::new().with(|c| c["process"]["capabilities"] = capabilities(&caps))
 }
 
+/// Seconds after which an attacker ends, should nobody stop it.
+fn limit() -> String {
+    runtime_tests::poll::patience(std::time::Duration::from_secs(20)).as_secs().to_string()
+}
+
 /// What the attacker found while `victim` went on: the lines between `ready` and `end`.
 pub(super) fn under_attack(
     bundle: Bundle,
@@ -71,7 +76,7 @@ fn exec_often(c: &Container) {
 fn cve_2016_9962_exec_shows_no_directory_of_the_host() {
     requires!(root);
     differs!(Crun, "1.8.1 shows its own when the payload may trace");
-    let found = under_attack(tracer(), &["watch", "20"], exec_often);
+    let found = under_attack(tracer(), &["watch", &limit()], exec_often);
     assert!(found.is_empty(), "{found:#?}");
 }
 
@@ -81,7 +86,7 @@ fn cve_2016_9962_exec_has_no_more_capabilities_than_the_container() {
     requires!(root);
     differs!(Runc, "drops its capabilities in the container");
     differs!(Crun, "drops its capabilities in the container");
-    let found = under_attack(tracer(), &["caps", "20"], exec_often);
+    let found = under_attack(tracer(), &["caps", &limit()], exec_often);
     assert!(found.is_empty(), "{found:#?}");
 }
 
@@ -89,7 +94,7 @@ fn cve_2016_9962_exec_has_no_more_capabilities_than_the_container() {
 /// Seen to fail on rt that stayed dumpable.
 fn cve_2016_9962_exec_cannot_be_traced() {
     requires!(root);
-    let found = under_attack(Bundle::new(), &["ptrace", "20"], exec_often);
+    let found = under_attack(Bundle::new(), &["ptrace", &limit()], exec_often);
     assert!(found.is_empty(), "{found:#?}");
 }
 
@@ -103,7 +108,7 @@ fn cve_2016_9962_create_in_a_shared_pid_namespace() {
     differs!(Rt, "{why}");
     differs!(Runc, "{why}");
     differs!(Crun, "{why}");
-    let found = under_attack(tracer(), &["watch", "20"], |c| {
+    let found = under_attack(tracer(), &["watch", &limit()], |c| {
         let pid = format!("/proc/{}/ns/pid", c.pid());
         for _ in 0..40 {
             let b = Bundle::new().namespace("pid", Some(&pid)).args(&["/probe", "true"]);
@@ -118,10 +123,10 @@ fn cve_2016_9962_create_in_a_shared_pid_namespace() {
 ///
 /// Seen to fail on rt that entered the pid namespace first.
 fn cve_2016_9962_rootless_exec_shows_no_directory_of_the_host() {
-    requires!(root, program("/usr/bin/setpriv"));
+    requires!(cgroupfs_driver, program("/usr/bin/setpriv"));
     let user = ["/usr/bin/setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
     let b = tracer()
-        .args(&["/probe", "attack", "watch", "20", "--", "echo", "end of the attack"])
+        .args(&["/probe", "attack", "watch", &limit(), "--", "echo", "end of the attack"])
         .with(|c| {
             let map = json!([{ "containerID": 0, "hostID": 1000, "size": 1 }]);
             c["linux"]["uidMappings"] = map.clone();
@@ -243,7 +248,7 @@ fn overwrite_the_executable(bundle: Bundle) {
     let bundle = bundle.file("/script", "#!/proc/self/exe\n").mode("/script", 0o755);
     let sum = |path: &Path| fs::read(path).unwrap();
     let before = sum(runtime_tests::runtime::path());
-    let found = under_attack(bundle, &["exe", "20"], |c| {
+    let found = under_attack(bundle, &["exe", &limit()], |c| {
         for _ in 0..20 {
             c.exec(&["/proc/self/exe"]);
             c.exec(&["/script"]);

@@ -130,7 +130,7 @@ fn failing_call_of_init_leaves_nothing() {
 /// A member of a pod: its init is born by a doorkeeper in the user namespace of the first one.
 fn failing_call_of_a_doorkeeper_leaves_nothing() {
     requires!(userns);
-    let first = Bundle::new().user_namespace(100_000).start(&["/probe", "sleep", "60"]);
+    let first = Bundle::new().user_namespace(100_000).start(&["/probe", "sleep", "600"]);
     fail_each(Verb::Run, |b| {
         let b = b.user_namespace(100_000).with(|c| {
             c.as_object_mut().unwrap().remove("hostname");
@@ -163,7 +163,7 @@ fn failing_call_of_exec_leaves_no_process() {
     requires!(root, busybox, program(STRACE));
     differs!(Runc, "several threads: what fails is not the same in each run");
     differs!(Crun, "leaves its child behind after several faults");
-    let c = Bundle::new().with_busybox().start(&["/probe", "sleep", "60"]);
+    let c = Bundle::new().with_busybox().start(&["/probe", "sleep", "600"]);
     let exec = |strace: &[&str]| {
         let through = [&[STRACE, "-qq", "-f"], strace].concat();
         c.exec_call(&[], &["/bin/busybox", "true"]).through(through).output()
@@ -215,7 +215,7 @@ fn failing_call_of_delete_can_be_repeated() {
     differs!(Runc, "several threads: what fails is not the same in each run");
     differs!(Crun, "leaves its cgroup or state after several faults");
     for call in ["rmdir", "unlinkat", "flock", "fstat", "pidfd_open"] {
-        let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+        let c = Bundle::new().start(&["/probe", "sleep", "600"]);
         c.kill("KILL").wait_status("stopped");
         let inject = format!("inject={call}:error=EIO:when=1");
         let strace = [STRACE, "-qq", "-o", "/dev/null", "-e", &inject];
