@@ -198,6 +198,7 @@ fn create(
     labels::set(&fds.proc, &plan.process)?;
     personality(plan.personality)?;
     scheduling::set_memory_policy(plan.memory_policy.as_ref())?;
+    scheduling::enter_all_cpus();
     let ruleset = landlock::ruleset(plan.extensions.landlock.as_ref(), &root, Missing::Refuse)?;
     let filter = plan.seccomp.as_ref();
     let mut payload = give_up(&plan.process, filter, ruleset, Rlimits::Mine, inherited)?;

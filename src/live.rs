@@ -20,9 +20,12 @@ use crate::sys::mount::Recursive;
 use crate::sys::{self, Call as _, clone};
 use crate::userns;
 use anyhow::{Context as _, Result, anyhow, ensure};
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
-use nix::sys::stat::SFlag;
+use nix::sys::stat::{Mode, SFlag, fstat, makedev};
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
+use nix::sys::statvfs::FsFlags;
 use nix::unistd::UnlinkatFlags;
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -280,11 +283,31 @@ fn find(plan: &Removed, target: &Target, root: &Root, proc: &Procfs) -> Result<O
         return Err(nothing());
     }
     let path = path_of(proc, mount.as_fd())?;
+    // By its looks, too: a payload can rename what is above a mask.
     ensure!(
-        !plan.covers.contains(&path),
+        !plan.covers.contains(&path) && !looks_like_a_mask(&mount)?,
         "linux.maskedPaths or linux.readonlyPaths protect it, and that stays"
     );
     Ok(mount)
+}
+
+/// /dev/null, or an empty read-only tmpfs.
+fn looks_like_a_mask(mount: &OwnedFd) -> Result<bool> {
+    let status = fstat(mount).call(|| "fstat()".into())?;
+    if path::kind(mount)? == SFlag::S_IFCHR {
+        return Ok(status.st_rdev == makedev(1, 3));
+    }
+    let fs = fstatfs(mount).call(|| "fstatfs()".into())?;
+    let sealed = fs.filesystem_type() == TMPFS_MAGIC && fs.flags().contains(FsFlags::ST_RDONLY);
+    if path::kind(mount)? != SFlag::S_IFDIR || !sealed {
+        return Ok(false);
+    }
+    let mut entries = Dir::openat(mount, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+        .call(|| "open(\".\")".into())?;
+    let is_empty = entries
+        .iter()
+        .all(|entry| entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b"..")));
+    Ok(is_empty)
 }
 
 fn path_of(proc: &Procfs, fd: BorrowedFd<'_>) -> Result<CString> {

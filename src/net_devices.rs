@@ -7,7 +7,7 @@ use crate::error::{OrHint as _, hinted};
 use crate::plan::net_devices::NetDevice;
 use crate::sys::clone::setns;
 use crate::sys::fd::open;
-use crate::sys::netlink::{Address, Change, Socket};
+use crate::sys::netlink::{Address, By, Change, Link, Socket};
 use anyhow::{Context as _, Result, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -33,8 +33,9 @@ struct Places {
 struct Device {
     field: String,
     host_name: String,
-    container_name: String,
-    was_up: bool,
+    /// Of the device in the container's network, where others may rename it. `None`: it has not moved.
+    index: Option<i32>,
+    before: Link,
     addresses: Vec<Address>,
 }
 
@@ -56,32 +57,49 @@ const NO_RIGHT: &str = "moving needs CAP_NET_ADMIN over both networks: run rt as
 fn move_one(places: &Places, plan: &NetDevice, moved: &mut Vec<Device>) -> Result<()> {
     let Places { host, container, namespace, .. } = places;
     let hint = "make the device before the container; it must be in rt's own network namespace";
-    let link = host.link(&plan.host_name).map_err(|err| hinted(err, &[(Errno::ENODEV, hint)]))?;
+    let link = host
+        .link(By::Name(&plan.host_name))
+        .map_err(|err| hinted(err, &[(Errno::ENODEV, hint)]))?;
     let container_name = free_name(container, &plan.container_name)?;
     moved.push(Device {
         field: plan.field.clone(),
         host_name: plan.host_name.clone(),
-        container_name: container_name.clone(),
-        was_up: link.is_up,
+        index: None,
         addresses: host.addresses(link.index)?,
+        before: link.clone(),
     });
     let there = Some(namespace.as_fd());
     let hints = [
         (Errno::EINVAL, "this kind of device cannot be moved, such as lo and many bridges"),
         (Errno::EPERM, NO_RIGHT),
     ];
-    host.change(
-        link.index,
-        Change { name: Some(&container_name), namespace: there, ..Change::default() },
-    )
-    .map_err(|err| hinted(err, &hints))?;
-    let addresses = moved.last().map_or(&[][..], |device| &device.addresses);
-    configure(container, &container_name, addresses, true)
+    let go = |new_index| {
+        let name = Some(container_name.as_str());
+        host.change(link.index, Change { name, namespace: there, new_index, ..Change::default() })
+    };
+    let index = numbers(link.index)
+        .find_map(|index| match go(Some(index)) {
+            Err(err) if err.errno == Errno::EBUSY => None, // taken there
+            other => Some(other.map(|()| index)),
+        })
+        .unwrap_or_else(|| go(None).map(|()| link.index))
+        .map_err(|err| hinted(err, &hints))?;
+    let index = match container.link(By::Index(index)) {
+        Ok(there) if there.identity == link.identity => index,
+        // A kernel without the choice of a number, and it was taken.
+        _ => container.link(By::Name(&container_name))?.index,
+    };
+    let Some(device) = moved.last_mut() else { return Ok(()) };
+    device.index = Some(index);
+    configure(container, index, &device.addresses, true)
 }
 
-/// The number of a device may be another one after it was moved.
-fn configure(socket: &Socket, name: &str, addresses: &[Address], up: bool) -> Result<()> {
-    let index = socket.link(name)?.index;
+/// The number that it has, and some that nobody is likely to have.
+fn numbers(index: i32) -> impl Iterator<Item = i32> {
+    [index].into_iter().chain((1..8).map(move |n| (index & 0xffff) | n << 24))
+}
+
+fn configure(socket: &Socket, index: i32, addresses: &[Address], up: bool) -> Result<()> {
     for address in addresses {
         socket.add_address(index, address)?;
     }
@@ -93,7 +111,7 @@ fn configure(socket: &Socket, name: &str, addresses: &[Address], up: bool) -> Re
 
 /// A name that ends in `%d` gets the first number that is free.
 fn free_name(container: &Socket, wanted: &str) -> Result<String> {
-    let is_free = |name: &str| match container.link(name) {
+    let is_free = |name: &str| match container.link(By::Name(name)) {
         Ok(_) => Ok(false),
         Err(err) if err.errno == Errno::ENODEV => Ok(true),
         Err(err) => Err(err),
@@ -141,14 +159,21 @@ impl Moved {
 
 impl Places {
     fn bring_back(&self, device: &Device) -> Result<()> {
-        let Device { host_name, container_name, was_up, addresses, .. } = device;
-        let index = match self.container.link(container_name) {
-            Err(err) if err.errno == Errno::ENODEV => return Ok(()), // it has never left
-            link => link?.index,
-        };
+        let Device { host_name, before, addresses, .. } = device;
+        let Some(index) = device.index else { return Ok(()) };
+        // In a network that is joined, others may have put one of theirs in its place.
+        if self.container.link(By::Index(index))?.identity != before.identity {
+            return Err(anyhow!("it is another device now"))
+                .hint("look for it in the container's network, and move it back by hand");
+        }
         let here = Some(self.own.as_fd());
-        let change = Change { name: Some(host_name), namespace: here, ..Change::default() };
-        self.container.change(index, change)?;
-        configure(&self.host, host_name, addresses, *was_up)
+        let name = Some(host_name.as_str());
+        let change = Change { name, namespace: here, ..Change::default() };
+        let as_before = Change { new_index: Some(before.index), ..change };
+        match self.container.change(index, as_before) {
+            Err(err) if err.errno == Errno::EBUSY => self.container.change(index, change)?,
+            done => done?,
+        }
+        configure(&self.host, self.host.link(By::Name(host_name))?.index, addresses, before.is_up)
     }
 }

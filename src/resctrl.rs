@@ -19,8 +19,17 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) group: PathBuf,
-    /// It was not there before.
-    pub(crate) made: bool,
+    /// It is not there yet.
+    missing: bool,
+    /// Nobody else uses it: `closID` is absent.
+    own: bool,
+}
+
+/// What is ours to remove.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Made {
+    group: bool,
+    monitor: bool,
 }
 
 /// Errors of the config and the host come out before anything is made.
@@ -43,18 +52,19 @@ impl Place {
             Class::Own => root.join(id),
             Class::Named(name) => root.join(name),
         };
-        let made = !group.is_dir();
+        let missing = !group.is_dir();
+        let own = plan.class == Class::Own;
         let shown = group.display();
-        if !made && plan.class == Class::Own {
+        if !missing && own {
             return Err(anyhow!("{shown} exists already"))
                 .hint("set linux.intelRdt.closID to use it, or remove it with rmdir");
         }
-        if made && plan.class != Class::Own && plan.schemata.is_empty() {
+        if missing && !own && plan.schemata.is_empty() {
             return Err(anyhow!("there is no {shown}"))
                 .hint("make the group, or say what it gets, by linux.intelRdt.schemata");
         }
         // config-linux.md: a group that is there must have what is asked for.
-        if !made && !plan.schemata.is_empty() {
+        if !missing && !plan.schemata.is_empty() {
             let text = read_file(&group.join("schemata"))?;
             let text = String::from_utf8_lossy(&text);
             if let Some(line) = plan.schemata.iter().find(|line| !has_line(&text, line)) {
@@ -62,16 +72,26 @@ impl Place {
                     .hint("ask for what the group has, for nothing, or for another closID");
             }
         }
-        Ok(Self { group, made })
+        Ok(Self { group, missing, own })
     }
 
-    /// What fails leaves something that [`remove`] removes.
-    pub(crate) fn make(&self, plan: &IntelRdt, id: &str) -> Result<()> {
-        if self.made {
+    /// `made` tells what is to be removed, after a failure too.
+    pub(crate) fn make(&self, plan: &IntelRdt, id: &str, made: &mut Made) -> Result<()> {
+        if self.missing {
             make_group(&self.group)?;
+            made.group = true;
             write_schemata(&self.group, &plan.schemata)?;
         }
-        if plan.monitoring { make_group(&monitor(&self.group, id)) } else { Ok(()) }
+        if plan.monitoring {
+            make_group(&monitor(&self.group, id))?;
+            made.monitor = true;
+        }
+        Ok(())
+    }
+
+    /// What goes with the container: a group with a name stays for the others, as with runc.
+    pub(crate) fn lasting(&self, made: Made) -> Made {
+        Made { group: made.group && self.own, ..made }
     }
 }
 
@@ -110,12 +130,12 @@ pub(crate) fn doors(group: Option<&Path>, id: &str) -> Result<Vec<OwnedFd>> {
     Ok(doors)
 }
 
-/// After the container's processes have ended. A group with another name stays while others are in
-/// it; in its own there may be an init that nobody has waited for.
-pub(crate) fn remove(group: &Path, made: bool, id: &str) -> Result<()> {
-    remove_group(&monitor(group, id))?;
-    let is_used = || read_file(&group.join("tasks")).is_ok_and(|tasks| !tasks.is_empty());
-    if made && (group.ends_with(id) || !is_used()) { remove_group(group) } else { Ok(()) }
+/// After the container's processes have ended.
+pub(crate) fn remove(group: &Path, made: Made, id: &str) -> Result<()> {
+    if made.monitor {
+        remove_group(&monitor(group, id))?;
+    }
+    if made.group { remove_group(group) } else { Ok(()) }
 }
 
 fn make_group(path: &Path) -> Result<()> {
@@ -123,6 +143,7 @@ fn make_group(path: &Path) -> Result<()> {
     let hints = [
         (Errno::ENOSPC, "the CPU has no group left: rmdir one, or use it by linux.intelRdt.closID"),
         (Errno::EPERM, "it takes root of the host, and a CPU which can do this"),
+        (Errno::EEXIST, "somebody has made it just now: try again, or choose another closID or id"),
         (Errno::ENOENT, "this CPU or kernel has no monitoring: see info/L3_MON in resctrl"),
     ];
     nix::unistd::mkdir(path, Mode::from_bits_truncate(0o755)).map_err(|errno| {
@@ -206,23 +227,31 @@ mod tests {
         crate::error::chain(&result.unwrap_err())
     }
 
-    fn remove_of(place: &Place) {
-        remove(&place.group, place.made, "web").unwrap();
+    /// Made like that, and what is ours of it.
+    fn make(place: &Place, plan: &IntelRdt) -> Made {
+        let mut made = Made::default();
+        place.make(plan, "web", &mut made).unwrap();
+        made
+    }
+
+    fn remove_of(place: &Place, made: Made) {
+        remove(&place.group, made, "web").unwrap();
     }
 
     #[test]
     fn own_group_is_made_and_removed() {
         let tree = Tree::new("own");
         let place = tree.place(Class::Own, &[]).unwrap();
-        place.make(&rdt(Class::Own, &[]), "web").unwrap();
+        let made = make(&place, &rdt(Class::Own, &[]));
+        assert_eq!(place.lasting(made), Made { group: true, monitor: false });
         assert!(tree.0.join("web").is_dir());
         assert_eq!(
             error(tree.place(Class::Own, &[])),
             format!("{}/web exists already", tree.0.display())
         );
-        remove_of(&place);
+        remove_of(&place, made);
         assert!(!tree.0.join("web").exists());
-        remove_of(&place); // again: a delete that was cut off
+        remove_of(&place, made); // again: a delete that was cut off
     }
 
     #[test]
@@ -230,16 +259,16 @@ mod tests {
         let tree = Tree::new("write");
         let lines = ["L3:0=f".to_string(), "MB:0=20".to_string()];
         let place = tree.place(named("gold"), &["L3:0=f", "MB:0=20"]).unwrap();
-        assert!(place.made);
+        assert!(place.missing);
         tree.furnish("gold");
         write_schemata(&place.group, &lines).unwrap();
         assert_eq!(tree.text("gold/schemata"), "L3:0=f\nMB:0=20\n");
-        // Others are in it: it stays, else it goes.
-        tree.file("gold/tasks", "7\n");
-        remove_of(&place);
+        // Others may use it by its name: it stays when the container goes, not when its making fails.
+        let made = Made { group: true, monitor: false };
+        remove_of(&place, place.lasting(made));
         assert!(tree.0.join("gold").is_dir());
         tree.strip("gold");
-        remove_of(&place);
+        remove_of(&place, made);
         assert!(!tree.0.join("gold").exists());
     }
 
@@ -263,9 +292,10 @@ mod tests {
         tree.furnish("gold");
         tree.file("gold/schemata", "    L3:0=0f;1=ff\n");
         let place = tree.place(named("gold"), &["L3:0=f"]).unwrap();
-        place.make(&rdt(named("gold"), &["L3:0=f"]), "web").unwrap();
+        let made = make(&place, &rdt(named("gold"), &["L3:0=f"]));
+        assert_eq!(made, Made::default());
         assert_eq!(tree.text("gold/schemata"), "    L3:0=0f;1=ff\n");
-        remove_of(&place);
+        remove_of(&place, made);
         assert!(tree.0.join("gold/tasks").exists());
         assert!(tree.place(named("gold"), &[]).is_ok());
         assert_eq!(
@@ -283,12 +313,12 @@ mod tests {
         let tree = Tree::new("monitor");
         let place = tree.place(Class::Root, &[]).unwrap();
         let plan = IntelRdt { monitoring: true, ..rdt(Class::Root, &[]) };
-        place.make(&plan, "web").unwrap();
+        let made = make(&place, &plan);
         assert_eq!(doors(Some(&place.group), "web").unwrap().len(), 1, "the kernel adds the files");
         tree.file("mon_groups/web/tasks", "");
         assert_eq!(doors(Some(&place.group), "web").unwrap().len(), 2);
         std::fs::remove_file(tree.0.join("mon_groups/web/tasks")).unwrap();
-        remove_of(&place);
+        remove_of(&place, made);
         assert!(!tree.0.join("mon_groups/web").exists());
         assert!(tree.0.join("tasks").exists());
     }

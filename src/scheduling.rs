@@ -103,6 +103,13 @@ pub(crate) fn set_memory_policy(policy: Option<&MemoryPolicy>) -> Result<()> {
         .with_context(|| format!("linux.memoryPolicy ({})", policy.name))
 }
 
+/// Runs in: init, in the container's cgroup: all CPUs that this has. Those of our caller, whom a
+/// service manager may have bound to a few, are none of the payload's.
+pub(crate) fn enter_all_cpus() {
+    const ALL: [usize; 128] = [usize::MAX; 128]; // 8192, more than kernels are built for
+    sched::sched_setaffinity(&ALL).ok(); // refused by a seccomp filter around us, for example
+}
+
 /// Runs in: parent, before it bears a process in the container's cgroup.
 pub(crate) fn enter_initial_cpus(process: &Process) -> Result<()> {
     let Some(cpus) = &process.scheduling.exec_initial else { return Ok(()) };
@@ -113,7 +120,12 @@ pub(crate) fn enter_initial_cpus(process: &Process) -> Result<()> {
 
 /// Runs in: init of an exec, in the container's cgroup.
 pub(crate) fn enter_final_cpus(process: &Process) -> Result<()> {
-    let Some(cpus) = &process.scheduling.exec_final else { return Ok(()) };
+    let Some(cpus) = &process.scheduling.exec_final else {
+        if process.scheduling.exec_initial.is_none() {
+            enter_all_cpus();
+        }
+        return Ok(());
+    };
     let hint = "name CPUs of the container: see linux.resources.cpu.cpus";
     sched::sched_setaffinity(&cpus.mask)
         .map_err(|err| hinted(err, &[(Errno::EINVAL, hint)]))

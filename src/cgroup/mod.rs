@@ -42,16 +42,8 @@ pub(crate) struct Cgroup {
     v1: v1::Tree,
     /// The directories that `create` made, outermost first.
     made: Vec<PathBuf>,
-    /// The unit that it belongs to.
-    unit: Option<Unit>,
-}
-
-/// A unit of systemd, and the path of its cgroup.
-#[derive(Debug)]
-struct Unit {
-    manager: systemd::Manager,
-    name: String,
-    path: PathBuf,
+    /// The unit that it belongs to, and the path of that one's cgroup.
+    unit: Option<(systemd::UnitName, PathBuf)>,
 }
 
 impl Cgroup {
@@ -122,10 +114,10 @@ impl Cgroup {
 
     /// Says whose it is: systemd may move processes to where we may not.
     #[must_use]
-    pub(crate) fn of_unit(mut self, manager: systemd::Manager, name: &str) -> Self {
-        let is_its = |path: &&Path| path.file_name() == Some(OsStr::new(name));
+    pub(crate) fn of_unit(mut self, unit: &systemd::UnitName) -> Self {
+        let is_its = |path: &&Path| path.file_name() == Some(OsStr::new(&unit.name));
         let path = self.path.ancestors().find(is_its).unwrap_or(&self.path).to_owned();
-        self.unit = Some(Unit { manager, name: name.to_owned(), path });
+        self.unit = Some((unit.clone(), path));
         self
     }
 
@@ -174,10 +166,10 @@ impl Cgroup {
         match result {
             Err(err)
                 if err.errno == Errno::EACCES
-                    && let Some(unit) = &self.unit =>
+                    && let Some((unit, path)) = &self.unit =>
             {
-                let below = self.path.strip_prefix(&unit.path).unwrap_or(Path::new(""));
-                systemd::attach(unit.manager, &unit.name, below, pid).context(err)
+                let below = self.path.strip_prefix(path).unwrap_or(Path::new(""));
+                systemd::attach(unit, below, pid).context(err)
             }
             Err(err) if err.errno == Errno::EBUSY => Err(err).hint(
                 "choose a cgroup without sub-cgroups that have controllers: processes live in leaves",
@@ -301,6 +293,15 @@ impl Cgroup {
         self.v1.apply(limits)?;
         let rules = limits.devices.as_deref();
         rules.map(|rules| devices::install(self.dir(), rules, Before::Unknown)).transpose()
+    }
+
+    /// Refuses limits below the present usage, when they say so, without changing anything.
+    pub(crate) fn check_usage(&self, limits: &Limits) -> Result<()> {
+        match (limits.usage_check, self.v1.with("memory")) {
+            (Some(check), None) => self.at().check_usage(check, "memory.current"),
+            // v1 checks before its first write; systemd writes there nothing.
+            _ => Ok(()),
+        }
     }
 
     /// How many processes of this cgroup the OOM killer has killed; 0 without memory controller.

@@ -15,7 +15,6 @@ use crate::landlock;
 use crate::launch::{self, Child};
 use crate::plan::annotations::{self, PIDFD_RECEIVER};
 use crate::plan::cgroup::Driver;
-use crate::plan::cgroup::systemd::{self, Unit};
 use crate::plan::notify_socket;
 use crate::plan::rootfs::Step;
 use crate::plan::{DefaultMaps, Kind, Options, Pivot, Plan};
@@ -70,6 +69,7 @@ pub(crate) fn plan(host: &Host, args: &NewContainer) -> Result<Planned> {
         id: &args.id,
         bundle: &bundle,
         pivot: if args.no_pivot { Pivot::MoveRoot } else { Pivot::Switch },
+        driver: host.cgroup_driver(),
         session_keyring: !args.no_new_keyring,
         default_maps: default_maps.as_ref().map(|(maps, _why)| maps),
     };
@@ -158,27 +158,28 @@ pub(crate) fn make(
     // === the first side effect; everything below is undone when it fails ===
     let dir = Dir::create(&host.root, &args.id)?;
     let (mut unit, mut cgroup) = (None, None);
+    let mut made_groups = resctrl::Made::default();
     let made = (|| {
-        let mut state = first_state(plan, driver)?;
+        let mut state = first_state(plan)?;
         if let Some(place) = &place {
             state.cgroup.clone_from(&place.path);
             state.cgroup_v1.clone_from(&place.v1);
         }
         state.resctrl = resctrl.as_ref().map(|place| place.group.clone());
-        state.resctrl_made = resctrl.as_ref().is_some_and(|place| place.made);
         dir.write_state(&state)?;
         dir.save_config(&new.config)?;
         if new.notifies {
             dir.make_notify_directory()?;
         }
-        unit = start_unit(host, place.as_ref())?;
+        unit = start_unit(host, plan, place.as_ref())?;
         follow(plan, place.as_mut(), unit.as_mut())?;
-        state.systemd_unit = unit.as_ref().map(|unit| unit.name().to_owned());
-        cgroup = make_cgroup(host, plan, place.as_ref())?;
+        state.systemd_unit = unit.as_ref().map(|unit| unit.unit().clone());
+        cgroup = make_cgroup(host, plan, place.as_ref(), unit.as_ref())?;
         state.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
         state.cgroup_v1 = cgroup.as_ref().map(Cgroup::v1_places).unwrap_or_default();
         if let (Some(resctrl), Some(rdt)) = (&resctrl, &plan.intel_rdt) {
-            resctrl.make(rdt, &plan.id).context("linux.intelRdt")?;
+            resctrl.make(rdt, &plan.id, &mut made_groups).context("linux.intelRdt")?;
+            state.resctrl_made = resctrl.lasting(made_groups);
         }
         let start = if then == Then::Park { Some(dir.listen()?) } else { None };
         let mut fds = Fds::open(plan, console, start)?;
@@ -209,8 +210,9 @@ pub(crate) fn make(
     match made {
         Ok((child, state, readiness)) => Ok(Made { dir, child, state, cgroup, readiness }),
         Err(err) => {
-            let resctrl = resctrl.as_ref().map(|place| (place, plan.id.as_str()));
-            Err(undo(&dir, cgroup, unit, resctrl, err))
+            let groups = resctrl
+                .map_or(Ok(()), |place| resctrl::remove(&place.group, made_groups, &plan.id));
+            Err(undo(&dir, cgroup, unit, groups, err))
         }
     }
 }
@@ -239,13 +241,14 @@ fn tell(
     let init = container::identify(pid, &child.pidfd)?;
     state.init = Some(init.ok_or(Gone)?);
     dir.write_state(state)?;
-    if let Some(path) = pid_file {
-        write_pid_file(path, pid)?;
-    }
     for socket in pidfd_sockets {
         send_pidfd(socket, &child.pidfd).context("send the pidfd")?;
     }
-    child.channel.send(&Message::Created)
+    let Some(path) = pid_file else { return child.channel.send(&Message::Created) };
+    write_pid_file(path, pid)?;
+    child.channel.send(&Message::Created).inspect_err(|_err| {
+        std::fs::remove_file(path).ok();
+    })
 }
 
 /// Ends a process that is not the payload yet.
@@ -261,13 +264,13 @@ fn undo(
     dir: &Dir,
     cgroup: Option<Cgroup>,
     unit: Option<Started>,
-    resctrl: Option<(&resctrl::Place, &str)>,
+    groups: Result<()>,
     err: anyhow::Error,
 ) -> anyhow::Error {
     let undone = [
         cgroup.map_or(Ok(()), Cgroup::undo),
         unit.map_or(Ok(()), Started::stop),
-        resctrl.map_or(Ok(()), |(place, id)| resctrl::remove(&place.group, place.made, id)),
+        groups,
         dir.remove(),
     ];
     undone
@@ -276,7 +279,7 @@ fn undo(
         .fold(err, |err, other| err.context(format!("clean up: {other:#}")))
 }
 
-fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
+fn first_state(plan: &Plan) -> Result<State> {
     use std::ffi::OsStr;
     Ok(State {
         oci_version: plan.oci_version.clone(),
@@ -287,12 +290,11 @@ fn first_state(plan: &Plan, driver: Driver) -> Result<State> {
         created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),
         annotations: plan.annotations.clone(),
         owner: owner(),
-        cgroup_driver: driver,
         cgroup: None,
         cgroup_v1: Vec::new(),
         systemd_unit: None,
         resctrl: None,
-        resctrl_made: false,
+        resctrl_made: resctrl::Made::default(),
         chroot: plan.rootfs.pivot != Pivot::Switch,
         session_keyring: plan.session_keyring,
         seccomp_notify: plan.seccomp.as_ref().and_then(|filter| filter.notify.clone()),
@@ -327,7 +329,6 @@ struct CgroupPlace {
     /// `None`: systemd will tell.
     path: Option<std::path::PathBuf>,
     v1: Vec<cgroup::Place>,
-    unit: Option<Unit>,
 }
 
 /// Errors of the config come out before anything is made.
@@ -344,20 +345,15 @@ fn place_cgroup(plan: &Plan, driver: Driver) -> Result<Option<CgroupPlace>> {
             let host = host()?;
             let path = Some(host.path(location)?);
             let v1 = host.v1_places(location)?;
-            Ok(Some(CgroupPlace { host, path, v1, unit: None }))
+            Ok(Some(CgroupPlace { host, path, v1 }))
         }
-        Driver::Systemd => {
-            let path = plan.cgroup.path.as_deref();
-            let unit = systemd::unit(path, &plan.id, &plan.annotations, &plan.cgroup.limits)?;
-            let v1 = Vec::new();
-            Ok(Some(CgroupPlace { host: host()?, path: None, v1, unit: Some(unit) }))
-        }
+        Driver::Systemd => Ok(Some(CgroupPlace { host: host()?, path: None, v1: Vec::new() })),
     }
 }
 
-fn start_unit(host: &Host, place: Option<&CgroupPlace>) -> Result<Option<Started>> {
-    let Some(CgroupPlace { unit: Some(unit), host: cgroups, .. }) = place else { return Ok(None) };
-    Started::new(host.systemd(), unit, cgroups).map(Some)
+fn start_unit(host: &Host, plan: &Plan, place: Option<&CgroupPlace>) -> Result<Option<Started>> {
+    let (Some(unit), Some(place)) = (&plan.cgroup.unit, place) else { return Ok(None) };
+    Started::new(host.systemd(), unit, &place.host).map(Some)
 }
 
 /// systemd has made the cgroup, in the v1 hierarchies we follow it.
@@ -371,20 +367,28 @@ fn follow(plan: &Plan, place: Option<&mut CgroupPlace>, unit: Option<&mut Starte
     Ok(())
 }
 
-fn make_cgroup(host: &Host, plan: &Plan, place: Option<&CgroupPlace>) -> Result<Option<Cgroup>> {
+fn make_cgroup(
+    host: &Host,
+    plan: &Plan,
+    place: Option<&CgroupPlace>,
+    unit: Option<&Started>,
+) -> Result<Option<Cgroup>> {
     let Some(place) = place else { return Ok(None) };
     let Some(path) = &place.path else { return Ok(None) };
     let limits = &plan.cgroup.limits;
     let limited = plan.cgroup.limits.writes.iter().any(|write| !write.is_default);
-    let made = match &place.unit {
+    let made = match unit {
         None => Cgroup::create(&place.host, path, &place.v1, limits),
         Some(unit) => Cgroup::adopt(&place.host, path, &place.v1, limits)
-            .map(|(cgroup, filter)| (cgroup.of_unit(host.systemd(), &unit.name), filter)),
+            .map(|(cgroup, filter)| (cgroup.of_unit(unit.unit()), filter)),
     };
     match made {
         Ok((cgroup, Filter::Refused(err))) if !host.is_rootless() => {
             let err = anyhow::Error::from(err).context("linux.resources.devices");
-            cgroup.undo()?;
+            let err = match cgroup.undo() {
+                Ok(()) => err,
+                Err(other) => err.context(format!("clean up: {other:#}")),
+            };
             Err(err).hint("loading a device filter needs CAP_BPF or CAP_SYS_ADMIN on the host")
         }
         Ok((cgroup, _)) => Ok(Some(cgroup)),

@@ -158,7 +158,7 @@ pub(crate) fn destroy_with(host: &Host, remains: Remains<'_>) -> Result<()> {
         resctrl::remove(group, state.resctrl_made, &state.id)?;
     }
     if let Some(unit) = &state.systemd_unit {
-        systemd::stop(host.systemd(), unit)?;
+        systemd::stop(unit)?;
     }
     let removed = dir.remove();
     // config.md, "Poststop": after the container is deleted; a failure is a warning, the other

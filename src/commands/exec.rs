@@ -42,7 +42,7 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<u8> {
     let (console, our_end) = console(&plan, args)?;
     let pidfd_socket =
         args.pidfd_socket.as_deref().map(fds::connect).transpose().context("--pidfd-socket")?;
-    let cgroup = cgroup(host, &dir, &state, init.pid, &args.cgroup)?;
+    let cgroup = cgroup(&dir, &state, init.pid, &args.cgroup)?;
 
     let notify = plan.seccomp.as_ref().and_then(|filter| filter.notify.as_ref());
     let agent = Agent::connect(notify)?;
@@ -151,7 +151,6 @@ fn console(plan: &join::Plan, args: &Exec) -> Result<(Option<OwnedFd>, Option<Ow
 
 /// The container's cgroup, or those below it which `--cgroup [CONTROLLER:]PATH` names.
 pub(super) fn cgroup(
-    host: &Host,
     dir: &Dir,
     state: &State,
     init: i32,
@@ -162,7 +161,7 @@ pub(super) fn cgroup(
         return Ok(None);
     };
     if let Some(unit) = &state.systemd_unit {
-        cgroup = cgroup.of_unit(host.systemd(), unit);
+        cgroup = cgroup.of_unit(unit);
     }
     if wanted.is_empty() {
         // systemd as payload moves itself into a leaf, and then only leaves take processes.

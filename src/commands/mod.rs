@@ -186,6 +186,8 @@ pub(crate) fn run(cli: &Cli, host: &Host, args: &[OsString]) -> Result<u8> {
         // What the caller forgot to close is not for the container (CVE-2024-21626).
         crate::sys::fd::cloexec_from(3 + i32::try_from(preserve_fds).unwrap_or(i32::MAX - 3))?;
         seal::run_sealed(args)?;
+    } else {
+        crate::sys::fd::cloexec_from(3)?; // nor for hooks
     }
     let done = |()| 0;
     match command {
@@ -205,7 +207,7 @@ pub(crate) fn run(cli: &Cli, host: &Host, args: &[OsString]) -> Result<u8> {
         Command::Events(args) => events::run(host, args).map(done),
         Command::Spec(args) => spec::run(args).map(done),
         Command::Features => features::run().map(done),
-        Command::Plan(args) => plan::run(args).map(done),
+        Command::Plan(args) => plan::run(host, args).map(done),
         Command::Doctor(args) => doctor::run(args),
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn run(host: &Host, args: &Mounts) -> Result<()> {
         added.warnings.iter().for_each(|warning| host.log.warning(warning));
         Change::Add(added)
     };
-    let cgroup = exec::cgroup(host, &dir, &state, init.pid, &[])?;
+    let cgroup = exec::cgroup(&dir, &state, init.pid, &[])?;
     let plan = Plan { change, inside };
     let fds = Fds::open(&plan, pidfd, init.pid, cgroup.as_ref())?;
     launch::mounter(&plan, fds, cgroup.as_ref())

@@ -118,6 +118,7 @@ mod tests {
                 id: "c",
                 bundle: Path::new("/b"),
                 pivot: Pivot::Switch,
+                driver: crate::plan::cgroup::Driver::Cgroupfs,
                 session_keyring: true,
                 default_maps: None,
             };

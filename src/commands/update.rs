@@ -42,11 +42,13 @@ pub(crate) fn run(host: &Host, args: &Update) -> Result<()> {
     let saved = Saved::read(&dir.saved_config()?)?;
     let (limits, config) = saved.change_resources(&change)?;
     cgroup::Host::detect()?.check(&limits)?;
-    cgroup.update(&limits)?;
-    // What we have checked and written: else the next reload would undo it.
+    // systemd writes what it knows of, and resets the rest: first a limit that would kill is refused,
+    // and the files come last.
     if let Some(unit) = &state.systemd_unit {
-        systemd::update(host.systemd(), unit, &limit_properties(&limits)?)?;
+        cgroup.check_usage(&limits)?;
+        systemd::update(unit, &limit_properties(&limits)?)?;
     }
+    cgroup.update(&limits)?;
     // The next update builds upon this one.
     dir.save_config(&config)
 }
@@ -95,12 +97,12 @@ fn flags(args: &Update) -> Result<Value> {
 fn parse_bytes(name: &str, text: &str) -> Result<i64> {
     let wrong = || anyhow!("{name} {text:?}: not a size such as 512m or -1");
     let lower = text.to_ascii_lowercase();
-    let plain = lower.trim_end_matches("ib").trim_end_matches('b');
+    let plain = lower.strip_suffix("ib").or(lower.strip_suffix('b')).unwrap_or(&lower);
     let (number, shift) = match plain.as_bytes().last() {
-        Some(b'k') => (plain.trim_end_matches('k'), 10),
-        Some(b'm') => (plain.trim_end_matches('m'), 20),
-        Some(b'g') => (plain.trim_end_matches('g'), 30),
-        Some(b't') => (plain.trim_end_matches('t'), 40),
+        Some(b'k') => (&plain[..plain.len() - 1], 10),
+        Some(b'm') => (&plain[..plain.len() - 1], 20),
+        Some(b'g') => (&plain[..plain.len() - 1], 30),
+        Some(b't') => (&plain[..plain.len() - 1], 40),
         _ => (plain, 0),
     };
     if let Ok(whole) = number.parse::<i64>() {

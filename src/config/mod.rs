@@ -131,7 +131,7 @@ fn parse_dialect<T: DeserializeOwned>(bytes: Vec<u8>, root: Root) -> Result<(T, 
     match parse(&bytes) {
         Ok(parsed) => Ok((parsed, bytes)),
         Err(err) => match dialect::translate(&bytes, root) {
-            Some(translated) => Ok((parse(&translated)?, translated)),
+            Some(translated) => Ok((parse(&translated).map_err(without_place)?, translated)),
             None => Err(err),
         },
     }
@@ -170,10 +170,16 @@ fn file_or_input(path: &Path) -> Result<(Vec<u8>, String)> {
 pub(crate) fn load_mounts(path: &Path) -> Result<Vec<Mount>> {
     let (bytes, name) = file_or_input(path)?;
     if bytes.trim_ascii_start().starts_with(b"{") {
-        let spec: Spec = parse(&bytes).context(name)?;
+        let (spec, _) = parse_dialect::<Spec>(bytes, Root::Config).context(name)?;
         return Ok(spec.mounts().clone().unwrap_or_default());
     }
     parse(&bytes).context(name)
+}
+
+/// Line and column of a text that nobody has written.
+fn without_place(err: anyhow::Error) -> anyhow::Error {
+    let text = crate::error::chain(&err);
+    anyhow::anyhow!("{}", text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text))
 }
 
 /// `serde_json`'s errors end with "at line 3 column 5"; the field is put before.

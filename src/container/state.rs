@@ -3,9 +3,10 @@
 //! Runs in: parent; `for_hooks` in init too.
 
 use crate::cgroup::Place;
+use crate::cgroup::systemd::UnitName;
 use crate::plan::Plan;
-use crate::plan::cgroup::Driver;
 use crate::plan::seccomp::Notify;
+use crate::resctrl;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,12 +29,11 @@ pub(crate) struct State {
     pub(crate) annotations: BTreeMap<String, String>,
     /// Name of the user who created it, or the number.
     pub(crate) owner: String,
-    pub(crate) cgroup_driver: Driver,
     /// Absolute path on the host; `None` when the container has none of its own.
     pub(crate) cgroup: Option<PathBuf>,
     /// The unit that systemd has made for it.
     #[serde(default)]
-    pub(crate) systemd_unit: Option<String>,
+    pub(crate) systemd_unit: Option<UnitName>,
     /// Its cgroups in v1 hierarchies.
     #[serde(default)]
     pub(crate) cgroup_v1: Vec<Place>,
@@ -42,7 +42,7 @@ pub(crate) struct State {
     pub(crate) resctrl: Option<PathBuf>,
     /// It was made for this container.
     #[serde(default)]
-    pub(crate) resctrl_made: bool,
+    pub(crate) resctrl_made: resctrl::Made,
     /// The root was set by chroot(2), which setns(2) does not repeat.
     pub(crate) chroot: bool,
     /// Else the death of init ends nobody but itself.
@@ -132,7 +132,7 @@ impl State {
             created: Some(&self.created),
             annotations: &self.annotations,
             owner: Some(&self.owner),
-            systemd_unit: self.systemd_unit.as_deref(),
+            systemd_unit: self.systemd_unit.as_ref().map(|unit| unit.name.as_str()),
         }
     }
 

@@ -240,7 +240,13 @@ fn memory_limits(memory: &LinuxMemory, limits: &mut Limits) -> Result<()> {
             limits.warnings.push(format!("linux.resources.memory.{field}: ignored, {place}"));
         }
     }
-    if memory.swappiness().is_some_and(|value| value > 0) {
+    // An engine's "not set" is -1, in a field without sign.
+    let swappiness = memory.swappiness().filter(|value| *value != u64::MAX).unwrap_or(0);
+    ensure!(
+        swappiness <= 200,
+        "linux.resources.memory.swappiness: {swappiness} is not between 0 and 200"
+    );
+    if swappiness > 0 {
         let text = "linux.resources.memory.swappiness: cgroup v2 has no such setting";
         limits.refuse(Version::V2, "memory", text);
     }

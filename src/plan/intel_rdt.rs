@@ -45,9 +45,15 @@ impl IntelRdt {
         Ok(Some(Self {
             class: class(spec.clos_id().as_deref().unwrap_or(""))?,
             schemata: lines,
-            monitoring: spec.enable_monitoring().unwrap_or(false),
+            monitoring: asks_for_monitoring(spec),
         }))
     }
+}
+
+/// Up to runtime-spec 1.2 there was one word for each kind.
+fn asks_for_monitoring(spec: &LinuxIntelRdt) -> bool {
+    let all = [spec.enable_monitoring(), spec.enable_cmt(), spec.enable_mbm()];
+    all.into_iter().any(|one| *one == Some(true))
 }
 
 fn class(id: &str) -> Result<Class> {

@@ -50,6 +50,8 @@ pub(crate) struct Options<'a> {
     /// Absolute.
     pub(crate) bundle: &'a Path,
     pub(crate) pivot: Pivot,
+    /// Who makes the cgroup.
+    pub(crate) driver: cgroup::Driver,
     pub(crate) session_keyring: bool,
     /// For a config without user namespace; `None` where the caller does not need one.
     pub(crate) default_maps: Option<&'a DefaultMaps>,
@@ -95,8 +97,8 @@ pub(crate) struct Plan {
 /// The container's place in the cgroup tree and its limits.
 pub(crate) struct Cgroup {
     pub(crate) location: cgroup::Location,
-    /// `linux.cgroupsPath`, which is not a path for systemd.
-    pub(crate) path: Option<PathBuf>,
+    /// What systemd is asked for, when it makes the cgroup.
+    pub(crate) unit: Option<cgroup::systemd::Unit>,
     /// The config names the place itself.
     pub(crate) explicit: bool,
     pub(crate) limits: cgroup::Limits,
@@ -123,7 +125,7 @@ impl Plan {
         let hostname = uts_name("hostname", spec.hostname().as_deref(), &namespaces)?;
         let seccomp = filter(linux.seccomp().as_ref(), &extensions, &mut warnings)?;
         init_can_fork(&process, &hooks, seccomp.as_ref())?;
-        let cgroup = Cgroup::new(&linux, options.id, spec.version())?;
+        let cgroup = Cgroup::new(&linux, options, spec.version(), &annotations)?;
         warnings.extend(cgroup.limits.warnings.iter().cloned());
         let domainname = uts_name("domainname", spec.domainname().as_deref(), &namespaces)?;
         Ok(Self {
@@ -208,14 +210,26 @@ pub(crate) fn personality(
 }
 
 impl Cgroup {
-    fn new(linux: &oci_spec::runtime::Linux, id: &str, version: &str) -> Result<Self> {
+    fn new(
+        linux: &oci_spec::runtime::Linux,
+        options: &Options<'_>,
+        version: &str,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Self> {
         let path = linux.cgroups_path().as_deref();
         let resources = linux.resources().clone().unwrap_or_default();
+        let limits = cgroup::limits(&resources, zero_pids(version))?;
+        let unit = match options.driver {
+            cgroup::Driver::Systemd => {
+                Some(cgroup::systemd::unit(path, options.id, annotations, &limits)?)
+            }
+            cgroup::Driver::Cgroupfs | cgroup::Driver::Disabled => None,
+        };
         Ok(Self {
-            location: cgroup::location(path, id)?,
-            path: path.map(Path::to_path_buf),
+            location: cgroup::location(path, options.id)?,
+            unit,
             explicit: path.is_some_and(|path| !path.as_os_str().is_empty()),
-            limits: cgroup::limits(&resources, zero_pids(version))?,
+            limits,
         })
     }
 }
@@ -337,6 +351,7 @@ mod tests {
             id: "web",
             bundle: Path::new("/b"),
             pivot: Pivot::Switch,
+            driver: cgroup::Driver::Cgroupfs,
             session_keyring: true,
             default_maps: None,
         };

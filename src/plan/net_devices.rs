@@ -30,6 +30,11 @@ pub(crate) fn plan<'a>(
         if let Some(wrong) = wrong.iter().find(|name| !is_name(name)) {
             bail!("{field}: {wrong:?} {WRONG}");
         }
+        // The number takes a byte at least.
+        ensure!(
+            pattern.is_none_or(|prefix| prefix.len() < 15),
+            "{field}.name: {container_name:?} has no room for a number: 15 bytes are the most"
+        );
         let taken = plan.iter().find(|other| other.container_name == *container_name);
         if let (Some(other), None) = (taken, pattern) {
             bail!("{field}.name: {container_name:?} is the name of {}, too", other.field);

@@ -127,7 +127,16 @@ fn cgroup(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
         Location::BesideOwn(path) => format!("{} (beside rt's own)", path.display()),
     };
     let field = if plan.cgroup.explicit { "linux.cgroupsPath" } else { "default" };
-    add("cgroup", place, field);
+    match &plan.cgroup.unit {
+        None => add("cgroup", place, field),
+        Some(unit) => {
+            let slice = unit.slice.as_deref().unwrap_or("the manager's slice");
+            add("cgroup", format!("{} of systemd, in {slice}", unit.name), field);
+            for (name, value) in &unit.properties {
+                add("cgroup", format!("  property {name}={value}"), field);
+            }
+        }
+    }
     for write in &plan.cgroup.limits.writes {
         add("cgroup", format!("  {}={}", write.file, write.value.trim_end()), &write.field);
     }

@@ -526,6 +526,7 @@ mod tests {
             id: "web",
             bundle: Path::new("/b"),
             pivot: Pivot::Switch,
+            driver: crate::plan::cgroup::Driver::Cgroupfs,
             session_keyring: true,
             default_maps: None,
         };

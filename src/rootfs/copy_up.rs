@@ -5,10 +5,10 @@
 
 use crate::sys::fd::{openat2, resolve};
 use crate::sys::{self, Call as _};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use nix::dir::Dir;
 use nix::fcntl::{AtFlags, OFlag, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, mkdirat, mknodat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, mkdirat, mknodat};
 use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
 use std::ffi::CStr;
 use std::fs::File;
@@ -58,25 +58,30 @@ fn tree(from: OwnedFd, to: &OwnedFd) -> Result<()> {
 }
 
 fn entry(from: BorrowedFd<'_>, to: &OwnedFd, name: &CStr) -> Result<()> {
-    let status = fstatat(from, name, AtFlags::AT_SYMLINK_NOFOLLOW)
-        .call(|| format!("fstatat({}, {name:?})", sys::show(from)))?;
-    let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
+    // A payload may exchange files while its mounts change (`rt mounts add`): what is copied and what
+    // is looked at must be the same file.
+    let it = openat2(from, name, OFlag::O_PATH | OFlag::O_NOFOLLOW, 0, BELOW)?;
+    let status = status_of(&it, name)?;
+    let kind = kind_of(&status);
     match kind {
         SFlag::S_IFDIR => {
             mkdirat(to, name, Mode::from_bits_truncate(0o700))
                 .call(|| format!("mkdirat({name:?})"))?;
             let made = open_dir(to.as_fd(), name)?;
-            tree(open_dir(from, name)?, &made)?;
+            tree(open_dir(it.as_fd(), c".")?, &made)?;
             own(&made, &status)?;
         }
         SFlag::S_IFLNK => {
-            let target = readlinkat(from, name).call(|| format!("readlinkat({name:?})"))?;
+            let target = readlinkat(&it, c"").call(|| format!("readlinkat({name:?})"))?;
             symlinkat(target.as_bytes(), to, name).call(|| format!("symlinkat({name:?})"))?;
             own_link(to, name, &status)?;
         }
         SFlag::S_IFREG => {
             // Without O_NONBLOCK, whoever swaps in a FIFO meanwhile makes this wait for ever.
-            let source = openat2(from, name, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0, BELOW)?;
+            let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+            let source = openat2(from, name, flags, 0, BELOW)?;
+            let status = status_of(&source, name)?;
+            ensure!(kind_of(&status) == SFlag::S_IFREG, "it changes while it is copied");
             let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
             let made = openat2(to.as_fd(), name, flags, 0o600, BELOW)?;
             own(&made, &status)?;
@@ -89,6 +94,14 @@ fn entry(from: BorrowedFd<'_>, to: &OwnedFd, name: &CStr) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn status_of(file: &OwnedFd, name: &CStr) -> sys::Result<FileStat> {
+    fstat(file).call(|| format!("fstat({name:?})"))
+}
+
+fn kind_of(status: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits())
 }
 
 fn own_link(to: &OwnedFd, name: &CStr, status: &FileStat) -> sys::Result<()> {

@@ -5,17 +5,31 @@
 use super::{Call as _, Error, Result};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recvfrom, send, socket,
 };
+use std::cell::Cell;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
-pub(crate) struct Socket(OwnedFd);
+pub(crate) struct Socket {
+    fd: OwnedFd,
+    /// Of the last request.
+    sequence: Cell<u32>,
+}
 
 /// What is known of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) index: i32,
     pub(crate) is_up: bool,
+    /// Its hardware address and kind, as the kernel sends them.
+    pub(crate) identity: Vec<(u16, Vec<u8>)>,
+}
+
+/// By which a device is found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum By<'a> {
+    Name(&'a str),
+    Index(i32),
 }
 
 /// What may change at a device, all at once.
@@ -23,6 +37,8 @@ pub(crate) struct Link {
 pub(crate) struct Change<'a> {
     pub(crate) name: Option<&'a str>,
     pub(crate) namespace: Option<BorrowedFd<'a>>,
+    /// Its number there, since Linux 5.13; older kernels keep the number where it is free.
+    pub(crate) new_index: Option<i32>,
     pub(crate) up: bool,
 }
 
@@ -39,6 +55,8 @@ pub(crate) struct Address {
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const HEADER: usize = 16;
+/// More than the kernel sends at once.
+const LONGEST: usize = 64 << 10;
 const REQUEST: u16 = 0x01;
 const ACK: u16 = 0x04;
 const REPLACE: u16 = 0x100;
@@ -50,8 +68,12 @@ const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;
 // linux/if_link.h
+const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
 const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_NEW_IFINDEX: u16 = 49;
 const IFF_UP: u32 = 1;
 // linux/if_addr.h
 const IFA_ADDRESS: u16 = 1;
@@ -71,20 +93,29 @@ impl Socket {
         let (family, protocol) = (AddressFamily::Netlink, SockProtocol::NetlinkRoute);
         socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
             .call(|| "socket(AF_NETLINK, NETLINK_ROUTE)".into())
-            .map(Self)
+            .map(|fd| Self { fd, sequence: Cell::new(0) })
     }
 
     /// # Errors
     /// `ENODEV`: there is none.
-    pub(crate) fn link(&self, name: &str) -> Result<Link> {
-        let call = || format!("RTM_GETLINK({name})");
-        let mut body = link_header(0, 0, 0);
-        name_attribute(&mut body, name);
+    pub(crate) fn link(&self, by: By<'_>) -> Result<Link> {
+        let call = || match by {
+            By::Name(name) => format!("RTM_GETLINK({name})"),
+            By::Index(index) => format!("RTM_GETLINK({index})"),
+        };
+        let body = match by {
+            By::Index(index) => link_header(index, 0, 0),
+            By::Name(name) => {
+                let mut body = link_header(0, 0, 0);
+                name_attribute(&mut body, name);
+                body
+            }
+        };
         let replies = self.request(RTM_GETLINK, REQUEST | ACK, &body, &call)?;
         let link = replies.iter().find_map(|reply| {
             let index = i32::from_ne_bytes(reply.get(4..8)?.try_into().ok()?);
             let flags = u32::from_ne_bytes(reply.get(8..12)?.try_into().ok()?);
-            Some(Link { index, is_up: flags & IFF_UP != 0 })
+            Some(Link { index, is_up: flags & IFF_UP != 0, identity: identity(reply.get(16..)?) })
         });
         link.ok_or_else(|| Error::new(call(), Errno::ENODEV))
     }
@@ -99,6 +130,9 @@ impl Socket {
         }
         if let Some(namespace) = change.namespace {
             attribute(&mut body, IFLA_NET_NS_FD, &namespace.as_raw_fd().to_ne_bytes());
+        }
+        if let Some(index) = change.new_index {
+            attribute(&mut body, IFLA_NEW_IFINDEX, &index.to_ne_bytes());
         }
         let call = || {
             let name = change.name.map(|name| format!(", name={name}")).unwrap_or_default();
@@ -138,20 +172,32 @@ impl Socket {
         message.extend(u32::try_from(HEADER + body.len()).unwrap_or(0).to_ne_bytes());
         message.extend(kind.to_ne_bytes());
         message.extend(flags.to_ne_bytes());
-        message.extend([0; 8]); // one request at a time: no number, and the kernel knows our port
+        let sequence = self.sequence.get().wrapping_add(1);
+        self.sequence.set(sequence);
+        message.extend(sequence.to_ne_bytes());
+        message.extend([0; 4]); // the kernel knows our port
         message.extend(body);
-        send(self.0.as_raw_fd(), &message, MsgFlags::empty()).call(call)?;
+        send(self.fd.as_raw_fd(), &message, MsgFlags::empty()).call(call)?;
         let mut replies = Vec::new();
-        // The longest that the kernel sends.
-        let mut buffer = vec![0; 32 << 10];
+        let mut buffer = vec![0; LONGEST];
         loop {
-            let length = match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::MSG_TRUNC) {
+            let length = match recvfrom::<NetlinkAddr>(self.fd.as_raw_fd(), &mut buffer) {
                 Err(Errno::EINTR) => continue,
-                length => length.call(call)?,
+                // Whoever rules the namespace may write to us, too: only the kernel has port 0.
+                Ok((_, sender)) if sender.is_none_or(|sender| sender.pid() != 0) => continue,
+                received => received.call(call)?.0,
             };
-            let mut rest =
-                buffer.get(..length).ok_or_else(|| Error::new(call(), Errno::EMSGSIZE))?;
-            while let Some((kind, reply, next)) = first_message(rest) {
+            // What fills the buffer may have been longer.
+            let mut rest = buffer
+                .get(..length)
+                .filter(|rest| rest.len() < LONGEST)
+                .ok_or_else(|| Error::new(call(), Errno::EMSGSIZE))?;
+            while let Some((kind, number, reply, next)) = first_message(rest) {
+                rest = next;
+                // Left over from a request that has failed.
+                if number != sequence {
+                    continue;
+                }
                 match kind {
                     NLMSG_DONE => return Ok(replies),
                     NLMSG_ERROR => {
@@ -163,7 +209,6 @@ impl Socket {
                     }
                     _ => replies.push(reply.to_vec()),
                 }
-                rest = next;
             }
         }
     }
@@ -239,13 +284,24 @@ fn attributes(mut bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
     all
 }
 
-/// Kind, body, and what follows.
-fn first_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
-    let [a, b, c, d, e, f] = bytes.first_chunk()?;
+/// What tells a device from another one of the same name.
+fn identity(attributes_of_link: &[u8]) -> Vec<(u16, Vec<u8>)> {
+    let all = attributes(attributes_of_link);
+    let info = all.iter().find(|(kind, _)| *kind == IFLA_LINKINFO);
+    let mut identity = info.map(|(_, info)| attributes(info)).unwrap_or_default();
+    identity.retain(|(kind, _)| *kind == IFLA_INFO_KIND);
+    identity.extend(all.into_iter().filter(|(kind, _)| *kind == IFLA_ADDRESS));
+    identity
+}
+
+/// Kind, number of the request, body, and what follows.
+fn first_message(bytes: &[u8]) -> Option<(u16, u32, &[u8], &[u8])> {
+    let [a, b, c, d, e, f, _, _, g, h, i, j] = bytes.first_chunk()?;
     let length = usize::try_from(u32::from_ne_bytes([*a, *b, *c, *d])).ok()?;
     let body = bytes.get(HEADER..length)?;
     let next = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    Some((u16::from_ne_bytes([*e, *f]), body, next))
+    let number = u32::from_ne_bytes([*g, *h, *i, *j]);
+    Some((u16::from_ne_bytes([*e, *f]), number, body, next))
 }
 
 #[cfg(test)]
@@ -274,9 +330,9 @@ mod tests {
             bytes
         };
         let both = [message(20, &[1, 2, 3, 4]), message(3, &[])].concat();
-        let (kind, body, rest) = first_message(&both).unwrap();
-        assert_eq!((kind, body), (20, &[1, 2, 3, 4][..]));
-        assert_eq!(first_message(rest), Some((NLMSG_DONE, &[][..], &[][..])));
+        let (kind, number, body, rest) = first_message(&both).unwrap();
+        assert_eq!((kind, number, body), (20, 0, &[1, 2, 3, 4][..]));
+        assert_eq!(first_message(rest), Some((NLMSG_DONE, 0, &[][..], &[][..])));
         assert_eq!(first_message(&[0; 16]), None);
         assert_eq!(first_message(&[]), None);
     }

@@ -34,6 +34,7 @@ tests![
     unknown_fields_are_ignored,
     plan_shows_each_intent_with_its_field,
     plan_does_nothing,
+    plan_shows_the_unit_of_systemd,
 ];
 
 fn version_names_program_commit_and_spec() {
@@ -448,6 +449,25 @@ fn plan_shows_each_intent_with_its_field() {
 }
 
 /// No side effect, and a wrong configuration is refused as by create.
+fn plan_shows_the_unit_of_systemd() {
+    requires!(command("plan"));
+    let b = Bundle::new().with(|c| {
+        c["linux"]["cgroupsPath"] = json!("a.slice:p:n");
+        c["linux"]["resources"] = json!({ "pids": { "limit": 9 } });
+        c["annotations"] = json!({ "org.systemd.property.CollectMode": "'inactive-or-failed'" });
+    });
+    b.write();
+    let plan = || rt(["plan", "--bundle", b.dir().to_str().unwrap()]).global(["--systemd-cgroup"]);
+    let text = plan().ok();
+    for part in ["p-n.scope of systemd, in a.slice", "property TasksMax=9", "CollectMode="] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let b = b.with(|c| c["linux"]["cgroupsPath"] = json!("/a/b"));
+    b.write();
+    let output = rt(["plan", "--bundle", b.dir().to_str().unwrap()]).global(["--systemd-cgroup"]);
+    output.output().assert_fails().assert_stderr_has("is not of the form SLICE:PREFIX:NAME");
+}
+
 fn plan_does_nothing() {
     requires!(command("plan"));
     let b = Bundle::new();

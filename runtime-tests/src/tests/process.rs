@@ -24,6 +24,7 @@ tests![
     unknown_capability_is_ignored_or_refused,
     no_new_privileges_is_set_only_when_asked,
     oom_score_adj_is_set,
+    cpus_are_not_those_of_the_caller,
     stdin_is_passed,
     stdout_and_stderr_are_apart,
     missing_program_says_so,
@@ -233,6 +234,24 @@ fn no_new_privileges_is_set_only_when_asked() {
         });
         b.run(&["/probe", "prctl", "nnp"]).assert_stdout(seen);
     }
+}
+
+/// A service manager may bind an engine to a few CPUs; that is nothing for its containers.
+fn cpus_are_not_those_of_the_caller() {
+    requires!(program("/usr/bin/taskset"));
+    differs!(Runc, "came with 1.4");
+    differs!(Crun, "came later than 1.8");
+    let cpus = |taskset: bool| {
+        let b = Bundle::new().args(&["/probe", "affinity"]);
+        let call = b.run_call().arg(b.id());
+        let call = if taskset { call.through(["/usr/bin/taskset", "-c", "0"]) } else { call };
+        call.ok()
+    };
+    assert_eq!(cpus(true), cpus(false));
+    let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+    let exec = c.exec_call(&[], &["/probe", "affinity"]).through(["/usr/bin/taskset", "-c", "0"]);
+    assert_eq!(exec.ok(), cpus(false));
+    c.end();
 }
 
 fn oom_score_adj_is_set() {

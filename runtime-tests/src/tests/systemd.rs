@@ -20,6 +20,7 @@ tests![
     limits_are_properties,
     limits_survive_a_reload,
     update_changes_properties,
+    limits_without_a_property_survive_an_update,
     device_rules_survive_a_reload,
     annotations_set_properties,
     wrong_annotations_are_refused,
@@ -204,6 +205,39 @@ fn update_changes_properties() {
         assert_eq!(read(&c, "pids.max"), "55");
         assert_eq!(read(&c, "cpu.max"), "30000 60000");
         assert_eq!(read(&c, "cpuset.cpus"), "0", "what the update does not name stays");
+    }
+    c.end();
+}
+
+/// systemd resets what it writes and was not told; `cpu.idle` is weight 0 for it.
+fn limits_without_a_property_survive_an_update() {
+    requires!(systemd);
+    differs!(Runc, "1.1 knows no cpu.idle");
+    differs!(Crun, "1.8 limits a cgroup of its own below the scope");
+    let b = Bundle::new().with(|c| {
+        c["linux"]["resources"] = json!({
+            "cpu": { "idle": 1, "quota": 33_300, "period": 100_000 },
+            "unified": { "memory.oom.group": "1", "cgroup.max.depth": "9" },
+            "blockIO": { "weight": 500 },
+        });
+    });
+    let c = b.start(&["/probe", "sleep", "60"]);
+    assert_shown(&unit(c.id()), &[("CPUWeight", "idle"), ("CPUQuotaPerSecUSec", "340ms")]);
+    let io = show(&unit(c.id()))["IOWeight"].clone();
+    assert_eq!(io, "4950");
+    rt(["update", "--pids-limit", "50", c.id()]).output().assert_exit(0);
+    for (file, value) in [
+        ("cpu.idle", "1"),
+        ("memory.oom.group", "1"),
+        ("cgroup.max.depth", "9"),
+        ("pids.max", "50"),
+        ("cpu.max", "33300 100000"),
+    ] {
+        assert_eq!(read(&c, file), value, "{file}");
+    }
+    reload();
+    for (file, value) in [("cpu.idle", "1"), ("cgroup.max.depth", "9"), ("pids.max", "50")] {
+        assert_eq!(read(&c, file), value, "{file} after a reload");
     }
     c.end();
 }

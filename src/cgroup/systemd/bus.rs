@@ -3,9 +3,10 @@
 //! Runs in: parent. The D-Bus specification, "Message Protocol" and "Authentication Protocol".
 //! docs/decisions/0011-systemd.md says why no library does this.
 
+use crate::error::OrHint as _;
 use crate::plan::cgroup::systemd::{Properties, Value};
 use crate::sys::{self, Call as _};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use std::collections::VecDeque;
@@ -19,6 +20,9 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The specification allows 128 MiB; what systemd tells us is short.
 const LONGEST: usize = 1 << 20;
+
+/// How many ends of jobs are kept until we know which job is ours.
+const MOST_ENDED: usize = 1000;
 
 /// An argument of a call.
 pub(super) enum Arg<'a> {
@@ -222,7 +226,18 @@ impl Connection {
         // Pids go to systemd as we see them.
         let peer =
             getsockopt(&stream, PeerCredentials).call(|| "getsockopt(SO_PEERCRED)".into())?;
-        ensure!(peer.pid() != 0, "systemd runs outside of our pid namespace");
+        if peer.pid() == 0 {
+            return Err(anyhow!("systemd runs outside of our pid namespace"))
+                .hint("run rt in the host's pid namespace, or use --cgroup-manager cgroupfs");
+        }
+        let uid = nix::unistd::geteuid().as_raw();
+        ensure!(
+            [0, uid].contains(&peer.uid()),
+            "{} belongs to uid {}",
+            socket.display(),
+            peer.uid()
+        );
+        stream.set_write_timeout(Some(PATIENCE)).map_err(|err| crate::config::io(&err))?;
         let mut connection =
             Self { stream, received: VecDeque::new(), serial: 0, ended: Vec::new() };
         // The kernel has told who we are; the empty answer says that this is meant. All at once:
@@ -259,7 +274,8 @@ impl Connection {
             let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
             match poll(&mut fds, limit) {
                 Ok(0) => bail!("systemd did not answer for {} s", PATIENCE.as_secs()),
-                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(nix::errno::Errno::EINTR) => continue,
+                Ok(_) => {}
                 Err(errno) => return Err(sys::Error::new("poll(systemd)", errno).into()),
             }
             let mut bytes = [0; 4096];
@@ -347,6 +363,10 @@ impl Connection {
         let mut reader = Reader { bytes: &signal.body, at: 0 };
         let read = (reader.u32(), reader.text(), reader.text(), reader.text());
         if let (Some(_), Some(job), Some(_unit), Some(result)) = read {
+            // Those of others are of no use.
+            if self.ended.len() == MOST_ENDED {
+                self.ended.remove(0);
+            }
             self.ended.push(Ended { job, result });
         }
     }

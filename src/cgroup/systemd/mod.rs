@@ -22,10 +22,17 @@ const MANAGER: &str = "/org/freedesktop/systemd1";
 const INTERFACE: &str = "org.freedesktop.systemd1.Manager";
 
 /// Whose systemd it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Manager {
     System,
     User,
+}
+
+/// A unit and who has it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct UnitName {
+    pub(crate) manager: Manager,
+    pub(crate) name: String,
 }
 
 impl Manager {
@@ -33,9 +40,8 @@ impl Manager {
         let socket = match self {
             Self::System => PathBuf::from("/run/systemd/private"),
             Self::User => {
-                let dir = std::env::var_os("XDG_RUNTIME_DIR")
-                    .ok_or_else(|| anyhow!("XDG_RUNTIME_DIR is not set"))
-                    .hint("log in through systemd-logind, or use --cgroup-manager cgroupfs")?;
+                let usual = || format!("/run/user/{}", nix::unistd::geteuid()).into();
+                let dir = std::env::var_os("XDG_RUNTIME_DIR").unwrap_or_else(usual);
                 PathBuf::from(dir).join("systemd/private")
             }
         };
@@ -56,15 +62,15 @@ fn ensure_running(socket: &Path) -> Result<()> {
         return Ok(());
     }
     Err(anyhow!("systemd does not manage this host: there is no {}", socket.display())).hint(
-        "use --cgroup-manager cgroupfs, and in an engine the cgroup manager or driver \"cgroupfs\"",
+        "use --cgroup-manager cgroupfs, and in an engine the cgroup manager or driver \"cgroupfs\"; \
+         as an ordinary user log in, so that systemd runs a manager for you",
     )
 }
 
 /// A unit whose cgroup is there. systemd wants a process in it from the start; ours does nothing,
 /// and ends when the container's process is in.
 pub(crate) struct Started {
-    manager: Manager,
-    name: String,
+    unit: UnitName,
     /// Of its cgroup, in v2.
     path: PathBuf,
     holder: Option<Holder>,
@@ -101,7 +107,8 @@ impl Started {
             job = connection.call(MANAGER, INTERFACE, method, &args);
         }
         let job = job.or_else(|err| explain_start(&unit.name, err))?;
-        let mut started = Self { manager, name: unit.name.clone(), path: PathBuf::new(), holder };
+        let name = UnitName { manager, name: unit.name.clone() };
+        let mut started = Self { unit: name, path: PathBuf::new(), holder };
         let group = finish(&mut connection, &job, &unit.name, "start")
             .and_then(|()| control_group(&mut connection, &unit.name));
         match group {
@@ -116,8 +123,8 @@ impl Started {
         }
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+    pub(crate) fn unit(&self) -> &UnitName {
+        &self.unit
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -145,7 +152,7 @@ impl Started {
 
     pub(crate) fn stop(mut self) -> Result<()> {
         self.let_go();
-        stop(self.manager, &self.name)
+        stop(&self.unit)
     }
 }
 
@@ -203,28 +210,29 @@ fn control_group(connection: &mut Connection, name: &str) -> Result<String> {
     let reply = connection.call(&unit, "org.freedesktop.DBus.Properties", "Get", &args)?;
     variant_text(&reply)
         .filter(|group| !group.trim_start_matches('/').is_empty())
+        .filter(|group| group.split('/').all(|part| part != ".."))
         .with_context(|| format!("systemd has no cgroup for {name}"))
 }
 
 /// Tells systemd the new limits, until the next boot.
-pub(crate) fn update(manager: Manager, unit: &str, properties: &Properties) -> Result<()> {
-    let args = [Arg::Text(unit), Arg::Flag(true), Arg::Properties(properties)];
-    manager.connect()?.call(MANAGER, INTERFACE, "SetUnitProperties", &args)?;
+pub(crate) fn update(unit: &UnitName, properties: &Properties) -> Result<()> {
+    let args = [Arg::Text(&unit.name), Arg::Flag(true), Arg::Properties(properties)];
+    unit.manager.connect()?.call(MANAGER, INTERFACE, "SetUnitProperties", &args)?;
     Ok(())
 }
 
 /// Moves a process into the unit's cgroup, or into one `below` it. An ordinary user who is logged in
 /// by ssh is outside of all that his manager may write to; the managers arrange it among them.
-pub(crate) fn attach(manager: Manager, unit: &str, below: &Path, pid: i32) -> Result<()> {
+pub(crate) fn attach(unit: &UnitName, below: &Path, pid: i32) -> Result<()> {
     let below = Path::new("/").join(below).to_string_lossy().into_owned();
     let pids = [pid.cast_unsigned()];
-    let args = [Arg::Text(unit), Arg::Text(&below), Arg::Numbers(&pids)];
-    manager.connect()?.call(MANAGER, INTERFACE, "AttachProcessesToUnit", &args)?;
+    let args = [Arg::Text(&unit.name), Arg::Text(&below), Arg::Numbers(&pids)];
+    unit.manager.connect()?.call(MANAGER, INTERFACE, "AttachProcessesToUnit", &args)?;
     Ok(())
 }
 
 /// Stops the unit, if it is still there, and lets systemd forget it.
-pub(crate) fn stop(manager: Manager, unit: &str) -> Result<()> {
+pub(crate) fn stop(UnitName { manager, name: unit }: &UnitName) -> Result<()> {
     let mut connection = manager.connect()?;
     let args = [Arg::Text(unit), Arg::Text("replace")];
     match connection.call(MANAGER, INTERFACE, "StopUnit", &args) {
@@ -237,7 +245,7 @@ pub(crate) fn stop(manager: Manager, unit: &str) -> Result<()> {
     Ok(())
 }
 
-/// Lets systemd forget a unit that has failed; `false` when there is none such.
+/// Lets systemd forget a unit that has failed; `false` when it knows none of this name.
 fn reset(connection: &mut Connection, unit: &str) -> bool {
     connection.call(MANAGER, INTERFACE, "ResetFailedUnit", &[Arg::Text(unit)]).is_ok()
 }

@@ -3,6 +3,7 @@
 //! Runs in: parent. Pure. Names and types: systemd.resource-control(5), org.freedesktop.systemd1(5).
 
 use super::{Limits, Write};
+use crate::plan::number_set::NumberSet;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,6 +29,23 @@ pub(crate) enum Value {
     Numbers(Vec<u32>),
     /// `ay`
     Bytes(Vec<u8>),
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::I32(number) => write!(f, "{number}"),
+            Self::U32(number) => write!(f, "{number}"),
+            Self::I64(number) => write!(f, "{number}"),
+            Self::U64(u64::MAX) => f.write_str("infinity"),
+            Self::U64(number) => write!(f, "{number}"),
+            Self::Texts(texts) => f.write_str(&texts.join(" ")),
+            Self::Numbers(numbers) => write!(f, "{numbers:?}"),
+            Self::Bytes(bytes) => write!(f, "{bytes:02x?}"),
+        }
+    }
 }
 
 pub(crate) type Properties = Vec<(String, Value)>;
@@ -70,10 +88,11 @@ pub(crate) fn unit(
         (false, "") => format!("{name}.scope"),
         (false, prefix) => format!("{prefix}-{name}.scope"),
     };
+    let field = if path.is_empty() { "container ID" } else { "linux.cgroupsPath" };
     ensure!(
         name.len() < 256
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b":-_.\\@".contains(&b)),
-        "linux.cgroupsPath: {name:?} is not the name of a unit"
+        "{field}: {name:?} is not the name of a unit: letters, digits and \":-_.\\@\""
     );
     let mut properties = vec![("Description".to_owned(), Value::Text(format!("container {id}")))];
     if !is_slice {
@@ -122,7 +141,7 @@ fn check_slice(slice: &str) -> Result<()> {
 pub(crate) fn limit_properties(limits: &Limits) -> Result<Properties> {
     let mut properties = Properties::new();
     for write in &limits.writes {
-        for (name, value) in property(write).with_context(|| write.field.clone())? {
+        for (name, value) in property(write)? {
             // A later write of the same file wins.
             properties.retain(|(other, _)| other != name);
             properties.push((name.to_owned(), value));
@@ -145,12 +164,19 @@ fn property(write: &Write) -> Result<Vec<(&'static str, Value)>> {
         "memory.min" => one("MemoryMin"),
         "memory.swap.max" => one("MemorySwapMax"),
         "cpu.weight" => one("CPUWeight"),
+        // 0 stands for "idle" (since systemd 252).
+        "cpu.idle" if value == "1" => Ok(vec![("CPUWeight", Value::U64(0))]),
         "pids.max" => one("TasksMax"),
-        "io.weight" => value
-            .strip_prefix("default ")
-            .unwrap_or(value)
-            .parse()
-            .map_or(Ok(Vec::new()), |n| Ok(vec![("IOWeight", Value::U64(n))])),
+        // Of one device: systemd wants a path for that.
+        "io.weight" | "io.bfq.weight" if value.contains(':') => Ok(Vec::new()),
+        "io.weight" => {
+            let weight = value.strip_prefix("default ").unwrap_or(value);
+            Ok(vec![("IOWeight", Value::U64(weight.parse().context("no number")?))])
+        }
+        "io.bfq.weight" => {
+            let weight: u16 = value.parse().context("no number")?;
+            Ok(vec![("IOWeight", Value::U64(super::iocost(weight)))])
+        }
         "cpu.max" => {
             let (quota, period) = value.split_once(' ').unwrap_or((value, "100000"));
             let period_us: u64 = period.parse().context("not a period")?;
@@ -159,7 +185,9 @@ fn property(write: &Write) -> Result<Vec<(&'static str, Value)>> {
                 "max" => u64::MAX,
                 quota => {
                     let quota_us: u64 = quota.parse().context("not a quota")?;
-                    quota_us.saturating_mul(1_000_000) / period_us
+                    let exact = quota_us.saturating_mul(1_000_000).div_ceil(period_us);
+                    // systemd keeps whole percents, and 0 of them would be no limit.
+                    exact.next_multiple_of(10_000)
                 }
             };
             Ok(vec![
@@ -167,30 +195,20 @@ fn property(write: &Write) -> Result<Vec<(&'static str, Value)>> {
                 ("CPUQuotaPerSecUSec", Value::U64(per_second)),
             ])
         }
-        "cpuset.cpus" => Ok(vec![("AllowedCPUs", Value::Bytes(bit_mask(value)?))]),
-        "cpuset.mems" => Ok(vec![("AllowedMemoryNodes", Value::Bytes(bit_mask(value)?))]),
+        "cpuset.cpus" => Ok(vec![("AllowedCPUs", bit_mask(write, "CPU")?)]),
+        "cpuset.mems" => Ok(vec![("AllowedMemoryNodes", bit_mask(write, "memory node")?)]),
         _ => Ok(Vec::new()),
     }
 }
 
-/// "0-2,7" as bits, the lowest number in the lowest bit of the first byte.
-fn bit_mask(list: &str) -> Result<Vec<u8>> {
-    let mut mask = Vec::new();
-    for range in list.split(',').map(str::trim).filter(|range| !range.is_empty()) {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let number = |text: &str| text.parse::<usize>().with_context(|| format!("{list:?}"));
-        let (first, last) = (number(first)?, number(last)?);
-        ensure!(first <= last && last < 65_536, "{list:?} is not a list like \"0-3,7\"");
-        if mask.len() <= last / 8 {
-            mask.resize(last / 8 + 1, 0);
-        }
-        for bit in first..=last {
-            if let Some(byte) = mask.get_mut(bit / 8) {
-                *byte |= 1 << (bit % 8);
-            }
-        }
+/// "0-2,7" as bytes of bits, the lowest number in the lowest bit of the first.
+fn bit_mask(write: &Write, what: &str) -> Result<Value> {
+    let set = NumberSet::new(&write.field, what, &write.value, 65_535)?;
+    let mut bytes: Vec<u8> = set.mask.iter().flat_map(|word| word.to_le_bytes()).collect();
+    while bytes.last() == Some(&0) {
+        bytes.pop();
     }
-    Ok(mask)
+    Ok(Value::Bytes(bytes))
 }
 
 /// A value in the text form of `GVariant`, as runc and crun take it.
@@ -201,8 +219,10 @@ fn annotation(name: &str, text: &str) -> Result<(String, Value)> {
     );
     // systemd's D-Bus properties are in microseconds: TimeoutStopSec is TimeoutStopUSec there.
     if let Some(stem) = name.strip_suffix("Sec").filter(|stem| !stem.ends_with('U')) {
-        let seconds: u64 = text
-            .trim_start_matches("uint64 ")
+        let number = text.trim();
+        let plain = number.split_once(' ').filter(|(kind, _)| INTEGERS.contains(kind));
+        let seconds: u64 = plain
+            .map_or(number, |(_, number)| number)
             .parse()
             .with_context(|| format!("{text:?} is not a number of seconds"))?;
         let value = seconds.checked_mul(1_000_000).context("too many seconds")?;
@@ -210,6 +230,8 @@ fn annotation(name: &str, text: &str) -> Result<(String, Value)> {
     }
     Ok((name.to_owned(), value(text)?))
 }
+
+const INTEGERS: [&str; 4] = ["int32", "uint32", "int64", "uint64"];
 
 fn value(text: &str) -> Result<Value> {
     let text = text.trim();
@@ -287,7 +309,10 @@ mod tests {
                 "a:p:n",
                 "linux.cgroupsPath: \"a\" is not the name of a slice, such as \"user-1000.slice\"",
             ),
-            (":p:n/m", "linux.cgroupsPath: \"p-n/m.scope\" is not the name of a unit"),
+            (
+                ":p:n/m",
+                "linux.cgroupsPath: \"p-n/m.scope\" is not the name of a unit: letters, digits and \":-_.\\@\"",
+            ),
         ] {
             assert_eq!(of(path, &[], "{}").unwrap_err().to_string(), text);
         }
