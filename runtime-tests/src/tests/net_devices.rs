@@ -213,10 +213,10 @@ fn device_without_network_namespace_is_refused() {
 fn wrong_names_of_devices_are_refused() {
     requires!(command("plan"));
     for (devices, error) in [
-        (json!({ "a/b": {} }), "linux.netDevices.a/b: \"a/b\" is no name of a device"),
+        (json!({ "a/b": {} }), "linux.netDevices.a/b: \"a/b\" is not a device name"),
         (
             json!({ "v0": { "name": "sixteen-bytes-xx" } }),
-            "linux.netDevices.v0: \"sixteen-bytes-xx\" is no name of a device",
+            "linux.netDevices.v0: \"sixteen-bytes-xx\" is not a device name",
         ),
         (
             json!({ "v0": { "name": "e" }, "v1": { "name": "e" } }),
