@@ -214,7 +214,7 @@ fn create(
     })
 }
 
-/// The doorkeeper of a new container. Returns in the process that it bears, in all of the container's
+/// The doorkeeper of a new container. Returns in the process that it forks, in all of the container's
 /// namespaces; a payload in a pid namespace that is joined could look into it, were it dumpable.
 fn enter_user_namespace(
     parent: &Reporter,

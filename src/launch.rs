@@ -81,7 +81,7 @@ pub(crate) fn create(
 
 /// The container's user namespace is there already, and what is made for the container must belong
 /// to it. Whoever enters it loses the host's privileges, which hooks and limits need; so a
-/// doorkeeper goes in, makes the other namespaces there, and bears init as our child.
+/// doorkeeper goes in, makes the other namespaces there, and forks init as our child.
 fn create_by_doorkeeper(
     plan: &Plan,
     fds: Fds,
@@ -152,7 +152,7 @@ pub(crate) fn mounter(plan: &live::Plan, fds: live::Fds, cgroup: Option<&Cgroup>
     Ok(())
 }
 
-/// Lets the doorkeeper do its work. Returns the process that it bears, which waits for Go.
+/// Lets the doorkeeper do its work. Returns the process that it forks, which waits for Go.
 fn let_in(
     doorkeeper: Child,
     process: &Process,

@@ -1,7 +1,7 @@
 //! The container's group in the host's resctrl file system.
 //!
 //! Runs in: parent. Privilege: root of the host. A group is a directory whose files come with it and
-//! go with it; a process that is written into `tasks` takes the ones it bears along.
+//! go with it; a process that is written into `tasks` takes its later children along.
 
 use crate::config::io;
 use crate::error::{OrHint as _, hinted};

@@ -22,8 +22,8 @@ pub(crate) fn set_own(process: &Process) {
     }
 }
 
-/// Runs in: parent, when init is ready: what init bears before, such as hooks, must not get the
-/// priorities, and a flag may take them from what it bears.
+/// Runs in: parent, when init is ready: what init forks before, such as hooks, must not get the
+/// priorities, and a flag may take them from what it forks.
 pub(crate) fn set(process: &Process, pid: i32) -> Result<()> {
     let field = &process.field;
     if let Some(scheduler) = &process.scheduling.scheduler
@@ -110,7 +110,7 @@ pub(crate) fn enter_all_cpus() {
     sched::sched_setaffinity(&ALL).ok(); // refused by a seccomp filter around us, for example
 }
 
-/// Runs in: parent, before it bears a process in the container's cgroup.
+/// Runs in: parent, before it forks a process in the container's cgroup.
 pub(crate) fn enter_initial_cpus(process: &Process) -> Result<()> {
     let Some(cpus) = &process.scheduling.exec_initial else { return Ok(()) };
     sched::sched_setaffinity(&cpus.mask)
