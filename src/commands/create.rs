@@ -13,6 +13,7 @@ use crate::init::Inherited;
 use crate::labels;
 use crate::landlock;
 use crate::launch::{self, Child};
+use crate::pid_file;
 use crate::plan::annotations::{self, PIDFD_RECEIVER};
 use crate::plan::cgroup::Driver;
 use crate::plan::notify_socket;
@@ -185,6 +186,7 @@ pub(crate) fn make(
         let mut fds = Fds::open(plan, console, start)?;
         let path = cgroup.as_ref().map(|cgroup| cgroup.path().as_os_str().as_bytes());
         fds.own_cgroup = path.map(CString::new).transpose()?;
+        cgroup.as_ref().map(|cgroup| cgroup::delegate::give(plan, cgroup)).transpose()?;
         fds.delegate = cgroup::delegate::make(plan, cgroup.as_ref())?;
         fds.v1_doors = cgroup.as_ref().map(Cgroup::v1_doors).transpose()?.unwrap_or_default();
         fds.v1_doors.extend(resctrl::doors(state.resctrl.as_deref(), &plan.id)?);
@@ -245,7 +247,7 @@ fn tell(
         send_pidfd(socket, &child.pidfd).context("send the pidfd")?;
     }
     let Some(path) = pid_file else { return child.channel.send(&Message::Created) };
-    write_pid_file(path, pid)?;
+    pid_file::write(path, pid)?;
     child.channel.send(&Message::Created).inspect_err(|_err| {
         std::fs::remove_file(path).ok();
     })
@@ -412,51 +414,6 @@ fn make_cgroup(
     }
 }
 
-/// Whole or not at all: engines poll for the file and read it at once.
-pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
-    let context = || format!("--pid-file {}", path.display());
-    path.file_name().with_context(context)?;
-    // A file that is there already can only be replaced by renaming, and a few file systems know
-    // no files without a name.
-    let written = link_pid_file(path, pid).or_else(|_why| rename_pid_file(path, pid));
-    written.map_err(|err| config::io(&err)).with_context(context)
-}
-
-/// The file gets its name when it is whole, so that being killed in between leaves nothing.
-fn link_pid_file(path: &Path, pid: i32) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .mode(0o644)
-        .custom_flags(libc::O_TMPFILE)
-        .open(parent.unwrap_or(Path::new(".")))?;
-    write!(file, "{pid}")?;
-    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let follow = nix::fcntl::AtFlags::AT_SYMLINK_FOLLOW;
-    let here = nix::fcntl::AT_FDCWD;
-    Ok(nix::unistd::linkat(here, unnamed.as_str(), here, path, follow)?)
-}
-
-fn rename_pid_file(path: &Path, pid: i32) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(path.file_name().unwrap_or_default());
-    let temporary = path.with_file_name(hidden);
-    // What is there is from a run that was killed, or a link that somebody has put into a
-    // directory for all.
-    match std::fs::remove_file(&temporary) {
-        Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err),
-        _ => {}
-    }
-    let mut file =
-        std::fs::OpenOptions::new().write(true).mode(0o644).create_new(true).open(&temporary)?;
-    write!(file, "{pid}")?;
-    std::fs::rename(&temporary, path)
-}
-
 pub(crate) fn send_pidfd(socket: &OwnedFd, pidfd: &OwnedFd) -> Result<()> {
     let fds = [pidfd.as_raw_fd()];
     let message = [ControlMessage::ScmRights(&fds)];
@@ -469,38 +426,4 @@ pub(crate) fn send_pidfd(socket: &OwnedFd, pidfd: &OwnedFd) -> Result<()> {
     )
     .call(|| "sendmsg(SCM_RIGHTS)".into())?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "a directory of the test's own")]
-    fn a_pid_file_replaces_what_has_its_name_and_leaves_nothing_beside_it() {
-        let dir = std::env::temp_dir().join(format!("rt-pid-file-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let path = dir.join("init.pid");
-        let victim = dir.join("victim");
-        std::fs::write(&victim, "untouched").unwrap();
-
-        write_pid_file(&path, 41).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "41");
-        write_pid_file(&path, 42).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "42");
-
-        std::fs::remove_file(&path).unwrap();
-        std::os::unix::fs::symlink(&victim, &path).unwrap();
-        write_pid_file(&path, 43).unwrap();
-        assert!(!path.symlink_metadata().unwrap().is_symlink());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "43");
-        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched");
-
-        let mut names: Vec<_> =
-            std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        assert_eq!(names, ["init.pid", "victim"]);
-        assert!(write_pid_file(&dir.join("no/where"), 1).is_err());
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
 }
