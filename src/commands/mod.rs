@@ -8,6 +8,7 @@ mod doctor;
 mod events;
 mod exec;
 mod features;
+mod groups;
 mod kill;
 mod list;
 mod mounts;
