@@ -191,6 +191,15 @@ fn hooks_get_no_descriptor_of_the_caller() {
     let b = with_all(Bundle::new().args(&["/probe", "true"]));
     leak(b.run_call()).arg(b.id()).output().assert_exit(0);
     assert_none(&kinds);
+    // What is for the payload is for nobody else.
+    let b = with_all(Bundle::new().args(&["/probe", "fds"]));
+    let passed_on = (3..7).fold(b.run_call().args(["--preserve-fds", "5"]), |call, number| {
+        call.fd(number, fs::File::create(&forgotten).unwrap())
+    });
+    let output = leak(passed_on).arg(b.id()).output();
+    output.assert_exit(0);
+    assert!(output.stdout().contains('7') && !output.stdout().contains("23"), "{output:?}");
+    assert_none(&kinds);
 }
 
 fn hooks_run_in_the_right_namespaces() {

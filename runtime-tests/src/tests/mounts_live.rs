@@ -41,6 +41,7 @@ tests![
     removal_leaves_masks_whose_parent_was_renamed,
     removal_takes_what_is_only_like_a_mask,
     what_cannot_be_done_is_refused,
+    container_in_the_mount_namespace_of_the_host_is_refused,
     wrong_states_are_refused,
     read_only_root_wants_a_mount_point,
     mounter_is_not_seen_inside,
@@ -642,7 +643,16 @@ fn what_cannot_be_done_is_refused() {
         assert_refused(&act(&c, "add", &json!([entry])), text);
     }
     assert_eq!(points(&c), before);
-    // What a container mounts in the host's namespace stays there.
+}
+
+fn container_in_the_mount_namespace_of_the_host_is_refused() {
+    // What is mounted there stays: for an ordinary user that would be the devices.
+    requires!(root);
+    only_rt();
+    if runtime() != Runtime::Rt {
+        return;
+    }
+    let source = directory("source", "x");
     let b = Bundle::new().without_namespace("mount").with(|c| c["mounts"] = json!([]));
     let c = running(b);
     assert_refused(
