@@ -88,7 +88,7 @@ fn dial(notify: &Notify) -> Result<OwnedFd> {
     let place = place.map_err(|err| sys::Error::new(call(), err.errno));
     let hints = [
         (Errno::ENOENT, "start the seccomp agent first, or correct the path"),
-        (Errno::ECONNREFUSED, "start the seccomp agent: nobody listens at this socket"),
+        (Errno::ECONNREFUSED, "start the seccomp agent: nothing listens on this socket"),
         (Errno::EPROTOTYPE, "the agent's socket must be of the type SOCK_STREAM"),
     ];
     let connected = place.and_then(|place| {

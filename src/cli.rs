@@ -52,7 +52,7 @@ pub(crate) struct Global {
     /// Format of the lines in --log
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
-    /// What is logged
+    /// Least severe messages to log [default: error]
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log_level: Option<LogLevel>,
     /// Same as --log-level debug
@@ -130,13 +130,13 @@ pub(crate) enum Command {
     Mounts(Mounts),
     /// Report resource usage and out-of-memory events
     Events(Events),
-    /// Write a config.json to begin with
+    /// Write a sample config.json
     Spec(Spec),
     /// Print what this build and kernel support, as JSON
     Features,
     /// Show what would be done for a bundle, without doing it
     Plan(Plan),
-    /// Tell what this host can do for containers, and how to mend what it cannot
+    /// Show what this host can do for containers, and how to fix what is missing
     #[command(visible_alias = "info")]
     Doctor(Doctor),
 }
@@ -180,7 +180,7 @@ pub(crate) struct Spec {
     /// Directory to write config.json to [default: the current directory]
     #[arg(short, long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
-    /// Another file than config.json, relative to the bundle
+    /// File to use instead of config.json, relative to the bundle
     #[arg(short = 'f', long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// For a container of an ordinary user

@@ -70,7 +70,7 @@ fn move_one(places: &Places, plan: &NetDevice, moved: &mut Vec<Device>) -> Resul
     });
     let there = Some(namespace.as_fd());
     let hints = [
-        (Errno::EINVAL, "this kind of device cannot be moved, such as lo and many bridges"),
+        (Errno::EINVAL, "devices of this kind, such as lo and many bridges, cannot be moved"),
         (Errno::EPERM, NO_RIGHT),
     ];
     let go = |new_index| {
@@ -164,7 +164,7 @@ impl Places {
         // In a network that is joined, others may have put one of theirs in its place.
         if self.container.link(By::Index(index))?.identity != before.identity {
             return Err(anyhow!("it is another device now"))
-                .hint("look for it in the container's network, and move it back by hand");
+                .hint("find it in the container's network, and move it back by hand");
         }
         let here = Some(self.own.as_fd());
         let name = Some(host_name.as_str());

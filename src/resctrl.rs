@@ -61,7 +61,7 @@ impl Place {
         }
         if missing && !own && plan.schemata.is_empty() {
             return Err(anyhow!("there is no {shown}"))
-                .hint("make the group, or say what it gets, by linux.intelRdt.schemata");
+                .hint("make the group, or set linux.intelRdt.schemata");
         }
         // config-linux.md: a group that is there must have what is asked for.
         if !missing && !plan.schemata.is_empty() {
@@ -69,7 +69,7 @@ impl Place {
             let text = String::from_utf8_lossy(&text);
             if let Some(line) = plan.schemata.iter().find(|line| !has_line(&text, line)) {
                 return Err(anyhow!("{shown} exists, and does not have {line:?}"))
-                    .hint("ask for what the group has, for nothing, or for another closID");
+                    .hint("match the group's schemata, leave them out, or choose another closID");
             }
         }
         Ok(Self { group, missing, own })
@@ -141,9 +141,15 @@ pub(crate) fn remove(group: &Path, made: Made, id: &str) -> Result<()> {
 fn make_group(path: &Path) -> Result<()> {
     use nix::sys::stat::Mode;
     let hints = [
-        (Errno::ENOSPC, "the CPU has no group left: rmdir one, or use it by linux.intelRdt.closID"),
-        (Errno::EPERM, "it takes root of the host, and a CPU which can do this"),
-        (Errno::EEXIST, "somebody has made it just now: try again, or choose another closID or id"),
+        (
+            Errno::ENOSPC,
+            "the CPU has no group left: remove one with rmdir, or share one with linux.intelRdt.closID",
+        ),
+        (Errno::EPERM, "this needs root of the host, and a CPU that supports it"),
+        (
+            Errno::EEXIST,
+            "it has just been made by another process: try again, or choose another closID or id",
+        ),
         (Errno::ENOENT, "this CPU or kernel has no monitoring: see info/L3_MON in resctrl"),
     ];
     nix::unistd::mkdir(path, Mode::from_bits_truncate(0o755)).map_err(|errno| {

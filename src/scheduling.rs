@@ -52,7 +52,7 @@ fn explain_scheduler(err: sys::Error) -> anyhow::Error {
              linux.resources.cpu.realtimeRuntime, and SCHED_DEADLINE needs all CPUs",
         ),
         (Errno::EACCES, "it needs CAP_SYS_NICE on the host; choose a higher nice value"),
-        (Errno::EBUSY, "the host has not so much CPU time left: choose a smaller runtime"),
+        (Errno::EBUSY, "the host cannot guarantee that much CPU time: choose a smaller runtime"),
         (Errno::EINVAL, "this kernel does not know the policy, or not with these values"),
         (Errno::EOPNOTSUPP, "this kernel has no CONFIG_UCLAMP_TASK; remove the clamp flags"),
     ];

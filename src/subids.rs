@@ -51,7 +51,7 @@ pub(crate) fn default_maps() -> (DefaultMaps, String) {
     let intro = "the config has no user namespace; an ordinary user gets one";
     if let Some(why) = why {
         let maps = DefaultMaps { uid: vec![own(uid)], gid: vec![own(gid)] };
-        return (maps, format!("{intro} that maps root to himself only: {why}"));
+        return (maps, format!("{intro} that maps only root, to the user himself: {why}"));
     }
     let maps = DefaultMaps { uid: fill(own(uid), &uids), gid: fill(own(gid), &gids) };
     (maps, format!("{intro} with his ranges of {} and {}", UID.file, GID.file))

@@ -28,7 +28,7 @@ complete -c rt -n "__fish_rt_needs_command" -l root -d 'Directory for the state 
 complete -c rt -n "__fish_rt_needs_command" -l log -d 'Append errors and warnings to this file, or send them to journald:NAME or syslog:NAME' -r -F
 complete -c rt -n "__fish_rt_needs_command" -l log-format -d 'Format of the lines in --log' -r -f -a "text\t''
 json\t''"
-complete -c rt -n "__fish_rt_needs_command" -l log-level -d 'What is logged' -r -f -a "error\t''
+complete -c rt -n "__fish_rt_needs_command" -l log-level -d 'Least severe messages to log [default: error]' -r -f -a "error\t''
 warning\t''
 info\t''
 debug\t''"
@@ -57,14 +57,14 @@ complete -c rt -n "__fish_rt_needs_command" -f -a "resume" -d 'Resume a paused c
 complete -c rt -n "__fish_rt_needs_command" -f -a "update" -d 'Change the limits of a container'
 complete -c rt -n "__fish_rt_needs_command" -f -a "mounts" -d 'Add mounts to a running container, or remove them'
 complete -c rt -n "__fish_rt_needs_command" -f -a "events" -d 'Report resource usage and out-of-memory events'
-complete -c rt -n "__fish_rt_needs_command" -f -a "spec" -d 'Write a config.json to begin with'
+complete -c rt -n "__fish_rt_needs_command" -f -a "spec" -d 'Write a sample config.json'
 complete -c rt -n "__fish_rt_needs_command" -f -a "features" -d 'Print what this build and kernel support, as JSON'
 complete -c rt -n "__fish_rt_needs_command" -f -a "plan" -d 'Show what would be done for a bundle, without doing it'
-complete -c rt -n "__fish_rt_needs_command" -f -a "doctor" -d 'Tell what this host can do for containers, and how to mend what it cannot'
-complete -c rt -n "__fish_rt_needs_command" -f -a "info" -d 'Tell what this host can do for containers, and how to mend what it cannot'
+complete -c rt -n "__fish_rt_needs_command" -f -a "doctor" -d 'Show what this host can do for containers, and how to fix what is missing'
+complete -c rt -n "__fish_rt_needs_command" -f -a "info" -d 'Show what this host can do for containers, and how to fix what is missing'
 complete -c rt -n "__fish_rt_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rt -n "__fish_rt_using_subcommand create" -s b -l bundle -d 'Directory with config.json [default: the current directory]' -r -F
-complete -c rt -n "__fish_rt_using_subcommand create" -s f -l config -d 'Another file than config.json, relative to the bundle' -r -F
+complete -c rt -n "__fish_rt_using_subcommand create" -s f -l config -d 'File to use instead of config.json, relative to the bundle' -r -F
 complete -c rt -n "__fish_rt_using_subcommand create" -l console-socket -d 'Unix socket that receives the master of the container\'s terminal' -r -F
 complete -c rt -n "__fish_rt_using_subcommand create" -l pidfd-socket -d 'Unix socket that receives a pidfd of the container\'s process' -r -F
 complete -c rt -n "__fish_rt_using_subcommand create" -l pid-file -d 'Write the pid of the container\'s process to this file' -r -F
@@ -74,14 +74,14 @@ complete -c rt -n "__fish_rt_using_subcommand create" -l no-new-keyring -d 'Keep
 complete -c rt -n "__fish_rt_using_subcommand create" -s h -l help -d 'Print help'
 complete -c rt -n "__fish_rt_using_subcommand start" -s h -l help -d 'Print help'
 complete -c rt -n "__fish_rt_using_subcommand run" -s b -l bundle -d 'Directory with config.json [default: the current directory]' -r -F
-complete -c rt -n "__fish_rt_using_subcommand run" -s f -l config -d 'Another file than config.json, relative to the bundle' -r -F
+complete -c rt -n "__fish_rt_using_subcommand run" -s f -l config -d 'File to use instead of config.json, relative to the bundle' -r -F
 complete -c rt -n "__fish_rt_using_subcommand run" -l console-socket -d 'Unix socket that receives the master of the container\'s terminal' -r -F
 complete -c rt -n "__fish_rt_using_subcommand run" -l pidfd-socket -d 'Unix socket that receives a pidfd of the container\'s process' -r -F
 complete -c rt -n "__fish_rt_using_subcommand run" -l pid-file -d 'Write the pid of the container\'s process to this file' -r -F
 complete -c rt -n "__fish_rt_using_subcommand run" -l preserve-fds -d 'Pass on this many descriptors after the standard streams' -r
 complete -c rt -n "__fish_rt_using_subcommand run" -l no-pivot -d 'Do not use pivot_root(2), for a host that runs from a ramdisk'
 complete -c rt -n "__fish_rt_using_subcommand run" -l no-new-keyring -d 'Keep the caller\'s session keyring'
-complete -c rt -n "__fish_rt_using_subcommand run" -s d -l detach -d 'Return when the process runs'
+complete -c rt -n "__fish_rt_using_subcommand run" -s d -l detach -d 'Return as soon as the process runs'
 complete -c rt -n "__fish_rt_using_subcommand run" -l keep -d 'Do not delete the container when it ends'
 complete -c rt -n "__fish_rt_using_subcommand run" -l no-subreaper -d 'Do not adopt the container\'s orphaned processes'
 complete -c rt -n "__fish_rt_using_subcommand run" -s h -l help -d 'Print help'
@@ -89,7 +89,7 @@ complete -c rt -n "__fish_rt_using_subcommand exec" -s p -l process -d 'File wit
 complete -c rt -n "__fish_rt_using_subcommand exec" -l cwd -d 'Working directory' -r -F
 complete -c rt -n "__fish_rt_using_subcommand exec" -s e -l env -d 'Set an environment variable' -r
 complete -c rt -n "__fish_rt_using_subcommand exec" -s u -l user -d 'User and group by number' -r
-complete -c rt -n "__fish_rt_using_subcommand exec" -s g -l additional-gids -d 'Further groups by number' -r
+complete -c rt -n "__fish_rt_using_subcommand exec" -s g -l additional-gids -d 'Additional groups by number' -r
 complete -c rt -n "__fish_rt_using_subcommand exec" -l pid-file -d 'Write the pid of the process to this file' -r -F
 complete -c rt -n "__fish_rt_using_subcommand exec" -l process-label -d 'SELinux label of the process' -r
 complete -c rt -n "__fish_rt_using_subcommand exec" -l apparmor -d 'AppArmor profile of the process' -r
@@ -99,9 +99,9 @@ complete -c rt -n "__fish_rt_using_subcommand exec" -l console-socket -d 'Unix s
 complete -c rt -n "__fish_rt_using_subcommand exec" -l pidfd-socket -d 'Unix socket that receives a pidfd of the process' -r -F
 complete -c rt -n "__fish_rt_using_subcommand exec" -l cgroup -d 'Run in this cgroup below the container\'s' -r
 complete -c rt -n "__fish_rt_using_subcommand exec" -s t -l tty -d 'Allocate a terminal'
-complete -c rt -n "__fish_rt_using_subcommand exec" -s d -l detach -d 'Return when the process runs'
+complete -c rt -n "__fish_rt_using_subcommand exec" -s d -l detach -d 'Return as soon as the process runs'
 complete -c rt -n "__fish_rt_using_subcommand exec" -l no-new-privs -d 'Set the process\'s no_new_privs attribute'
-complete -c rt -n "__fish_rt_using_subcommand exec" -l ignore-paused -d 'Run in a paused container as well'
+complete -c rt -n "__fish_rt_using_subcommand exec" -l ignore-paused -d 'Also run in a paused container'
 complete -c rt -n "__fish_rt_using_subcommand exec" -s h -l help -d 'Print help'
 complete -c rt -n "__fish_rt_using_subcommand kill" -s a -l all -d 'Signal all processes of the container'
 complete -c rt -n "__fish_rt_using_subcommand kill" -s r -l regex -d 'Signal every container whose id matches the pattern'
@@ -123,33 +123,33 @@ complete -c rt -n "__fish_rt_using_subcommand update" -s r -l resources -d 'File
 complete -c rt -n "__fish_rt_using_subcommand update" -l blkio-weight -d 'Weight of block I/O, 10 to 1000' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l cpu-quota -d 'CPU time in microseconds per period; -1 for no limit' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l cpu-period -d 'Length of the CPU period in microseconds' -r
-complete -c rt -n "__fish_rt_using_subcommand update" -l cpu-burst -d 'Unused CPU time in microseconds that may be used later' -r
+complete -c rt -n "__fish_rt_using_subcommand update" -l cpu-burst -d 'Unused CPU time in microseconds that can be saved for later' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l cpu-share -l cpu-shares -d 'Relative CPU weight, 2 to 262144' -r
-complete -c rt -n "__fish_rt_using_subcommand update" -l cpu-idle -d '1: run only when nobody else wants to' -r
+complete -c rt -n "__fish_rt_using_subcommand update" -l cpu-idle -d '1: run only when the CPU is idle otherwise' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l cpu-rt-period -d 'Real-time period in microseconds (cgroup v1)' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l cpu-rt-runtime -d 'Real-time budget in microseconds (cgroup v1)' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l cpuset-cpus -d 'CPUs such as 0-2,7' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l cpuset-mems -d 'Memory nodes such as 0-1' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l memory -d 'Memory limit in bytes, or with a unit such as 512m; -1 for no limit' -r
-complete -c rt -n "__fish_rt_using_subcommand update" -l memory-reservation -d 'Memory that is protected from reclaim, in bytes or with a unit' -r
+complete -c rt -n "__fish_rt_using_subcommand update" -l memory-reservation -d 'Memory protected from reclaim, in bytes or with a unit' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l memory-swap -d 'Memory plus swap, in bytes or with a unit; -1 for no limit' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l pids-limit -d 'Number of processes; -1 for no limit' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l l3-cache-schema -d 'Share of the L3 cache, such as "L3:0=7f0;1=1f" (with linux.intelRdt in the config)' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -l mem-bw-schema -d 'Share of the memory bandwidth, such as "MB:0=20;1=70" (with linux.intelRdt in the config)' -r
-complete -c rt -n "__fish_rt_using_subcommand update" -l kernel-memory -d 'Without effect: the kernel has given up this limit' -r
-complete -c rt -n "__fish_rt_using_subcommand update" -l kernel-memory-tcp -d 'Without effect but in cgroup v1' -r
+complete -c rt -n "__fish_rt_using_subcommand update" -l kernel-memory -d 'No effect: the kernel has dropped this limit' -r
+complete -c rt -n "__fish_rt_using_subcommand update" -l kernel-memory-tcp -d 'No effect except with cgroup v1' -r
 complete -c rt -n "__fish_rt_using_subcommand update" -s h -l help -d 'Print help'
 complete -c rt -n "__fish_rt_using_subcommand mounts" -s h -l help -d 'Print help'
 complete -c rt -n "__fish_rt_using_subcommand events" -l interval -d 'Time between two reports, such as 5s or 1m' -r
 complete -c rt -n "__fish_rt_using_subcommand events" -l stats -d 'Print the statistics once'
 complete -c rt -n "__fish_rt_using_subcommand events" -s h -l help -d 'Print help'
 complete -c rt -n "__fish_rt_using_subcommand spec" -s b -l bundle -d 'Directory to write config.json to [default: the current directory]' -r -F
-complete -c rt -n "__fish_rt_using_subcommand spec" -s f -l config -d 'Another file than config.json, relative to the bundle' -r -F
+complete -c rt -n "__fish_rt_using_subcommand spec" -s f -l config -d 'File to use instead of config.json, relative to the bundle' -r -F
 complete -c rt -n "__fish_rt_using_subcommand spec" -l rootless -d 'For a container of an ordinary user'
 complete -c rt -n "__fish_rt_using_subcommand spec" -s h -l help -d 'Print help'
 complete -c rt -n "__fish_rt_using_subcommand features" -s h -l help -d 'Print help'
 complete -c rt -n "__fish_rt_using_subcommand plan" -s b -l bundle -d 'Directory with config.json [default: the current directory]' -r -F
-complete -c rt -n "__fish_rt_using_subcommand plan" -l config -d 'Another file than config.json, relative to the bundle' -r -F
+complete -c rt -n "__fish_rt_using_subcommand plan" -l config -d 'File to use instead of config.json, relative to the bundle' -r -F
 complete -c rt -n "__fish_rt_using_subcommand plan" -s f -l format -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c rt -n "__fish_rt_using_subcommand plan" -s h -l help -d 'Print help'
@@ -173,8 +173,8 @@ complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcomma
 complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update mounts events spec features plan doctor help" -f -a "update" -d 'Change the limits of a container'
 complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update mounts events spec features plan doctor help" -f -a "mounts" -d 'Add mounts to a running container, or remove them'
 complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update mounts events spec features plan doctor help" -f -a "events" -d 'Report resource usage and out-of-memory events'
-complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update mounts events spec features plan doctor help" -f -a "spec" -d 'Write a config.json to begin with'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update mounts events spec features plan doctor help" -f -a "spec" -d 'Write a sample config.json'
 complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update mounts events spec features plan doctor help" -f -a "features" -d 'Print what this build and kernel support, as JSON'
 complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update mounts events spec features plan doctor help" -f -a "plan" -d 'Show what would be done for a bundle, without doing it'
-complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update mounts events spec features plan doctor help" -f -a "doctor" -d 'Tell what this host can do for containers, and how to mend what it cannot'
+complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update mounts events spec features plan doctor help" -f -a "doctor" -d 'Show what this host can do for containers, and how to fix what is missing'
 complete -c rt -n "__fish_rt_using_subcommand help; and not __fish_seen_subcommand_from create start run exec kill delete state list ps pause resume update mounts events spec features plan doctor help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

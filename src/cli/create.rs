@@ -19,7 +19,7 @@ pub(crate) struct NewContainer {
     /// Directory with config.json [default: the current directory]
     #[arg(short, long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
-    /// Another file than config.json, relative to the bundle
+    /// File to use instead of config.json, relative to the bundle
     #[arg(short = 'f', long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Unix socket that receives the master of the container's terminal
@@ -47,7 +47,7 @@ pub(crate) struct NewContainer {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) container: NewContainer,
-    /// Return when the process runs
+    /// Return as soon as the process runs
     #[arg(short, long)]
     pub(crate) detach: bool,
     /// Do not delete the container when it ends

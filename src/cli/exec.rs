@@ -33,10 +33,10 @@ pub(crate) struct Exec {
     /// User and group by number
     #[arg(short, long, value_name = "UID[:GID]")]
     pub(crate) user: Option<String>,
-    /// Further groups by number
+    /// Additional groups by number
     #[arg(short = 'g', long, value_name = "GID")]
     pub(crate) additional_gids: Vec<u32>,
-    /// Return when the process runs
+    /// Return as soon as the process runs
     #[arg(short, long)]
     pub(crate) detach: bool,
     /// Write the pid of the process to this file
@@ -66,7 +66,7 @@ pub(crate) struct Exec {
     /// Run in this cgroup below the container's
     #[arg(long, value_name = "PATH")]
     pub(crate) cgroup: Vec<String>,
-    /// Run in a paused container as well
+    /// Also run in a paused container
     #[arg(long)]
     pub(crate) ignore_paused: bool,
 }

@@ -1,4 +1,4 @@
-//! Flags of the commands that only look: list, ps, events, plan, doctor.
+//! Flags of the commands that change nothing: list, ps, events, plan, doctor.
 //!
 //! Runs in: parent.
 
@@ -52,7 +52,7 @@ pub(crate) struct Plan {
     /// Directory with config.json [default: the current directory]
     #[arg(short, long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
-    /// Another file than config.json, relative to the bundle
+    /// File to use instead of config.json, relative to the bundle
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Output format

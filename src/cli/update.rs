@@ -22,13 +22,13 @@ pub(crate) struct Update {
     /// Length of the CPU period in microseconds
     #[arg(long, value_name = "US")]
     pub(crate) cpu_period: Option<u64>,
-    /// Unused CPU time in microseconds that may be used later
+    /// Unused CPU time in microseconds that can be saved for later
     #[arg(long, value_name = "US")]
     pub(crate) cpu_burst: Option<u64>,
     /// Relative CPU weight, 2 to 262144
     #[arg(long, visible_alias = "cpu-shares", value_name = "SHARES")]
     pub(crate) cpu_share: Option<u64>,
-    /// 1: run only when nobody else wants to
+    /// 1: run only when the CPU is idle otherwise
     #[arg(long, value_name = "0|1", allow_negative_numbers = true)]
     pub(crate) cpu_idle: Option<i64>,
     /// Real-time period in microseconds (cgroup v1)
@@ -46,7 +46,7 @@ pub(crate) struct Update {
     /// Memory limit in bytes, or with a unit such as 512m; -1 for no limit
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
     pub(crate) memory: Option<String>,
-    /// Memory that is protected from reclaim, in bytes or with a unit
+    /// Memory protected from reclaim, in bytes or with a unit
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
     pub(crate) memory_reservation: Option<String>,
     /// Memory plus swap, in bytes or with a unit; -1 for no limit
@@ -61,10 +61,10 @@ pub(crate) struct Update {
     /// Share of the memory bandwidth, such as "MB:0=20;1=70" (with linux.intelRdt in the config)
     #[arg(long, value_name = "SCHEMA")]
     pub(crate) mem_bw_schema: Option<String>,
-    /// Without effect: the kernel has given up this limit
+    /// No effect: the kernel has dropped this limit
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true, hide = true)]
     pub(crate) kernel_memory: Option<String>,
-    /// Without effect but in cgroup v1
+    /// No effect except with cgroup v1
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true, hide = true)]
     pub(crate) kernel_memory_tcp: Option<String>,
 }

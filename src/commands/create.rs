@@ -116,8 +116,10 @@ fn console_socket(plan: &Plan, path: Option<&Path>) -> Result<Option<OwnedFd>> {
     match (plan.process.terminal, path) {
         (true, Some(path)) => fds::connect(path).context("--console-socket").map(Some),
         (false, None) => Ok(None),
-        (true, None) => Err(anyhow!("process.terminal: true, but nobody would get the terminal"))
-            .hint("give a --console-socket, or use: rt run"),
+        (true, None) => {
+            Err(anyhow!("process.terminal: true, but nothing would receive the terminal"))
+                .hint("give a --console-socket, or use: rt run")
+        }
         (false, Some(_)) => {
             Err(anyhow!("--console-socket: process.terminal is not true in the config"))
                 .hint("leave out the option, or set process.terminal")

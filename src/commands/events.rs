@@ -31,8 +31,8 @@ fn print<T: Serialize>(kind: &str, id: &str, data: Option<T>) -> Result<()> {
 pub(crate) fn run(host: &Host, args: &Events) -> Result<()> {
     let interval = humantime::parse_duration(&args.interval)
         .with_context(|| format!("--interval {:?}", args.interval))
-        .hint("write for example 5s or 1m")?;
-    ensure!(!interval.is_zero(), "--interval: must be longer than nothing");
+        .hint("use for example 5s or 1m")?;
+    ensure!(!interval.is_zero(), "--interval: must be more than 0");
     let dir = Dir::existing(&host.root, &args.id, Lock::None)?;
     let state = dir.state()?;
     let status = dir.status(&state)?;
@@ -42,7 +42,7 @@ pub(crate) fn run(host: &Host, args: &Events) -> Result<()> {
     let cgroup = dir
         .cgroup(&state)?
         .ok_or_else(|| anyhow!("the container has no cgroup of its own"))
-        .hint("create it with a cgroup manager and a user who may make cgroups")?;
+        .hint("create it with a cgroup manager, as a user who may make cgroups")?;
     if args.stats {
         return print("stats", &args.id, Some(cgroup.stats()?));
     }

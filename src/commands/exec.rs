@@ -143,7 +143,7 @@ fn console(plan: &join::Plan, args: &Exec) -> Result<(Option<OwnedFd>, Option<Ow
         (Some(_), _, false) => {
             Err(anyhow!("--console-socket: the process has no terminal")).hint("add --tty")
         }
-        (None, true, true) => Err(anyhow!("a terminal without anybody to use it"))
+        (None, true, true) => Err(anyhow!("nothing would receive the terminal"))
             .hint("give a --console-socket with --detach"),
         (None, false, true) => pair().map(|(theirs, ours)| (Some(theirs), Some(ours))),
         (None, _, false) => Ok((None, None)),

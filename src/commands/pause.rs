@@ -33,6 +33,6 @@ fn cgroup(dir: &Dir, state: &State) -> Result<Cgroup> {
     match dir.cgroup(state)? {
         Some(cgroup) => Ok(cgroup),
         None => Err(anyhow!("the container has no cgroup of its own"))
-            .hint("create it with a cgroup manager and a user who may make cgroups"),
+            .hint("create it with a cgroup manager, as a user who may make cgroups"),
     }
 }

@@ -93,7 +93,7 @@ fn console(new: &Planned, args: &Run) -> Result<(Option<OwnedFd>, Option<OwnedFd
             Ok((Some(fds::connect(path).context("--console-socket")?), None))
         }
         (None, true, true) => {
-            Err(anyhow!("process.terminal: true, but nobody would get the terminal"))
+            Err(anyhow!("process.terminal: true, but nothing would receive the terminal"))
                 .hint("give a --console-socket with --detach")
         }
         (None, _, false) => Ok((None, None)),

@@ -38,7 +38,7 @@ pub(crate) fn run(host: &Host, args: &Update) -> Result<()> {
     let cgroup = dir
         .cgroup(&state)?
         .ok_or_else(|| anyhow!("the container has no cgroup of its own"))
-        .hint("create it with a cgroup manager and a user who may make cgroups")?;
+        .hint("create it with a cgroup manager, as a user who may make cgroups")?;
     let saved = Saved::read(&dir.saved_config()?)?;
     let (limits, config) = saved.change_resources(&change)?;
     cgroup::Host::detect()?.check(&limits)?;

@@ -337,7 +337,7 @@ fn flock(fd: &OwnedFd, how: FlockArg) -> Result<()> {
 }
 
 fn open_root(root: &Path) -> Result<OwnedFd> {
-    const HINT: &str = "choose a directory that you may write to with --root";
+    const HINT: &str = "with --root choose a directory that you can write to";
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     match sys::fd::open(root, flags) {
         Err(err) if err.errno == Errno::ENOENT => {

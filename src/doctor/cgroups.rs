@@ -80,7 +80,7 @@ fn own_cgroup(report: &mut Report, point: &Path) {
         ),
         Err(_) => report.limited(
             "cgroup-writable",
-            format!("{} belongs to somebody else: no limits", place.display()),
+            format!("{} belongs to another user: no limits", place.display()),
             "log in through systemd (Delegate=yes), or start rt in: systemd-run --user --scope -p Delegate=yes",
         ),
     }
@@ -111,7 +111,7 @@ fn own_cgroup(report: &mut Report, point: &Path) {
             report.limited(
                 "cgroup.kill",
                 "not there (Linux 5.14)",
-                "boot a newer kernel; till then processes are killed one by one",
+                "boot a newer kernel; until then processes are killed one by one",
             );
         }
     }

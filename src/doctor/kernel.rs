@@ -59,7 +59,7 @@ pub(super) fn examine(report: &mut Report) {
         report.limited(
             "clone_into_cgroup",
             format!("not there (Linux 5.7): {purpose}"),
-            "boot a newer kernel, or allow clone3 in the seccomp profile; till then a start is slower",
+            "boot a newer kernel, or allow clone3 in the seccomp profile; until then a start is slower",
         );
     }
     match crate::sys::fd::memfd(c"rt-doctor") {

@@ -183,9 +183,9 @@ pub(crate) fn table(report: &Report, colour: bool) -> String {
     }
     let lacks = report.lacks();
     out += &if lacks.is_empty() {
-        "\nall that containers need is there\n".to_string()
+        "\neverything that containers need is there\n".to_string()
     } else {
-        format!("\ncontainers need what is missing: {}\n", lacks.join(", "))
+        format!("\nmissing, and needed by containers: {}\n", lacks.join(", "))
     };
     out
 }
@@ -218,7 +218,7 @@ mod tests {
             plain,
             "one\n  ok       fine   1\n  missing  extra  none\n                  cure: get it\n\n\
              two\n  missing  vital  gone\n                  cure: bring it\n\n\
-             containers need what is missing: vital\n"
+             missing, and needed by containers: vital\n"
         );
         assert!(table(&report(), true).contains("\x1b[1;31mmissing\x1b[0m  vital"));
     }

@@ -212,7 +212,7 @@ fn mount_context(all: &mut Extensions, a: &Annotation<'_>) -> Result<()> {
         "rootcontext" => c"rootcontext",
         _ => {
             return a.refuse(
-                "is no mount option of SELinux",
+                "is not an SELinux mount option",
                 "write context, fscontext, defcontext or rootcontext",
             );
         }
@@ -236,6 +236,24 @@ mod tests {
     fn keys_are_sorted_and_unique() {
         let keys: Vec<&str> = keys().collect();
         assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
+    }
+
+    #[test]
+    fn the_document_and_the_man_page_list_exactly_these() {
+        let mut known: Vec<&str> = keys().chain(["org.systemd.property.*"]).collect();
+        known.sort_unstable();
+        let text = include_str!("../../docs/annotations.md");
+        let (table, _) = text.split_once("Recognized by other runtimes").unwrap();
+        let cells = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+        let names = cells.flat_map(|cell| cell.trim_end().trim_end_matches('`').split("`, `"));
+        let mut listed: Vec<&str> = names.collect();
+        listed.sort_unstable();
+        assert_eq!(listed, known);
+
+        let page = include_str!("../../man/rt.1").replace("\\-", "-");
+        for key in known {
+            assert!(page.contains(key.trim_end_matches('*')), "man/rt.1 lacks {key}");
+        }
     }
 
     #[test]
@@ -265,7 +283,7 @@ mod tests {
     #[test]
     fn errors_name_the_annotation_and_the_value() {
         let table = [
-            ("run.oci.mount_context_type", "Context", "\"Context\" is no mount option of SELinux"),
+            ("run.oci.mount_context_type", "Context", "\"Context\" is not an SELinux mount option"),
             (KEEP_GROUPS, "yes", "\"yes\" is neither 1 nor 0"),
             (KEEP_GROUPS, "", "\"\" is neither 1 nor 0"),
             (

@@ -64,7 +64,7 @@ fn class(id: &str) -> Result<Class> {
             let field = "linux.intelRdt.closID";
             ensure!(
                 !id.bytes().any(|byte| byte == b'/' || byte < b' ') && !RESERVED.contains(&id),
-                "{field}: {id:?} is no name of a group; choose one without '/', or \"/\" alone"
+                "{field}: {id:?} is not a group name; choose one without '/', or \"/\" alone"
             );
             Class::Named(id.to_string())
         }
@@ -82,7 +82,7 @@ pub(crate) fn lines(l3_cache: (&str, &str), mem_bw: (&str, &str)) -> Result<Vec<
     if !schema.is_empty() {
         ensure!(
             is_line(schema) && resource(schema) == "MB",
-            "{field}: {schema:?} is no line such as \"MB:0=20;1=70\""
+            "{field}: {schema:?} is not a line such as \"MB:0=20;1=70\""
         );
         lines.retain(|line| resource(line) != "MB");
         lines.push(schema.to_string());
@@ -90,7 +90,7 @@ pub(crate) fn lines(l3_cache: (&str, &str), mem_bw: (&str, &str)) -> Result<Vec<
     Ok(lines)
 }
 
-const NO_LINE: &str = "is no line such as \"L3:0=7f0;1=1f\"";
+const NO_LINE: &str = "is not a line such as \"L3:0=7f0;1=1f\"";
 
 fn is_line(line: &str) -> bool {
     let colon = line.bytes().position(|byte| byte == b':');
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(class("gold").unwrap(), Class::Named("gold".into()));
         for id in ["..", "a/b", "/a", "info", "mon_groups"] {
             let text = format!(
-                "linux.intelRdt.closID: {id:?} is no name of a group; choose one without '/', \
+                "linux.intelRdt.closID: {id:?} is not a group name; choose one without '/', \
                  or \"/\" alone"
             );
             assert_eq!(class(id).unwrap_err().to_string(), text);
@@ -166,15 +166,15 @@ mod tests {
         let error = |json: &str| plan(json).unwrap_err().to_string();
         assert_eq!(
             error(r#"{"l3CacheSchema":"f"}"#),
-            "linux.intelRdt.l3CacheSchema: \"f\" is no line such as \"L3:0=7f0;1=1f\""
+            "linux.intelRdt.l3CacheSchema: \"f\" is not a line such as \"L3:0=7f0;1=1f\""
         );
         for schema in ["L3:0=f", "MB:0=1\\nL3:0=f", "MB", "MB:"] {
             let text = error(&format!(r#"{{"memBwSchema":"{schema}"}}"#));
-            assert!(text.ends_with("is no line such as \"MB:0=20;1=70\""), "{text}");
+            assert!(text.ends_with("is not a line such as \"MB:0=20;1=70\""), "{text}");
         }
         assert_eq!(
             error(r#"{"schemata":["L3:0=f","L3:0=f\nMB:0=1"]}"#),
-            "linux.intelRdt.schemata[1]: \"L3:0=f\\nMB:0=1\" is no line such as \"L3:0=7f0;1=1f\""
+            "linux.intelRdt.schemata[1]: \"L3:0=f\\nMB:0=1\" is not a line such as \"L3:0=7f0;1=1f\""
         );
     }
 

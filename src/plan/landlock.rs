@@ -106,11 +106,11 @@ impl Landlock {
             best_effort: false,
         };
         for (key, value) in &object {
-            if let ("best_effort", Value::Bool(value)) = (key.as_str(), value) {
-                all.best_effort = *value;
+            if key == "best_effort" {
+                all.best_effort = value.as_bool().context("best_effort: neither true nor false")?;
                 continue;
             }
-            let Some((kind, rights)) = kind(key) else { bail!("{key:?} is no key") };
+            let Some((kind, rights)) = kind(key) else { bail!("{key:?} is not a known key") };
             let Value::Array(list) = value else { bail!("{key}: not a list") };
             match kind {
                 Kind::Files => all.files = ALL_FILES,
@@ -284,8 +284,8 @@ mod tests {
                 r#"{"scope":["network"]}"#,
                 "scope[0]: \"network\": neither abstract_unix_socket nor signal",
             ),
-            (r#"{"wr":[]}"#, "\"wr\" is no key"),
-            (r#"{"best_effort":1}"#, "\"best_effort\" is no key"),
+            (r#"{"wr":[]}"#, "\"wr\" is not a known key"),
+            (r#"{"best_effort":1}"#, "best_effort: neither true nor false"),
             (r#"{"ro":"/"}"#, "ro: not a list"),
             (r#"{"ro":null}"#, "ro: not a list"),
             ("[1]", "not an object"),

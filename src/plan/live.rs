@@ -110,7 +110,7 @@ fn new(n: usize, step: Step, inside: &Inside<'_>) -> Result<New> {
              add it with other options"
         ),
         Step::Device(_) | Step::Symlink(_) => {
-            bail!("internal error, please report: {field} is no mount")
+            bail!("internal error, please report: {field} is not a mount")
         }
     }
 }

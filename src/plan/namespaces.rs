@@ -220,7 +220,7 @@ pub(crate) fn id_maps(field: &str, maps: Option<&[LinuxIdMapping]>) -> Result<Ve
     let mut plan = Vec::new();
     for (n, map) in maps.unwrap_or_default().iter().enumerate() {
         let map = IdMap { container: map.container_id(), host: map.host_id(), size: map.size() };
-        ensure!(map.size > 0, "{field}[{n}].size: a mapping of no ids");
+        ensure!(map.size > 0, "{field}[{n}].size: a mapping must have at least one id");
         let end = |first: u32| first.checked_add(map.size - 1).filter(|last| *last != u32::MAX);
         ensure!(
             end(map.container).is_some(),

@@ -33,11 +33,11 @@ pub(crate) fn plan<'a>(
         // The number takes a byte at least.
         ensure!(
             pattern.is_none_or(|prefix| prefix.len() < 15),
-            "{field}.name: {container_name:?} has no room for a number: 15 bytes are the most"
+            "{field}.name: {container_name:?} has no room for a number: at most 15 bytes"
         );
         let taken = plan.iter().find(|other| other.container_name == *container_name);
         if let (Some(other), None) = (taken, pattern) {
-            bail!("{field}.name: {container_name:?} is the name of {}, too", other.field);
+            bail!("{field}.name: {container_name:?} is also the name of {}", other.field);
         }
         let container_name = container_name.to_string();
         let at = plan.partition_point(|other| other.host_name < *host_name);
@@ -51,7 +51,7 @@ pub(crate) fn plan<'a>(
 }
 
 const WRONG: &str =
-    "is no name of a device: 1 to 15 bytes without '/', ':', '%' and space, not \".\" or \"..\"";
+    "is not a device name: 1 to 15 bytes without '/', ':', '%' and space, not \".\" or \"..\"";
 
 /// net/core/dev.c, `dev_valid_name`; a `%` is for patterns.
 fn is_name(name: &str) -> bool {
@@ -98,8 +98,8 @@ mod tests {
         // The order of the entries is none.
         let twice = error(r#"{"a":{"name":"b"},"b":{}}"#, NETWORK).to_string();
         assert!(
-            twice == "linux.netDevices.b.name: \"b\" is the name of linux.netDevices.a, too"
-                || twice == "linux.netDevices.a.name: \"b\" is the name of linux.netDevices.b, too",
+            twice == "linux.netDevices.b.name: \"b\" is also the name of linux.netDevices.a"
+                || twice == "linux.netDevices.a.name: \"b\" is also the name of linux.netDevices.b",
             "{twice}"
         );
         assert_eq!(

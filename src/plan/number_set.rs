@@ -21,7 +21,7 @@ impl NumberSet {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let (first, last) = number(first)
                 .zip(number(last))
-                .with_context(|| format!("{field}: {text:?} is no list such as \"0-3,7\""))?;
+                .with_context(|| format!("{field}: {text:?} is not a list such as \"0-3,7\""))?;
             ensure!(first <= last, "{field}: the range {part:?} begins after its end");
             ensure!(last <= max, "{field}: there is no {what} {last}; the kernel knows 0 to {max}");
             let words = last / BITS + 1;
@@ -66,7 +66,7 @@ mod tests {
     fn bad_lists_are_refused() {
         let error = |text: &str| NumberSet::new("f", "CPU", text, 8191).unwrap_err().to_string();
         for text in ["", ",", "1,", "a", "-1", "1-", "1--2", "+1", "1:2", "0x1"] {
-            assert_eq!(error(text), format!("f: {text:?} is no list such as \"0-3,7\""));
+            assert_eq!(error(text), format!("f: {text:?} is not a list such as \"0-3,7\""));
         }
         assert_eq!(error("3-1"), "f: the range \"3-1\" begins after its end");
         assert_eq!(error("0-8192"), "f: there is no CPU 8192; the kernel knows 0 to 8191");

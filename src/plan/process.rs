@@ -77,7 +77,7 @@ impl Process {
         let umask = user.umask().unwrap_or(0o022);
         ensure!(umask <= 0o777, "{}: {umask} is more than 511 (0777)", at("user.umask"));
         for (name, id) in [("user.uid", user.uid()), ("user.gid", user.gid())] {
-            ensure!(id != u32::MAX, "{}: {id} is no id", at(name));
+            ensure!(id != u32::MAX, "{}: {id} is not a valid id", at(name));
         }
         let terminal = process.terminal().unwrap_or(false);
         Ok(Self {

@@ -377,7 +377,7 @@ impl Surroundings<'_> {
         );
         let recursion = word.unwrap_or(Recursion::Top);
         if let Some(given) = given {
-            ensure!(uid_maps.is_empty(), "{field}.uidMappings: {field}.options have mappings, too");
+            ensure!(uid_maps.is_empty(), "{field}.uidMappings: {field}.options also have mappings");
             let own = self.namespaces;
             let (uid_maps, gid_maps) = given.resolve(&own.uid_maps, &own.gid_maps)?;
             return Ok(Some(IdmapOf { recursion, uid_maps, gid_maps }));
@@ -500,7 +500,7 @@ fn device(n: usize, spec: &LinuxDevice) -> Result<Device> {
         u32::try_from(value)
             .ok()
             .filter(|value| kind == DeviceKind::Fifo || *value < 1 << bits)
-            .with_context(|| format!("{field}.{name}: {value} is no device number"))
+            .with_context(|| format!("{field}.{name}: {value} is not a device number"))
     };
     let clean: PathBuf = spec.path().components().collect();
     ensure!(clean.file_name().is_some(), "{path_field}: {:?} names no file", spec.path());
@@ -633,7 +633,7 @@ mod tests {
             (
                 "",
                 r#","devices":[{"path":"/dev/x","type":"c","major":-1,"minor":3}]"#,
-                "linux.devices[0].major: -1 is no device number",
+                "linux.devices[0].major: -1 is not a device number",
             ),
             (
                 "",

@@ -138,7 +138,7 @@ pub(super) fn host_tree(path: &CStr) -> Result<OwnedFd> {
 fn explain(plan: &FileSystem, err: sys::Error) -> anyhow::Error {
     let not_owner = match plan.fstype.as_bytes() {
         b"proc" => {
-            "a user namespace may mount proc only where the host's /proc is not covered by other \
+            "proc can be mounted in a user namespace only where the host's /proc is not covered by other \
              mounts; create a pid namespace and uncover the host's /proc"
         }
         _ => "only the owner of the matching namespace may mount this; create that namespace too",

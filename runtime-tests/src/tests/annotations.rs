@@ -203,10 +203,10 @@ fn broken_filters_are_refused_before_anything_is_made() {
     for (value, why) in [
         (
             String::new(),
-            "0 bytes are no BPF program: an instruction has 8, and there are 1 to 4096",
+            "0 bytes are not a BPF program: an instruction has 8, and there are 1 to 4096",
         ),
-        ("AAAA!AAA".into(), "no base64 at character 4"),
-        (base64(&[6, 0, 0, 0]), "4 bytes are no BPF program"),
+        ("AAAA!AAA".into(), "not base64 at character 4"),
+        (base64(&[6, 0, 0, 0]), "4 bytes are not a BPF program"),
         (encode(&[LD_NR]), "the last instruction does not return"),
         (
             encode(&[(0x20, 0, 0, 2), ALLOW]),
@@ -218,9 +218,9 @@ fn broken_filters_are_refused_before_anything_is_made() {
         ),
         (
             encode(&[(0x28, 0, 0, 12), ALLOW]),
-            "instruction 0 (code 0x28, operand 0xc) is no operation of seccomp filters",
+            "instruction 0 (code 0x28, operand 0xc) is not an operation of seccomp filters",
         ),
-        (encode(&vec![ALLOW; 4097]), "32776 bytes are no BPF program"),
+        (encode(&vec![ALLOW; 4097]), "32776 bytes are not a BPF program"),
         (
             encode(&[ret(0x7fc0_0000)]),
             "linux.seccomp.listenerPath: is missing, and a rule's action is SCMP_ACT_NOTIFY",
@@ -579,7 +579,7 @@ fn kind_of_selinux_mount_option() {
     assert!(text.contains("selinux of mounts=system_u:object_r:container_file_t:s0"), "{text}");
     let output = annotated("run.oci.mount_context_type", "kontext").assert_create_refused();
     output.assert_stderr_has(
-        "annotations[\"run.oci.mount_context_type\"]: \"kontext\" is no mount option of SELinux",
+        "annotations[\"run.oci.mount_context_type\"]: \"kontext\" is not an SELinux mount option",
     );
 }
 

@@ -26,6 +26,7 @@ tests![
     swap_without_limit_is_refused,
     failing_create_leaves_no_hierarchy_behind,
     controller_that_is_in_no_hierarchy_is_refused,
+    network_limits_are_written,
     host_without_cgroup2_is_told_how_to_mount_it,
 ];
 
@@ -310,12 +311,27 @@ fn controller_that_is_in_no_hierarchy_is_refused() {
     if cgroups::v1_mount("net_cls").is_some() {
         return;
     }
-    let output =
-        with_resources(json!({ "network": { "classID": 1_048_577 } })).run(&["/probe", "true"]);
-    output.assert_fails();
-    if runtime() == Runtime::Rt {
-        output.assert_stderr_has("linux.resources.network.classID");
+    let priority = json!([{ "name": "lo", "priority": 3 }]);
+    for (key, value) in [("classID", json!(1_048_577)), ("priorities", priority)] {
+        let output = with_resources(json!({ "network": { key: value } })).run(&["/probe", "true"]);
+        output.assert_fails();
+        if runtime() == Runtime::Rt {
+            output.assert_stderr_has(&format!("linux.resources.network.{key}: cgroup v2 has no"));
+        }
     }
+}
+
+/// Hosts with systemd and cgroup v1 have both controllers in one hierarchy.
+fn network_limits_are_written() {
+    requires!(cgroup_v1("net_cls"), cgroup_v1("net_prio"));
+    let c = with_resources(json!({ "network": {
+        "classID": 1_048_577, "priorities": [{ "name": "lo", "priority": 3 }],
+    } }))
+    .start(&["/probe", "sleep", "60"]);
+    assert_eq!(read(&c, "net_cls", "net_cls.classid"), "1048577");
+    let map = read(&c, "net_prio", "net_prio.ifpriomap");
+    assert!(map.lines().any(|line| line == "lo 3"), "{map}");
+    c.end();
 }
 
 /// `rt` keeps the processes of a container in cgroup v2, which any kernel can mount beside v1.

@@ -44,6 +44,7 @@ tests![
     update_leaves_other_limits_alone,
     cgroup_manager_disabled,
     exec_after_the_limit_is_reached,
+    processes_are_born_in_the_cgroup,
 ];
 
 /// A file of the container's cgroup: of the v1 controller in the host view, else of v2.
@@ -558,5 +559,28 @@ fn exec_after_the_limit_is_reached() {
     requires!(root, controller("pids"));
     let c = with_resources(json!({ "pids": { "limit": 3 } })).start(&["/probe", "sleep", "60"]);
     c.exec(&["/probe", "fork", "10"]).assert_says("1 EAGAIN");
+    c.end();
+}
+
+/// `CLONE_INTO_CGROUP`: writing a pid into cgroup.procs takes the kernel milliseconds.
+fn processes_are_born_in_the_cgroup() {
+    requires!(root, cgroup_v2, program("/usr/bin/strace"));
+    differs!(Runc, "1.1 writes the pid");
+    differs!(Crun, "1.8 writes the pid");
+    let trace = scratch().join("trace");
+    let strace = ["/usr/bin/strace", "-f", "-e", "trace=clone3,openat,openat2", "-o"];
+    let through = || strace.into_iter().chain([trace.to_str().unwrap()]);
+    let check = || {
+        let text = fs::read_to_string(&trace).unwrap();
+        assert!(text.contains("CLONE_INTO_CGROUP") && text.contains("cgroup="), "{text}");
+        let moved = text.lines().find(|l| l.contains("cgroup.procs") && !l.contains("O_RDONLY"));
+        assert_eq!(moved, None);
+    };
+    let b = Bundle::new().args(&["/probe", "true"]);
+    b.run_call().arg(b.id()).through(through()).output().assert_exit(0);
+    check();
+    let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+    rt(["exec", c.id(), "/probe", "true"]).through(through()).output().assert_exit(0);
+    check();
     c.end();
 }

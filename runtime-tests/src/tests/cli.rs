@@ -7,6 +7,7 @@ use runtime_tests::prelude::*;
 tests![
     version_names_program_commit_and_spec,
     help_is_given,
+    bash_completes_commands_and_flags,
     log_gets_one_json_object_per_failure,
     log_stays_empty_when_all_is_well,
     log_as_text_has_one_line,
@@ -57,6 +58,25 @@ fn help_is_given() {
     {
         assert!(!Call::plain([command, "--help"]).ok().is_empty(), "{command}");
     }
+}
+
+/// Of `rt`, whichever runtime is under test.
+fn bash_completes_commands_and_flags() {
+    requires!(program("/bin/bash"));
+    let file = scratch().join("rt.bash");
+    fs::write(&file, include_str!("../../../contrib/completions/rt.bash")).unwrap();
+    let complete = |words: &str, word: &str, before: &str| {
+        let script = format!(
+            "source {}; complete -p rt >/dev/null || exit; COMP_WORDS=({words}); \
+             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _rt rt '{word}' '{before}'; echo ${{COMPREPLY[@]}}",
+            file.display()
+        );
+        let output =
+            std::process::Command::new("/bin/bash").args(["-c", &script]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(complete("rt sta", "sta", "rt"), "start state\n");
+    assert_eq!(complete("rt run --de", "--de", "run"), "--detach\n");
 }
 
 fn failing_call(log: &std::path::Path, format: &str) -> Output {

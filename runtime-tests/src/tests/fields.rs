@@ -476,7 +476,7 @@ fn wrong_memory_policies_are_refused() {
         ),
         (
             json!({ "mode": "MPOL_BIND", "nodes": "0;1" }),
-            "linux.memoryPolicy.nodes: \"0;1\" is no list such as \"0-3,7\"\n",
+            "linux.memoryPolicy.nodes: \"0;1\" is not a list such as \"0-3,7\"\n",
         ),
         (
             json!({ "mode": "MPOL_DEFAULT", "nodes": "0" }),
@@ -562,20 +562,20 @@ fn wrong_intel_rdt_is_refused() {
     for (rdt, error) in [
         (
             json!({ "closID": "a/b" }),
-            "linux.intelRdt.closID: \"a/b\" is no name of a group; choose one without '/', or \"/\" \
+            "linux.intelRdt.closID: \"a/b\" is not a group name; choose one without '/', or \"/\" \
              alone\n",
         ),
         (
             json!({ "l3CacheSchema": "ff" }),
-            "linux.intelRdt.l3CacheSchema: \"ff\" is no line such as \"L3:0=7f0;1=1f\"\n",
+            "linux.intelRdt.l3CacheSchema: \"ff\" is not a line such as \"L3:0=7f0;1=1f\"\n",
         ),
         (
             json!({ "memBwSchema": "L3:0=f" }),
-            "linux.intelRdt.memBwSchema: \"L3:0=f\" is no line such as \"MB:0=20;1=70\"\n",
+            "linux.intelRdt.memBwSchema: \"L3:0=f\" is not a line such as \"MB:0=20;1=70\"\n",
         ),
         (
             json!({ "schemata": ["L3:0=f\nL3:1=f"] }),
-            "linux.intelRdt.schemata[0]: \"L3:0=f\\nL3:1=f\" is no line such as",
+            "linux.intelRdt.schemata[0]: \"L3:0=f\\nL3:1=f\" is not a line such as",
         ),
     ] {
         let said = plan_error(&intel_rdt(rdt));
@@ -610,7 +610,7 @@ fn update_of_schemata_needs_a_group() {
         output.assert_fails().assert_stderr_has("the container has no group in resctrl\n");
         output.assert_stderr_has("hint: create it with linux.intelRdt in its config");
         let output = rt(["update", flag, "x", c.id()]).output();
-        output.assert_fails().assert_stderr_has(&format!("{flag}: \"x\" is no line such as"));
+        output.assert_fails().assert_stderr_has(&format!("{flag}: \"x\" is not a line such as"));
     }
     c.end();
 }

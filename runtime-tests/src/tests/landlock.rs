@@ -430,7 +430,7 @@ fn hostile_values_are_refused() {
         ("{\"ro\":[\"etc\"]}", "ro[0]: \"etc\": not absolute"),
         ("{\"ro\":[\"\"]}", "ro[0]: \"\": not absolute"),
         ("{\"rw\":[\"/a\\u0000b\"]}", "path: NUL byte at position 2"),
-        ("{\"readonly\":[]}", "\"readonly\" is no key"),
+        ("{\"readonly\":[]}", "\"readonly\" is not a known key"),
         ("{\"ro\":\"/etc\"}", "ro: not a list"),
         ("{\"ro\":null}", "ro: not a list"),
         ("{\"net_bind\":[65536]}", "net_bind[0]: 65536: not a port"),
@@ -438,7 +438,7 @@ fn hostile_values_are_refused() {
         ("{\"net_bind\":[80.5]}", "net_bind[0]: 80.5: not a port"),
         ("{\"net_connect\":[0]}", "net_connect[0]: 0: not a port"),
         ("{\"scope\":[\"all\"]}", "neither abstract_unix_socket nor signal"),
-        ("{\"best_effort\":\"yes\",\"ro\":[\"/\"]}", "\"best_effort\" is no key"),
+        ("{\"best_effort\":\"yes\",\"ro\":[\"/\"]}", "best_effort: neither true nor false"),
         ("{\"ro\":[\"/\"]} x", "trailing characters"),
     ] {
         let b = ruled(&usual()).with(|c| c["annotations"][KEY] = json!(value));

@@ -32,6 +32,7 @@ tests![
     payload_starts_with_clean_signals,
     bundle_defaults_to_the_working_directory,
     docker_like_bundle_runs,
+    foreground_run_adopts_orphans_unless_told_not_to,
 ];
 
 fn create_then_start_then_stop() {
@@ -332,4 +333,25 @@ fn docker_like_bundle_runs() {
         "CapBnd",
     ]);
     output.assert_stdout("hosts\nc\nCapBnd 00000000a80425fb\nSeccomp 2");
+}
+
+/// Without a pid namespace, whose first process would do it.
+fn foreground_run_adopts_orphans_unless_told_not_to() {
+    requires!(root, busybox);
+    differs!(Crun, "makes no subreaper of itself");
+    let orphan = "old=$$; (p=$old; while [ $p = $old ]; do usleep 10000; \
+                  read a b c p d </proc/self/stat; done; echo parent $p) & exit";
+    let script = format!("/bin/busybox sh -c '{orphan}'; sleep 60");
+    for (flag, adopts) in [(None, true), (Some("--no-subreaper"), false)] {
+        let b = Bundle::new().with_busybox().without_namespace("pid");
+        let b = b.args(&["/bin/busybox", "sh", "-c", &script]);
+        let going = b.run_call().args(flag).arg(b.id()).spawn();
+        let parent = until("the orphan's new parent", || {
+            let text = going.stdout();
+            text.strip_prefix("parent ")?.strip_suffix('\n')?.parse::<i32>().ok()
+        });
+        assert_eq!(parent == going.pid(), adopts, "{flag:?}: {parent}");
+        rt(["delete", "--force", b.id()]).output().assert_exit(0);
+        going.wait();
+    }
 }

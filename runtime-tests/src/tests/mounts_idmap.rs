@@ -147,7 +147,7 @@ fn wrong_mappings_in_an_option_are_refused() {
     });
     if runtime() == Runtime::Rt {
         let output = b.args(&["/probe", "true"]).assert_create_refused();
-        output.assert_stderr_has(".options have mappings, too");
+        output.assert_stderr_has(".options also have mappings");
     }
 }
 

@@ -262,7 +262,7 @@ fn device_that_cannot_move_is_told() {
     prepared();
     let output = with_devices(json!({ "lo": { "name": "lo7" } })).assert_create_refused();
     output.assert_stderr_has("linux.netDevices.lo: RTM_NEWLINK(1, name=lo7, net_ns_fd=");
-    output.assert_stderr_has("hint: this kind of device cannot be moved");
+    output.assert_stderr_has("hint: devices of this kind, such as lo");
 }
 
 fn device_of_the_host_is_not_for_ordinary_users() {
@@ -287,14 +287,14 @@ fn device_without_network_namespace_is_refused() {
 fn wrong_names_of_devices_are_refused() {
     requires!(command("plan"));
     for (devices, error) in [
-        (json!({ "a/b": {} }), "linux.netDevices.a/b: \"a/b\" is no name of a device"),
+        (json!({ "a/b": {} }), "linux.netDevices.a/b: \"a/b\" is not a device name"),
         (
             json!({ "v0": { "name": "sixteen-bytes-xx" } }),
-            "linux.netDevices.v0: \"sixteen-bytes-xx\" is no name of a device",
+            "linux.netDevices.v0: \"sixteen-bytes-xx\" is not a device name",
         ),
         (
             json!({ "v0": { "name": "e" }, "v1": { "name": "e" } }),
-            ".name: \"e\" is the name of linux.netDevices.v",
+            ".name: \"e\" is also the name of linux.netDevices.v",
         ),
         (json!({ "v0": { "name": 1 } }), "linux.netDevices.v0.name: invalid type: integer"),
     ] {

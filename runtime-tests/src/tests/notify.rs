@@ -397,7 +397,7 @@ fn agent_that_does_not_listen_fails() {
     let _socket = std::os::unix::net::UnixDatagram::bind(&datagram).unwrap();
     notifying(datagram.to_str().unwrap(), &["mkdir"]).run(&["/probe", "true"]).assert_fails();
     if runtime() == Runtime::Rt {
-        output.assert_stderr_has("connection refused").assert_stderr_has("nobody listens");
+        output.assert_stderr_has("connection refused").assert_stderr_has("nothing listens");
     }
 }
 

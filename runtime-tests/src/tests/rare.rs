@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use runtime_tests::cgroups;
 use runtime_tests::prelude::*;
 
 tests![
@@ -9,6 +10,7 @@ tests![
     limit_below_the_usage_is_refused_when_asked,
     settings_that_v2_lacks_are_refused,
     rdma_limits_are_planned,
+    misc_limits_reach_the_kernel,
     pressure_is_reported,
     filter_without_flags_allows_speculation,
 ];
@@ -76,6 +78,25 @@ fn rdma_limits_are_planned() {
     let text = rt(["plan", "--bundle", b.dir().to_str().unwrap()]).ok();
     let line = text.lines().find(|l| l.contains("rdma.max")).expect("a line for rdma.max");
     assert!(line.contains("mlx5_1 hca_handle=3 hca_object=10000"), "{line}");
+}
+
+/// Resources of the controller are keys of encrypted memory, which hardly any machine has: the
+/// kernel refuses any other name, and only the file's own check can say that.
+fn misc_limits_reach_the_kernel() {
+    requires!(root, cgroup_v2);
+    differs!(Crun, "leaves the cgroup behind");
+    let b = Bundle::new()
+        .with(|c| c["linux"]["resources"]["unified"] = json!({ "misc.max": "no_such_resource 1" }));
+    let output = b.assert_create_refused();
+    if runtime() == Runtime::Rt {
+        let field = "linux.resources.unified[\"misc.max\"]: ";
+        output.assert_stderr_has(field);
+        output.assert_stderr_has(if cgroups::has_controller("misc") {
+            "/misc.max\", \"no_such_resource 1\"): invalid argument (EINVAL)"
+        } else {
+            "cgroup v2 has no misc controller on this host"
+        });
+    }
 }
 
 fn pressure_is_reported() {

@@ -142,7 +142,7 @@ fn rootless_default_mappings_are_told_at_debug_and_in_plan() {
     let b = user.plain_bundle();
     let b = b.change(|b| b.args(&["/probe", "true"]));
     b.run_call(&["--debug"]).output().assert_exit(0).assert_stderr_has(
-        "an ordinary user gets one that maps root to himself only: /etc/subuid has no range",
+        "an ordinary user gets one that maps only root, to the user himself: /etc/subuid has no range",
     );
     let quiet = b.run_call(&[]).output();
     assert_eq!(quiet.stderr(), "");

@@ -26,11 +26,11 @@ const RET_A: u16 = 0x16;
 /// # Errors
 /// What is wrong, and at which byte or instruction.
 pub(crate) fn parse(text: &str) -> Result<Vec<Insn>> {
-    let bytes = base64(text.as_bytes()).map_err(|at| anyhow!("no base64 at character {at}"))?;
+    let bytes = base64(text.as_bytes()).map_err(|at| anyhow!("not base64 at character {at}"))?;
     let (insns, rest) = bytes.as_chunks::<INSN>();
     ensure!(
         rest.is_empty() && (1..=MAX_INSNS).contains(&insns.len()),
-        "{} bytes are no BPF program: an instruction has {INSN}, and there are 1 to {MAX_INSNS}",
+        "{} bytes are not a BPF program: an instruction has {INSN}, and there are 1 to {MAX_INSNS}",
         bytes.len()
     );
     let program: Vec<Insn> = insns
@@ -101,7 +101,7 @@ fn fault(insn: Insn, after: usize) -> Option<&'static str> {
         0x15 | 0x1d | 0x25 | 0x2d | 0x35 | 0x3d | 0x45 | 0x4d => {
             return (outside(u32::from(jt)) || outside(u32::from(jf))).then_some(OUTSIDE);
         }
-        _ => return Some("is no operation of seccomp filters"),
+        _ => return Some("is not an operation of seccomp filters"),
     };
     fails.then_some("has an operand out of range")
 }
@@ -212,8 +212,8 @@ mod tests {
             (insn(0x15, 1, 0, 0), outside),
             (insn(0x45, 0, 255, 0), outside),
             (insn(0x05, 0, 0, u32::MAX), outside),
-            (insn(0x28, 0, 0, 0), "is no operation of seccomp filters"),
-            (insn(0x94, 0, 0, 1), "is no operation of seccomp filters"),
+            (insn(0x28, 0, 0, 0), "is not an operation of seccomp filters"),
+            (insn(0x94, 0, 0, 1), "is not an operation of seccomp filters"),
         ];
         for (insn, text) in table {
             let error = error(&[ret(), insn, ret()]);
@@ -224,7 +224,7 @@ mod tests {
         for insns in [vec![], vec![vec![6, 0, 0, 0]], vec![ret(); 4097]] {
             let bytes = insns.concat().len();
             let text = "an instruction has 8, and there are 1 to 4096";
-            assert_eq!(error(&insns), format!("{bytes} bytes are no BPF program: {text}"));
+            assert_eq!(error(&insns), format!("{bytes} bytes are not a BPF program: {text}"));
         }
     }
 }
