@@ -534,6 +534,7 @@ fn become_payload(
 
     sys::reset_signals(payload.ignored_signals)?;
     with_parent(parent, |parent| payload.close_others(&[parent.as_fd()]))?;
+    (3..payload.first).try_for_each(sys::fd::inherit).context("--preserve-fds")?;
     // Before the filter, which need not allow it; after the hooks, which are not the payload.
     if let Some(ruleset) = &payload.ruleset {
         landlock::restrict(ruleset)?;

@@ -3,7 +3,7 @@
 //! Runs in: parent, on the host, single-threaded.
 #![expect(unsafe_code, reason = "clone3 needs the promise of one thread, which is checked here")]
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{self, Cgroup};
 use crate::container::{Dir, state};
 use crate::error::{Hint, OrHint as _, hinted};
 use crate::fds::{Fds, Procfs};
@@ -108,16 +108,22 @@ fn create_by_doorkeeper(
 /// (CVE-2016-9962). So a doorkeeper, which stays in our pid namespace, enters everything else,
 /// closes what is the host's and gives up its rights; its sibling is born as harmless as the
 /// payload.
+///
+/// Where the limit of processes leaves no room for both, they are born outside: it keeps nobody from
+/// moving in, and who wants to look at a fork bomb must get in.
 pub(crate) fn exec(
     plan: &join::Plan,
-    fds: join::Fds,
+    mut fds: join::Fds,
     cgroup: Option<&Cgroup>,
     inherited: Inherited,
 ) -> Result<Child> {
     let proc = Procfs::open()?;
     scheduling::enter_initial_cpus(&plan.process)?;
+    let full = cgroup.filter(|cgroup| !cgroup.has_room_for(2));
+    let doors = if full.is_some() { std::mem::take(&mut fds.v1_doors) } else { Vec::new() };
     let (channel, init_end) = Channel::pair()?;
-    let Cloned::Parent { child: pid, pidfd } = spawn(CloneFlags::empty(), cgroup)? else {
+    let born_in = if full.is_some() { None } else { cgroup };
+    let Cloned::Parent { child: pid, pidfd } = spawn(CloneFlags::empty(), born_in)? else {
         drop(channel);
         init::run_exec(init_end, plan, fds, inherited)
     };
@@ -125,6 +131,11 @@ pub(crate) fn exec(
     let doorkeeper = Child::new(pid, pidfd, channel);
     let child = let_in(doorkeeper, &plan.process, plan.user_namespace, &proc, cgroup)?;
     let walk = || {
+        if let Some(cgroup) = full {
+            cgroup.add(child.pid.as_raw())?;
+            cgroup::bring_in(&doors, child.pid.as_raw())
+                .context("enter the container's cgroups")?;
+        }
         child.channel.send(&Message::Go).context("tell init to go")?;
         child.channel.expect(&Message::Ready)?;
         scheduling::set(&plan.process, child.pid.as_raw())

@@ -13,6 +13,7 @@ use crate::launch;
 use crate::plan::Kind;
 use crate::plan::live::{Added, New, Removed, SEAL};
 use crate::plan::rootfs::Target;
+use crate::proc::{self, Mount};
 use crate::rootfs::mount::{self, change};
 use crate::rootfs::path;
 use crate::rootfs::path::{LastLink, Root};
@@ -20,10 +21,9 @@ use crate::sys::mount::Recursive;
 use crate::sys::{self, Call as _, clone};
 use crate::userns;
 use anyhow::{Context as _, Result, anyhow, ensure};
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
-use nix::sys::stat::{Mode, SFlag, fstat, makedev};
+use nix::sys::stat::SFlag;
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::UnlinkatFlags;
@@ -285,29 +285,32 @@ fn find(plan: &Removed, target: &Target, root: &Root, proc: &Procfs) -> Result<O
     let path = path_of(proc, mount.as_fd())?;
     // By its looks, too: a payload can rename what is above a mask.
     ensure!(
-        !plan.covers.contains(&path) && !looks_like_a_mask(&mount)?,
+        !plan.covers.contains(&path) && !looks_like_a_cover(&mount, found.id, proc)?,
         "linux.maskedPaths or linux.readonlyPaths protect it, and that stays"
     );
     Ok(mount)
 }
 
-/// /dev/null, or an empty read-only tmpfs.
-fn looks_like_a_mask(mount: &OwnedFd) -> Result<bool> {
-    let status = fstat(mount).call(|| "fstat()".into())?;
-    if path::kind(mount)? == SFlag::S_IFCHR {
-        return Ok(status.st_rdev == makedev(1, 3));
-    }
+/// What `rootfs::mask` mounts, all of it read-only: /dev/null, an empty tmpfs, or a path over itself.
+fn looks_like_a_cover(mount: &OwnedFd, id: u64, proc: &Procfs) -> Result<bool> {
     let fs = fstatfs(mount).call(|| "fstatfs()".into())?;
-    let sealed = fs.filesystem_type() == TMPFS_MAGIC && fs.flags().contains(FsFlags::ST_RDONLY);
-    if path::kind(mount)? != SFlag::S_IFDIR || !sealed {
+    if !fs.flags().contains(FsFlags::ST_RDONLY) {
         return Ok(false);
     }
-    let mut entries = Dir::openat(mount, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-        .call(|| "open(\".\")".into())?;
-    let is_empty = entries
-        .iter()
-        .all(|entry| entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b"..")));
-    Ok(is_empty)
+    let is_tmpfs_of_two = fs.filesystem_type() == TMPFS_MAGIC && fs.files() == 2;
+    Ok(path::is_character_device(mount, 1, 3)?
+        || is_tmpfs_of_two
+        || covers_itself(&proc::mounts(&proc.read("self/mountinfo")?), id))
+}
+
+/// The mount shows the place that it is mounted on.
+fn covers_itself(mounts: &[Mount], id: u64) -> bool {
+    let with = |id: u64| mounts.iter().find(|mount| u64::from(mount.id) == id);
+    let place = |mount: &Mount| {
+        let below = with(mount.parent.into()).filter(|below| below.device == mount.device)?;
+        Some(below.root.join(mount.point.strip_prefix(&below.point).ok()?))
+    };
+    with(id).is_some_and(|mount| place(mount).as_ref() == Some(&mount.root))
 }
 
 fn path_of(proc: &Procfs, fd: BorrowedFd<'_>) -> Result<CString> {
@@ -328,4 +331,23 @@ fn over_link(target: &Target, root: &Root, proc: &Procfs) -> anyhow::Error {
         Err(_) => err,
     };
     hinted.err().unwrap_or_else(nothing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_over_itself_is_told_by_file_system_and_place() {
+        let mounts = proc::mounts(
+            b"1 0 0:30 /bundle/rootfs / rw - tmpfs none rw\n\
+              2 1 0:30 /bundle/rootfs/a/b /a/b ro - tmpfs none rw\n\
+              3 1 0:30 /bundle/rootfs/a/b /a/c ro - tmpfs none rw\n\
+              4 1 0:31 /bundle/rootfs/a/d /a/d ro - tmpfs none rw\n\
+              5 1 0:32 / /proc rw - proc proc rw\n\
+              6 5 0:32 /sys /proc/sys ro - proc proc rw\n",
+        );
+        let covers: Vec<u64> = (0..8).filter(|id| covers_itself(&mounts, *id)).collect();
+        assert_eq!(covers, [2, 6]);
+    }
 }

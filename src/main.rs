@@ -24,6 +24,7 @@ mod listener;
 mod live;
 mod log;
 mod net_devices;
+mod pid_file;
 mod plan;
 mod proc;
 mod process;

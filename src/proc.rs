@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Mount {
     pub(crate) id: u32,
     pub(crate) parent: u32,
+    /// `major:minor` of the file system.
+    pub(crate) device: String,
     /// The directory of the file system which is mounted.
     pub(crate) root: PathBuf,
     pub(crate) point: PathBuf,
@@ -32,7 +34,7 @@ fn mount(line: &[u8]) -> Option<Mount> {
     let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse().ok();
     let id = number(fields.next()?)?;
     let parent = number(fields.next()?)?;
-    let _device = fields.next()?;
+    let device = String::from_utf8_lossy(fields.next()?).into_owned();
     let root = unescape(fields.next()?);
     let point = unescape(fields.next()?);
     // Mount options and any number of optional fields end at a lone "-".
@@ -40,7 +42,7 @@ fn mount(line: &[u8]) -> Option<Mount> {
     let fs_type = String::from_utf8_lossy(fields.next()?).into_owned();
     let _source = fields.next()?;
     let super_options = String::from_utf8_lossy(fields.next()?).into_owned();
-    Some(Mount { id, parent, root, point, fs_type, super_options })
+    Some(Mount { id, parent, device, root, point, fs_type, super_options })
 }
 
 /// Undoes the octal escapes of space, tab, newline and backslash.
@@ -206,6 +208,7 @@ mod tests {
         assert_eq!(mounts[2].fs_type, "cgroup");
         assert_eq!(mounts[2].super_options, "rw,cpu,cpuacct");
         assert_eq!((mounts[3].id, mounts[3].parent), (41, 31));
+        assert_eq!(mounts[3].device, "0:38");
         assert_eq!(visible(&mounts, |_| true).len(), 4);
     }
 

@@ -38,6 +38,7 @@ pub(crate) fn run(args: &[&str]) -> Answer {
         ["add-key", description] => add_key(description).map(|id| format!("added {id}")),
         ["with-key", description, program @ ..] => with_key(description, program),
         ["abstract"] => abstract_sockets(),
+        ["forge-netlink", port] => forge_netlink(port),
         _ => Err(Errno::EINVAL),
     }
 }
@@ -357,6 +358,30 @@ fn with_key(description: &str, program: &[&str]) -> Answer {
 fn abstract_sockets() -> Answer {
     let text = fs::read_to_string("/proc/net/unix").map_err(errno)?;
     Ok(text.lines().filter(|l| l.contains(" @")).map(|l| format!("{l}\n")).collect())
+}
+
+/// Answers "no such device" to the first requests of a netlink socket, before they are made.
+fn forge_netlink(port: &str) -> Answer {
+    use nix::sys::socket::{
+        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sendto, socket,
+    };
+    let (family, protocol) = (AddressFamily::Netlink, SockProtocol::NetlinkRoute);
+    let socket = socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+    let port = port.parse().map_err(|_not_a_number| Errno::EINVAL)?;
+    let requests = 1..=64_u32;
+    for number in requests.clone() {
+        // nlmsghdr: length, NLMSG_ERROR, flags, number, port; nlmsgerr: errno, the request's header.
+        let mut message = 36_u32.to_ne_bytes().to_vec();
+        message.extend(2_u16.to_ne_bytes());
+        message.extend([0; 2]);
+        message.extend(number.to_ne_bytes());
+        message.extend([0; 4]);
+        message.extend((-libc::ENODEV).to_ne_bytes());
+        message.resize(36, 0);
+        let to = NetlinkAddr::new(port, 0);
+        sendto(socket.as_raw_fd(), &message, &to, MsgFlags::empty())?;
+    }
+    Ok(format!("sent {}", requests.count()))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used as map_err(errno)")]

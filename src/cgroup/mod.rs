@@ -15,7 +15,7 @@ mod v1;
 mod v2;
 
 pub(crate) use host::{CgroupMount, Hierarchy, Host, LEGACY_CURE};
-pub(crate) use v1::{Place, join};
+pub(crate) use v1::{Place, bring_in, join};
 
 use crate::error::OrHint as _;
 use crate::plan::cgroup::{Limits, in_v1};
@@ -181,6 +181,25 @@ impl Cgroup {
             ),
             other => Ok(other?),
         }
+    }
+
+    /// Whether so many more processes may be born here, as far as the limits of this cgroup and those
+    /// above tell now.
+    pub(crate) fn has_room_for(&self, processes: u64) -> bool {
+        let pids = self.v1.with("pids").map_or(self.path.as_path(), |dir| dir.path);
+        let read = |path: PathBuf| std::fs::read_to_string(path).ok();
+        // The root has no limit; above it, it is another file system.
+        let mut limited = pids
+            .ancestors()
+            .map(|dir| (dir, read(dir.join("pids.max"))))
+            .skip_while(|(_, max)| max.is_none())
+            .map_while(|(dir, max)| Some((dir, max?)));
+        limited.all(|(dir, max)| {
+            let number = |text: &str| text.trim().parse::<u64>().ok();
+            let Some(max) = number(&max) else { return true }; // "max"
+            let current = read(dir.join("pids.current")).and_then(|text| number(&text));
+            current.is_none_or(|current| current + processes <= max)
+        })
     }
 
     /// All processes, those of sub-cgroups included.

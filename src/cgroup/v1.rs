@@ -213,8 +213,14 @@ fn explain(write: &Write, err: sys::Error) -> Result<()> {
 /// Called by the process itself. Its only thread moves alone, which the kernel does at once: for
 /// another process it would wait for an RCU grace period, some milliseconds, in each hierarchy.
 pub(crate) fn join(doors: Vec<OwnedFd>) -> Result<()> {
-    for door in &doors {
-        nix::unistd::write(door, b"0").call(|| format!("write({}, 0)", sys::show(door.as_fd())))?;
+    bring_in(&doors, 0)
+}
+
+/// The slow way: a process with one thread is moved.
+pub(crate) fn bring_in(doors: &[OwnedFd], pid: i32) -> Result<()> {
+    for door in doors {
+        nix::unistd::write(door, pid.to_string().as_bytes())
+            .call(|| format!("write({}, {pid})", sys::show(door.as_fd())))?;
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! `rt create`, and the part of `rt run` that is the same.
 
 use super::Host;
-use crate::cgroup::systemd::Started;
-use crate::cgroup::{self, Cgroup, devices::Filter};
+use super::groups::Groups;
+use crate::cgroup::Cgroup;
 use crate::cli::{Create, NewContainer};
 use crate::config;
 use crate::container::state::State;
@@ -13,10 +13,9 @@ use crate::init::Inherited;
 use crate::labels;
 use crate::landlock;
 use crate::launch::{self, Child};
+use crate::pid_file;
 use crate::plan::annotations::{self, PIDFD_RECEIVER};
-use crate::plan::cgroup::Driver;
 use crate::plan::notify_socket;
-use crate::plan::rootfs::Step;
 use crate::plan::{DefaultMaps, Kind, Options, Pivot, Plan};
 use crate::readiness::{self, Readiness};
 use crate::resctrl;
@@ -25,7 +24,6 @@ use crate::sync::{Gone, Message};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
-use std::ffi::CString;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -152,70 +150,40 @@ pub(crate) fn make(
     if let Some(warning) = landlock::check(plan.extensions.landlock.as_ref())? {
         host.log.warning(&warning);
     }
-    let driver = host.cgroup_driver();
-    let resctrl = resctrl::place(plan.intel_rdt.as_ref(), &plan.id)?;
-    let mut place = place_cgroup(plan, driver)?;
+    let mut groups = Groups::find(host, plan)?;
     let pidfd_sockets = pidfd_sockets(plan, args)?;
     let inherited = Inherited::new(args.preserve_fds + listen_fds())?;
     // === the first side effect; everything below is undone when it fails ===
     let dir = Dir::create(&host.root, &args.id)?;
-    let (mut unit, mut cgroup) = (None, None);
-    let mut made_groups = resctrl::Made::default();
     let made = (|| {
         let mut state = first_state(plan)?;
-        if let Some(place) = &place {
-            state.cgroup.clone_from(&place.path);
-            state.cgroup_v1.clone_from(&place.v1);
-        }
-        state.resctrl = resctrl.as_ref().map(|place| place.group.clone());
+        groups.announce(&mut state);
         dir.write_state(&state)?;
         dir.save_config(&new.config)?;
         if new.notifies {
             dir.make_notify_directory()?;
         }
-        unit = start_unit(host, plan, place.as_ref())?;
-        follow(plan, place.as_mut(), unit.as_mut())?;
-        state.systemd_unit = unit.as_ref().map(|unit| unit.unit().clone());
-        cgroup = make_cgroup(host, plan, place.as_ref(), unit.as_ref())?;
-        state.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
-        state.cgroup_v1 = cgroup.as_ref().map(Cgroup::v1_places).unwrap_or_default();
-        if let (Some(resctrl), Some(rdt)) = (&resctrl, &plan.intel_rdt) {
-            resctrl.make(rdt, &plan.id, &mut made_groups).context("linux.intelRdt")?;
-            state.resctrl_made = resctrl.lasting(made_groups);
-        }
+        groups.make(&mut state)?;
         let start = if then == Then::Park { Some(dir.listen()?) } else { None };
         let mut fds = Fds::open(plan, console, start)?;
-        let path = cgroup.as_ref().map(|cgroup| cgroup.path().as_os_str().as_bytes());
-        fds.own_cgroup = path.map(CString::new).transpose()?;
-        fds.delegate = cgroup::delegate::make(plan, cgroup.as_ref())?;
-        fds.v1_doors = cgroup.as_ref().map(Cgroup::v1_doors).transpose()?.unwrap_or_default();
-        fds.v1_doors.extend(resctrl::doors(state.resctrl.as_deref(), &plan.id)?);
-        if let Some(place) = place.as_ref().filter(|_| mounts_cgroup(plan)) {
-            fds.hierarchies = place.host.hierarchies(&state.cgroup_v1);
-        }
-        if let Some(cgroup) = cgroup.as_ref().filter(|_| binds_cgroup(plan)) {
-            fds.open_cgroup_tree(cgroup.dir())?;
-        }
+        groups.open(&state, &mut fds)?;
         // Before init may go on: the payload's first word must not be lost.
         let listens = new.notifies && then == Then::Start;
         let readiness = if listens { Readiness::open(&dir)? } else { None };
-        let mut child = launch::create(plan, fds, cgroup.as_ref(), &dir, inherited)?;
-        unit.as_mut().map(Started::let_go);
+        let mut child = launch::create(plan, fds, groups.cgroup(), &dir, inherited)?;
         let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), &pidfd_sockets);
         let moved = std::mem::take(&mut child.moved);
         told.map_err(|err| {
             end(&child);
-            moved.undo(launch::explain_gone(err, cgroup.as_ref()))
+            moved.undo(launch::explain_gone(err, groups.cgroup()))
         })?;
         Ok((child, state, readiness))
     })();
     match made {
-        Ok((child, state, readiness)) => Ok(Made { dir, child, state, cgroup, readiness }),
-        Err(err) => {
-            let groups = resctrl
-                .map_or(Ok(()), |place| resctrl::remove(&place.group, made_groups, &plan.id));
-            Err(undo(&dir, cgroup, unit, groups, err))
+        Ok((child, state, readiness)) => {
+            Ok(Made { dir, child, state, cgroup: groups.keep(), readiness })
         }
+        Err(err) => Err(undo(&dir, groups, err)),
     }
 }
 
@@ -247,7 +215,7 @@ fn tell(
         send_pidfd(socket, &child.pidfd).context("send the pidfd")?;
     }
     let Some(path) = pid_file else { return child.channel.send(&Message::Created) };
-    write_pid_file(path, pid)?;
+    pid_file::write(path, pid)?;
     child.channel.send(&Message::Created).inspect_err(|_err| {
         std::fs::remove_file(path).ok();
     })
@@ -262,21 +230,11 @@ pub(crate) fn end(child: &Child) {
 }
 
 /// Removes what was made. The first error is the one to tell; others join it.
-fn undo(
-    dir: &Dir,
-    cgroup: Option<Cgroup>,
-    unit: Option<Started>,
-    groups: Result<()>,
-    err: anyhow::Error,
-) -> anyhow::Error {
-    let undone = [
-        cgroup.map_or(Ok(()), Cgroup::undo),
-        unit.map_or(Ok(()), Started::stop),
-        groups,
-        dir.remove(),
-    ];
-    undone
+fn undo(dir: &Dir, groups: Groups<'_>, err: anyhow::Error) -> anyhow::Error {
+    groups
+        .undo()
         .into_iter()
+        .chain([dir.remove()])
         .filter_map(Result::err)
         .fold(err, |err, other| err.context(format!("clean up: {other:#}")))
 }
@@ -316,149 +274,6 @@ fn owner() -> String {
         .map_or_else(|| uid.to_string(), |entry| entry.name.to_string())
 }
 
-fn mounts_cgroup(plan: &Plan) -> bool {
-    plan.rootfs.steps.iter().any(|step| matches!(step, Step::Cgroup(_)))
-}
-
-/// Without a cgroup namespace the container's own directory is bound.
-fn binds_cgroup(plan: &Plan) -> bool {
-    plan.rootfs.steps.iter().any(|step| matches!(step, Step::Cgroup(mount) if !mount.namespaced))
-}
-
-/// Where the container's cgroups will be.
-struct CgroupPlace {
-    host: cgroup::Host,
-    /// `None`: systemd will tell.
-    path: Option<std::path::PathBuf>,
-    v1: Vec<cgroup::Place>,
-}
-
-/// Errors of the config come out before anything is made.
-fn place_cgroup(plan: &Plan, driver: Driver) -> Result<Option<CgroupPlace>> {
-    let location = &plan.cgroup.location;
-    let host = || {
-        let host = cgroup::Host::detect()?;
-        host.check(&plan.cgroup.limits)?;
-        Ok::<_, anyhow::Error>(host)
-    };
-    match driver {
-        Driver::Disabled => Ok(None),
-        Driver::Cgroupfs => {
-            let host = host()?;
-            let path = Some(host.path(location)?);
-            let v1 = host.v1_places(location)?;
-            Ok(Some(CgroupPlace { host, path, v1 }))
-        }
-        Driver::Systemd => Ok(Some(CgroupPlace { host: host()?, path: None, v1: Vec::new() })),
-    }
-}
-
-fn start_unit(host: &Host, plan: &Plan, place: Option<&CgroupPlace>) -> Result<Option<Started>> {
-    let (Some(unit), Some(place)) = (&plan.cgroup.unit, place) else { return Ok(None) };
-    Started::new(host.systemd(), unit, &place.host).map(Some)
-}
-
-/// systemd has made the cgroup, in the v1 hierarchies we follow it.
-fn follow(plan: &Plan, place: Option<&mut CgroupPlace>, unit: Option<&mut Started>) -> Result<()> {
-    let (Some(place), Some(unit)) = (place, unit) else { return Ok(()) };
-    if let Some(name) = &plan.extensions.systemd_subgroup {
-        unit.descend(name)?;
-    }
-    place.v1 = place.host.v1_places_like(unit.path())?;
-    place.path = Some(unit.path().to_owned());
-    Ok(())
-}
-
-fn make_cgroup(
-    host: &Host,
-    plan: &Plan,
-    place: Option<&CgroupPlace>,
-    unit: Option<&Started>,
-) -> Result<Option<Cgroup>> {
-    let Some(place) = place else { return Ok(None) };
-    let Some(path) = &place.path else { return Ok(None) };
-    let limits = &plan.cgroup.limits;
-    let limited = plan.cgroup.limits.writes.iter().any(|write| !write.is_default);
-    let made = match unit {
-        None => Cgroup::create(&place.host, path, &place.v1, limits),
-        Some(unit) => Cgroup::adopt(&place.host, path, &place.v1, limits)
-            .map(|(cgroup, filter)| (cgroup.of_unit(unit.unit()), filter)),
-    };
-    match made {
-        Ok((cgroup, Filter::Refused(err))) if !host.is_rootless() => {
-            let err = anyhow::Error::from(err).context("linux.resources.devices");
-            let err = match cgroup.undo() {
-                Ok(()) => err,
-                Err(other) => err.context(format!("clean up: {other:#}")),
-            };
-            Err(err).hint("loading a device filter needs CAP_BPF or CAP_SYS_ADMIN on the host")
-        }
-        Ok((cgroup, _)) => Ok(Some(cgroup)),
-        // An ordinary user without a delegated cgroup runs without one, unless the config asks for
-        // something that only a cgroup gives.
-        Err(err)
-            if cgroup::is_denied(&err)
-                && host.is_rootless()
-                && !limited
-                && !plan.cgroup.explicit =>
-        {
-            host.log
-                .warning(&format!("no cgroup for the container: {}", crate::error::chain(&err)));
-            Ok(None)
-        }
-        Err(err) if cgroup::is_denied(&err) && host.is_rootless() => Err(err).hint(
-            "remove linux.cgroupsPath and the limits, or have a cgroup delegated, for example by: \
-             systemd-run --user --scope -p Delegate=yes",
-        ),
-        Err(err) => Err(err),
-    }
-}
-
-/// Whole or not at all: engines poll for the file and read it at once.
-pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
-    let context = || format!("--pid-file {}", path.display());
-    path.file_name().with_context(context)?;
-    // A file that is there already can only be replaced by renaming, and a few file systems know
-    // no files without a name.
-    let written = link_pid_file(path, pid).or_else(|_why| rename_pid_file(path, pid));
-    written.map_err(|err| config::io(&err)).with_context(context)
-}
-
-/// The file gets its name when it is whole, so that being killed in between leaves nothing.
-fn link_pid_file(path: &Path, pid: i32) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .mode(0o644)
-        .custom_flags(libc::O_TMPFILE)
-        .open(parent.unwrap_or(Path::new(".")))?;
-    write!(file, "{pid}")?;
-    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let follow = nix::fcntl::AtFlags::AT_SYMLINK_FOLLOW;
-    let here = nix::fcntl::AT_FDCWD;
-    Ok(nix::unistd::linkat(here, unnamed.as_str(), here, path, follow)?)
-}
-
-fn rename_pid_file(path: &Path, pid: i32) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(path.file_name().unwrap_or_default());
-    let temporary = path.with_file_name(hidden);
-    // What is there is from a run that was killed, or a link that somebody has put into a
-    // directory for all.
-    match std::fs::remove_file(&temporary) {
-        Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err),
-        _ => {}
-    }
-    let mut file =
-        std::fs::OpenOptions::new().write(true).mode(0o644).create_new(true).open(&temporary)?;
-    write!(file, "{pid}")?;
-    std::fs::rename(&temporary, path)
-}
-
 pub(crate) fn send_pidfd(socket: &OwnedFd, pidfd: &OwnedFd) -> Result<()> {
     let fds = [pidfd.as_raw_fd()];
     let message = [ControlMessage::ScmRights(&fds)];
@@ -471,38 +286,4 @@ pub(crate) fn send_pidfd(socket: &OwnedFd, pidfd: &OwnedFd) -> Result<()> {
     )
     .call(|| "sendmsg(SCM_RIGHTS)".into())?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "a directory of the test's own")]
-    fn a_pid_file_replaces_what_has_its_name_and_leaves_nothing_beside_it() {
-        let dir = std::env::temp_dir().join(format!("rt-pid-file-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let path = dir.join("init.pid");
-        let victim = dir.join("victim");
-        std::fs::write(&victim, "untouched").unwrap();
-
-        write_pid_file(&path, 41).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "41");
-        write_pid_file(&path, 42).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "42");
-
-        std::fs::remove_file(&path).unwrap();
-        std::os::unix::fs::symlink(&victim, &path).unwrap();
-        write_pid_file(&path, 43).unwrap();
-        assert!(!path.symlink_metadata().unwrap().is_symlink());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "43");
-        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched");
-
-        let mut names: Vec<_> =
-            std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        assert_eq!(names, ["init.pid", "victim"]);
-        assert!(write_pid_file(&dir.join("no/where"), 1).is_err());
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
 }

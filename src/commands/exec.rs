@@ -1,7 +1,7 @@
 //! `rt exec`
 
 use super::Host;
-use super::create::{end, send_pidfd, write_pid_file};
+use super::create::{end, send_pidfd};
 use super::run::{pair, receive_master};
 use crate::agent::Agent;
 use crate::cgroup::Cgroup;
@@ -16,6 +16,7 @@ use crate::join;
 use crate::labels;
 use crate::landlock;
 use crate::launch;
+use crate::pid_file;
 use crate::plan::exec::{self, Changes};
 use crate::proc;
 use crate::resctrl;
@@ -51,9 +52,6 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<u8> {
     fds.v1_doors = cgroup.as_ref().map(Cgroup::v1_doors).transpose()?.unwrap_or_default();
     fds.v1_doors.extend(resctrl::doors(state.resctrl.as_deref(), &state.id)?);
     let child = launch::exec(&plan, fds, cgroup.as_ref(), Inherited::new(args.preserve_fds)?)?;
-    if let Some(path) = &args.pid_file {
-        write_pid_file(path, child.pid.as_raw())?;
-    }
     if let Some(socket) = &pidfd_socket {
         send_pidfd(socket, &child.pidfd).context("--pidfd-socket")?;
     }
@@ -69,6 +67,9 @@ pub(crate) fn run(host: &Host, args: &Exec) -> Result<u8> {
         .channel
         .expect_exec()
         .map_err(|err| if err.is::<Gone>() { anyhow!("the process died") } else { err })?;
+    if let Some(path) = &args.pid_file {
+        pid_file::write(path, child.pid.as_raw()).inspect_err(|_err| end(&child))?;
+    }
     let master = our_end.as_ref().map(receive_master).transpose()?;
     match signals {
         None => Ok(0),

@@ -8,6 +8,7 @@ mod doctor;
 mod events;
 mod exec;
 mod features;
+mod groups;
 mod kill;
 mod list;
 mod mounts;
@@ -186,9 +187,8 @@ pub(crate) fn run(cli: &Cli, host: &Host, args: &[OsString]) -> Result<u8> {
         // What the caller forgot to close is not for the container (CVE-2024-21626).
         crate::sys::fd::cloexec_from(3 + i32::try_from(preserve_fds).unwrap_or(i32::MAX - 3))?;
         seal::run_sealed(args)?;
-    } else {
-        crate::sys::fd::cloexec_from(3)?; // nor for hooks
     }
+    crate::sys::fd::cloexec_from(3)?; // nor for hooks; init makes an exception for the payload
     let done = |()| 0;
     match command {
         Command::Create(args) => create::run(host, args).map(done),

@@ -102,6 +102,8 @@ pub(crate) struct Cgroup {
     /// The config names the place itself.
     pub(crate) explicit: bool,
     pub(crate) limits: cgroup::Limits,
+    /// The user of the host to whom it is delegated.
+    pub(crate) owner: Option<u32>,
 }
 
 impl Plan {
@@ -125,7 +127,8 @@ impl Plan {
         let hostname = uts_name("hostname", spec.hostname().as_deref(), &namespaces)?;
         let seccomp = filter(linux.seccomp().as_ref(), &extensions, &mut warnings)?;
         init_can_fork(&process, &hooks, seccomp.as_ref())?;
-        let cgroup = Cgroup::new(&linux, options, spec.version(), &annotations)?;
+        let mut cgroup = Cgroup::new(&linux, options, spec.version(), &annotations)?;
+        cgroup.owner = owner_of_cgroup(&namespaces, &rootfs, process.uid);
         warnings.extend(cgroup.limits.warnings.iter().cloned());
         let domainname = uts_name("domainname", spec.domainname().as_deref(), &namespaces)?;
         Ok(Self {
@@ -230,7 +233,23 @@ impl Cgroup {
             unit,
             explicit: path.is_some_and(|path| !path.as_os_str().is_empty()),
             limits,
+            owner: None,
         })
+    }
+}
+
+/// config-linux.md, "Cgroup ownership": who can mount a cgroup namespace of his own for writing shall
+/// be able to divide it.
+fn owner_of_cgroup(namespaces: &Namespaces, rootfs: &Rootfs, user: u32) -> Option<u32> {
+    let is_writable = |step: &rootfs::Step| {
+        matches!(step, rootfs::Step::Cgroup(mount)
+            if mount.target.path.as_c_str() == c"/sys/fs/cgroup" && !mount.attributes.read_only())
+    };
+    let wanted = namespaces.creates(Kind::Cgroup) && rootfs.steps.iter().any(is_writable);
+    match (namespaces.has(Kind::User), wanted) {
+        (_, false) => None,
+        (false, true) => Some(user),
+        (true, true) => namespaces::host_id(&namespaces.uid_maps, user),
     }
 }
 

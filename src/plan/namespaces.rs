@@ -88,6 +88,12 @@ pub(crate) struct IdMap {
     pub(crate) size: u32,
 }
 
+/// Who `id` of the container is outside.
+pub(crate) fn host_id(maps: &[IdMap], id: u32) -> Option<u32> {
+    let within = |map: &&IdMap| id.checked_sub(map.container).is_some_and(|at| at < map.size);
+    maps.iter().find(within).map(|map| map.host + (id - map.container))
+}
+
 /// Offset of a clock in a new time namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TimeOffset {

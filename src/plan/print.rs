@@ -137,6 +137,9 @@ fn cgroup(plan: &Plan, add: &mut impl FnMut(&'static str, String, &str)) {
             }
         }
     }
+    if let Some(owner) = plan.cgroup.owner {
+        add("cgroup", format!("  delegated to user {owner} of the host"), "mounts");
+    }
     for write in &plan.cgroup.limits.writes {
         add("cgroup", format!("  {}={}", write.file, write.value.trim_end()), &write.field);
     }

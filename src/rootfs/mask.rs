@@ -80,7 +80,7 @@ pub(crate) fn mask(
 /// One tmpfs for all masked directories: each further mount of it costs no superblock.
 fn empty_dir(label: Option<&MountLabel>) -> Result<OwnedFd, sys::Error> {
     let context = FsContext::open(c"tmpfs")?;
-    context.set_string(c"nr_inodes", c"2")?;
+    context.set_string(c"nr_inodes", c"2")?; // by which `rt mounts remove` knows it
     context.set_string(c"mode", c"0555")?;
     if let Some(label) = label {
         context.set_string(label.option, &label.label)?;

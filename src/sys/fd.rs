@@ -165,6 +165,13 @@ pub(crate) fn cloexec_from(first: RawFd) -> Result<()> {
     close_range(first.cast_unsigned(), u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
 }
 
+/// Lets a descriptor survive execve(2).
+pub(crate) fn inherit(fd: RawFd) -> Result<()> {
+    // SAFETY: F_SETFD takes an integer and touches no memory.
+    let ret = unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
+    check(ret.into(), || format!("fcntl({fd}, F_SETFD, 0)")).map(drop)
+}
+
 fn close_range(first: u32, last: u32, flags: u32) -> Result<()> {
     // SAFETY: closing descriptors that an `OwnedFd` still names is sound here, because callers
     // are about to execve(2) or own none at or above `first`.

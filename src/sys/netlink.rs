@@ -59,6 +59,7 @@ const HEADER: usize = 16;
 const LONGEST: usize = 64 << 10;
 const REQUEST: u16 = 0x01;
 const ACK: u16 = 0x04;
+const DUMP_INTERRUPTED: u16 = 0x10;
 const REPLACE: u16 = 0x100;
 const DUMP: u16 = 0x300;
 const CREATE: u16 = 0x400;
@@ -87,6 +88,9 @@ const IFA_F_PERMANENT: u32 = 0x80;
 /// What somebody has chosen, and not the kernel: home address, temporary ones managed, no route for
 /// the prefix, groups joined.
 const IFA_F_KEPT: u32 = IFA_F_NODAD | 0x10 | 0x100 | 0x200 | 0x400;
+
+/// Of a list that changes while it is read.
+const TRIES: usize = 10;
 
 impl Socket {
     pub(crate) fn open() -> Result<Self> {
@@ -145,8 +149,10 @@ impl Socket {
 
     /// The permanent addresses of a device that are not of the link only.
     pub(crate) fn addresses(&self, index: i32) -> Result<Vec<Address>> {
-        let replies =
-            self.request(RTM_GETADDR, REQUEST | DUMP, &[0; 8], &|| "RTM_GETADDR".into())?;
+        let ask = || self.request(RTM_GETADDR, REQUEST | DUMP, &[0; 8], &|| "RTM_GETADDR".into());
+        let is_whole = |told: &Result<_>| !matches!(told, Err(err) if err.errno == Errno::EINTR);
+        let told = (1..TRIES).map(|_try| ask()).find(is_whole);
+        let replies = told.unwrap_or_else(ask)?;
         Ok(replies.iter().filter_map(|reply| Address::kept(reply, index)).collect())
     }
 
@@ -161,6 +167,9 @@ impl Socket {
     }
 
     /// The bodies of what comes back.
+    ///
+    /// # Errors
+    /// `EINTR`: the list changed while it was told.
     fn request(
         &self,
         kind: u16,
@@ -178,7 +187,7 @@ impl Socket {
         message.extend([0; 4]); // the kernel knows our port
         message.extend(body);
         send(self.fd.as_raw_fd(), &message, MsgFlags::empty()).call(call)?;
-        let mut replies = Vec::new();
+        let (mut replies, mut interrupted) = (Vec::new(), false);
         let mut buffer = vec![0; LONGEST];
         loop {
             let length = match recvfrom::<NetlinkAddr>(self.fd.as_raw_fd(), &mut buffer) {
@@ -192,22 +201,24 @@ impl Socket {
                 .get(..length)
                 .filter(|rest| rest.len() < LONGEST)
                 .ok_or_else(|| Error::new(call(), Errno::EMSGSIZE))?;
-            while let Some((kind, number, reply, next)) = first_message(rest) {
+            while let Some((reply, next)) = first_message(rest) {
                 rest = next;
                 // Left over from a request that has failed.
-                if number != sequence {
+                if reply.sequence != sequence {
                     continue;
                 }
-                match kind {
+                interrupted |= reply.flags & DUMP_INTERRUPTED != 0;
+                match reply.kind {
+                    NLMSG_DONE if interrupted => return Err(Error::new(call(), Errno::EINTR)),
                     NLMSG_DONE => return Ok(replies),
                     NLMSG_ERROR => {
-                        let code = reply.get(..4).and_then(|code| code.try_into().ok());
+                        let code = reply.body.get(..4).and_then(|code| code.try_into().ok());
                         return match code.map_or(-libc::EPROTO, i32::from_ne_bytes) {
                             0 => Ok(replies),
                             code => Err(Error::new(call(), Errno::from_raw(-code))),
                         };
                     }
-                    _ => replies.push(reply.to_vec()),
+                    _ => replies.push(reply.body.to_vec()),
                 }
             }
         }
@@ -294,14 +305,27 @@ fn identity(attributes_of_link: &[u8]) -> Vec<(u16, Vec<u8>)> {
     identity
 }
 
-/// Kind, number of the request, body, and what follows.
-fn first_message(bytes: &[u8]) -> Option<(u16, u32, &[u8], &[u8])> {
-    let [a, b, c, d, e, f, _, _, g, h, i, j] = bytes.first_chunk()?;
+/// `struct nlmsghdr` and what belongs to it.
+#[derive(Debug, PartialEq, Eq)]
+struct Reply<'a> {
+    kind: u16,
+    flags: u16,
+    /// Of the request.
+    sequence: u32,
+    body: &'a [u8],
+}
+
+/// The first message and what follows.
+fn first_message(bytes: &[u8]) -> Option<(Reply<'_>, &[u8])> {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes.first_chunk()?;
     let length = usize::try_from(u32::from_ne_bytes([*a, *b, *c, *d])).ok()?;
-    let body = bytes.get(HEADER..length)?;
-    let next = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    let number = u32::from_ne_bytes([*g, *h, *i, *j]);
-    Some((u16::from_ne_bytes([*e, *f]), number, body, next))
+    let reply = Reply {
+        kind: u16::from_ne_bytes([*e, *f]),
+        flags: u16::from_ne_bytes([*g, *h]),
+        sequence: u32::from_ne_bytes([*i, *j, *k, *l]),
+        body: bytes.get(HEADER..length)?,
+    };
+    Some((reply, bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -330,9 +354,10 @@ mod tests {
             bytes
         };
         let both = [message(20, &[1, 2, 3, 4]), message(3, &[])].concat();
-        let (kind, number, body, rest) = first_message(&both).unwrap();
-        assert_eq!((kind, number, body), (20, 0, &[1, 2, 3, 4][..]));
-        assert_eq!(first_message(rest), Some((NLMSG_DONE, 0, &[][..], &[][..])));
+        let (first, rest) = first_message(&both).unwrap();
+        let reply = |kind, body| Reply { kind, flags: 0, sequence: 0, body };
+        assert_eq!(first, reply(20, &[1, 2, 3, 4]));
+        assert_eq!(first_message(rest), Some((reply(NLMSG_DONE, &[]), &[][..])));
         assert_eq!(first_message(&[0; 16]), None);
         assert_eq!(first_message(&[]), None);
     }

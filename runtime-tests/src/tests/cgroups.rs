@@ -1,6 +1,7 @@
 //! config-linux.md, "Control groups": where a container is, its limits, pause, statistics, update.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use runtime_tests::cgroups;
@@ -14,7 +15,10 @@ tests![
     create_makes_and_delete_removes_the_cgroup,
     delete_ends_what_is_left_in_the_cgroup,
     cgroup_namespace_hides_the_path,
+    writable_cgroup_belongs_to_the_payload,
+    limits_stay_with_the_host,
     pids_limit,
+    exec_enters_a_full_cgroup,
     memory_limit_is_written,
     memory_limit_kills,
     cpu_limits_are_written,
@@ -157,6 +161,61 @@ fn cgroup_namespace_hides_the_path() {
     assert!(!output.stdout().contains(&runtime_tests::isolate::tag()), "{}", output.stdout());
 }
 
+/// config-linux.md, "Cgroup ownership": with a namespace of its own that it may write to, the
+/// payload's user gets the cgroup, and only then.
+fn writable_cgroup_belongs_to_the_payload() {
+    requires!(root, cgroup_v2, userns, namespace("cgroup"));
+    differs!(Runc, "1.1 does it with the systemd driver only");
+    let owner = |b: Bundle, options: &[&str]| {
+        let c = b.mount("/sys/fs/cgroup", "cgroup", "cgroup", options).start(&[
+            "/probe",
+            "mkdir",
+            "/sys/fs/cgroup/own",
+            "--",
+            "cgroup",
+            "--",
+            "sleep",
+            "60",
+        ]);
+        c.wait_for("0::/");
+        let cgroup = cgroups::of_process(c.pid());
+        let made = cgroup.join("own").exists();
+        let owner = fs::metadata(&cgroup).unwrap().uid();
+        c.end();
+        assert!(!cgroup.exists());
+        (owner, made)
+    };
+    let writable = ["nosuid", "noexec", "nodev"];
+    let in_namespace = || Bundle::new().user_namespace(100_000).namespace("cgroup", None);
+    assert_eq!(owner(in_namespace(), &writable), (100_000, true));
+    let read_only = ["nosuid", "noexec", "nodev", "ro"];
+    differs!(Crun, "gives it to root of every user namespace");
+    assert_eq!(owner(in_namespace(), &read_only), (0, false));
+    let user = Bundle::new()
+        .namespace("cgroup", None)
+        .with(|c| c["process"]["user"] = json!({ "uid": 1000, "gid": 1000 }));
+    assert_eq!(owner(user, &writable), (1000, true));
+}
+
+fn limits_stay_with_the_host() {
+    requires!(root, cgroup_v2, userns, namespace("cgroup"));
+    differs!(Runc, "1.1 gives the cgroup away with the systemd driver only");
+    let c = Bundle::new()
+        .user_namespace(100_000)
+        .namespace("cgroup", None)
+        .mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev"])
+        .start(&["/probe", "sleep", "60"]);
+    let cgroup = cgroups::of_process(c.pid());
+    let listed = fs::read_to_string("/sys/kernel/cgroup/delegate").unwrap();
+    for entry in fs::read_dir(&cgroup).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let expected = if listed.lines().any(|line| line == name) { 100_000 } else { 0 };
+        assert_eq!(entry.metadata().unwrap().uid(), expected, "{name}");
+    }
+    c.end();
+}
+
 fn pids_limit() {
     requires!(root, controller("pids"));
     let c = with_resources(json!({ "pids": { "limit": 30 } })).start(&["/probe", "sleep", "60"]);
@@ -165,6 +224,27 @@ fn pids_limit() {
     output.assert_exit(0);
     assert!(output.stdout().ends_with("EAGAIN\n"), "{}", output.stdout());
     c.end();
+}
+
+/// Who looks for the reason of a fork bomb needs a process where no more may be born. With a limit
+/// of 2 there is room for one, and rt's exec takes two for a moment.
+fn exec_enters_a_full_cgroup() {
+    requires!(root, controller("pids"));
+    sometimes_differs!(Runc, "the Go runtime of its init may find no room for a thread");
+    for limit in [1, 2] {
+        let b = with_resources(json!({ "pids": { "limit": limit } }));
+        let c = b.start(&["/probe", "sleep", "60"]);
+        let output = c.exec(&["/probe", "fork", "1"]);
+        output.assert_exit(0);
+        assert!(output.stdout().contains("EAGAIN"), "it is limited as well: {}", output.stdout());
+        let place = |of: &str| {
+            let output = c.exec(&["/probe", "cat", &format!("/proc/{of}/cgroup")]);
+            output.assert_exit(0);
+            output.stdout().to_string()
+        };
+        assert_eq!(place("self"), place("1"));
+        c.end();
+    }
 }
 
 const MEGABYTE: u64 = 1024 * 1024;

@@ -10,6 +10,7 @@ tests![
     hooks_of_a_kind_run_in_the_order_of_the_config,
     hooks_get_the_state_on_stdin,
     hooks_get_their_arguments_and_environment_only,
+    hooks_get_no_descriptor_of_the_caller,
     hooks_run_in_the_right_namespaces,
     hooks_before_pivot_see_the_mounted_root,
     create_container_hook_can_add_mounts,
@@ -152,6 +153,53 @@ fn hooks_get_their_arguments_and_environment_only() {
     let lines: Vec<&str> =
         text.lines().filter(|l| !l.starts_with("SHLVL=") && !l.starts_with("OLDPWD=")).collect();
     assert_eq!(lines, ["zero one two words", "A=1", "B=two words"]);
+}
+
+/// What whoever calls the runtime forgot to close is not for its hooks, whichever command runs them.
+///
+/// Seen to fail on runc 1.1.5 (delete), and on rt whose start and delete left it open.
+fn hooks_get_no_descriptor_of_the_caller() {
+    differs!(Runc, "1.1 passes those of delete on");
+    let forgotten = scratch().join("forgotten");
+    let leak = |call: Call| {
+        [7, 23]
+            .into_iter()
+            .fold(call, |call, number| call.fd(number, fs::File::create(&forgotten).unwrap()))
+    };
+    let look = |kind| {
+        shell(&format!("cat >/dev/null; ls -l /proc/self/fd > {}.{kind}", journal().display()))
+    };
+    let kinds = ["prestart", "createRuntime", "createContainer", "poststart", "poststop"];
+    let with_all = |b| kinds.iter().fold(b, |b, kind| with_hook(b, kind, &look(kind)));
+    let assert_none = |kinds: &[&str]| {
+        for kind in kinds {
+            let seen = fs::read_to_string(journal().with_extension(kind)).unwrap();
+            assert!(seen.contains(" 0 -> "), "{kind}: {seen}");
+            assert!(!seen.contains("forgotten"), "{kind}: {seen}");
+            fs::remove_file(journal().with_extension(kind)).unwrap();
+        }
+    };
+    let b = with_all(Bundle::new().args(&["/probe", "sleep", "60"]));
+    b.write();
+    let dir = b.dir().to_str().unwrap().to_owned();
+    let created = leak(rt(["create", "--bundle", &dir, b.id()])).output();
+    created.assert_exit(0);
+    let c = Container::new(&b, created);
+    leak(c.call("start")).output().assert_exit(0);
+    leak(rt(["delete", "--force", c.id()])).output().assert_exit(0);
+    assert_none(&kinds);
+    let b = with_all(Bundle::new().args(&["/probe", "true"]));
+    leak(b.run_call()).arg(b.id()).output().assert_exit(0);
+    assert_none(&kinds);
+    // What is for the payload is for nobody else.
+    let b = with_all(Bundle::new().args(&["/probe", "fds"]));
+    let passed_on = (3..7).fold(b.run_call().args(["--preserve-fds", "5"]), |call, number| {
+        call.fd(number, fs::File::create(&forgotten).unwrap())
+    });
+    let output = leak(passed_on).arg(b.id()).output();
+    output.assert_exit(0);
+    assert!(output.stdout().contains('7') && !output.stdout().contains("23"), "{output:?}");
+    assert_none(&kinds);
 }
 
 fn hooks_run_in_the_right_namespaces() {

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use runtime_tests::config::mount;
 use runtime_tests::isolate;
 use runtime_tests::prelude::*;
@@ -24,6 +26,8 @@ tests![
     procfs_shows_the_containers_processes,
     cgroup2_shows_the_containers_cgroup,
     tmpcopyup_copies_what_the_container_has,
+    tmpcopyup_takes_mode_and_content_of_the_same_file,
+    tmpcopyup_does_not_wait_for_a_fifo,
     symlinks_are_copied_or_mounted_over,
     created_container_gets_mounts,
     idmapped_mount_is_added,
@@ -34,7 +38,10 @@ tests![
     removal_names_what_is_not_there,
     removal_does_not_follow_links,
     removal_leaves_masks_and_the_root,
+    removal_leaves_masks_whose_parent_was_renamed,
+    removal_takes_what_is_only_like_a_mask,
     what_cannot_be_done_is_refused,
+    container_in_the_mount_namespace_of_the_host_is_refused,
     wrong_states_are_refused,
     read_only_root_wants_a_mount_point,
     mounter_is_not_seen_inside,
@@ -273,6 +280,71 @@ fn tmpcopyup_copies_what_the_container_has() {
     c.exec(&["/probe", "cat", "/etc/word"]).assert_stdout("of the image");
 }
 
+/// A payload that owns the directory exchanges files below it while they are copied. What it may
+/// not read must not come to be a file of its own.
+///
+/// Seen to fail on rt that took mode and owner from a look at the name.
+fn tmpcopyup_takes_mode_and_content_of_the_same_file() {
+    only_rt();
+    requires!(root);
+    let b = Bundle::new().file("/volume/a", "open").file("/volume/b", "secret");
+    let b = b.mode("/volume/b", 0o600).directory("/tmp").mode("/tmp", 0o777);
+    for at in ["/volume", "/volume/a"] {
+        chown(b.inside(at), Some(1000), Some(1000)).unwrap();
+    }
+    let b = b.with(|c| {
+        c["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
+        // By these names it changes what is below the copy, and not the copy.
+        c["process"]["cwd"] = json!("/volume");
+    });
+    let stop = b.inside("/tmp/stop");
+    let c = b.start(&["/probe", "attack", "exchange", "25", "a", "b"]);
+    c.wait_for("ready");
+    let copy = format!("/proc/{}/root/volume", c.pid());
+    let list = json!([mount("/volume", "tmpfs", "tmpfs", &["tmpcopyup"])]);
+    let mut seen = BTreeSet::new();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(4) {
+        add(&c, &list);
+        for name in ["a", "b"] {
+            let file = Path::new(&copy).join(name);
+            let m = fs::metadata(&file).unwrap();
+            let text = fs::read_to_string(&file).unwrap();
+            seen.insert(format!("{text}: {:o} {} {}", m.mode() & 0o7777, m.uid(), m.gid()));
+        }
+        remove(&c, &list);
+    }
+    fs::write(stop, "").unwrap();
+    c.wait_status("stopped");
+    assert_eq!(Vec::from_iter(seen), ["open: 644 1000 1000", "secret: 600 0 0"]);
+}
+
+/// What was a file when it was looked at is a FIFO when it is opened.
+///
+/// Seen to fail on rt without `O_NONBLOCK`.
+fn tmpcopyup_does_not_wait_for_a_fifo() {
+    only_rt();
+    requires!(root);
+    let b = Bundle::new().file("/volume/a", "text");
+    mkfifo(&b.inside("/volume/b"), Mode::from_bits_truncate(0o600)).unwrap();
+    let b = b.directory("/tmp").with(|c| c["process"]["cwd"] = json!("/volume"));
+    let stop = b.inside("/tmp/stop");
+    let c = b.start(&["/probe", "attack", "exchange", "25", "a", "b"]);
+    c.wait_for("ready");
+    let list = json!([mount("/volume", "tmpfs", "tmpfs", &["tmpcopyup"])]);
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(2) {
+        let output = act(&c, "add", &list);
+        if output.code == 0 {
+            remove(&c, &list);
+        } else if runtime() == Runtime::Rt {
+            assert_refused(&output, "it changes while it is copied");
+        }
+    }
+    fs::write(stop, "").unwrap();
+    c.wait_status("stopped");
+}
+
 /// crun's extensions.
 fn symlinks_are_copied_or_mounted_over() {
     only_rt();
@@ -498,6 +570,57 @@ fn removal_leaves_masks_and_the_root() {
     assert_eq!(points(&c), before);
 }
 
+/// A payload renames what is above its masks, up to the name of a volume that is to be removed.
+///
+/// Seen to fail on rt that compared paths only, and on rt that knew masks but no read-only paths.
+fn removal_leaves_masks_whose_parent_was_renamed() {
+    only_rt();
+    requires!(busybox());
+    differs!(Crun, "removes them");
+    let b = Bundle::new().with_busybox().file("/data/file", "secret").file("/data/dir/x", "secret");
+    let b = b.file("/data/ro/text", "x").with(|c| {
+        c["linux"]["maskedPaths"] = json!(["/data/file", "/data/dir"]);
+        c["linux"]["readonlyPaths"] = json!(["/data/ro"]);
+    });
+    let c = running(b);
+    let volume = json!([mount("/volume/dir", "tmpfs", "tmpfs", &[])]);
+    add(&c, &volume);
+    let rename = |from: &str, to: &str| {
+        c.exec(&["/bin/busybox", "mv", from, to]).assert_exit(0);
+    };
+    rename("/volume", "/elsewhere");
+    rename("/data", "/volume");
+    let before = points(&c);
+    for at in ["/volume/dir", "/volume/file", "/volume/ro"] {
+        let output = act(&c, "remove", &json!([{ "destination": at }]));
+        assert_refused(&output, "linux.maskedPaths or linux.readonlyPaths protect it");
+    }
+    assert_eq!(points(&c), before);
+    c.exec(&["/probe", "cat", "/volume/file", "--", "ls", "/volume/dir"]).assert_stdout("");
+    c.exec(&["/probe", "write", "/volume/ro/x", "x"]).assert_says("EROFS");
+    // With its old name the volume goes as ever.
+    rename("/volume", "/data");
+    rename("/elsewhere", "/volume");
+    remove(&c, &volume);
+}
+
+/// Seen to fail on rt that took every empty tmpfs for a mask.
+fn removal_takes_what_is_only_like_a_mask() {
+    only_rt();
+    let empty = scratch().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let c = running(Bundle::new().with(|c| c["linux"]["maskedPaths"] = json!(["/proc/keys"])));
+    let before = points(&c);
+    let list = json!([
+        mount("/t", "tmpfs", "tmpfs", &["ro"]),
+        mount("/empty", "bind", empty.to_str().unwrap(), &["bind", "ro"]),
+        mount("/null", "bind", "/dev/null", &["bind"]),
+    ]);
+    add(&c, &list);
+    remove(&c, &list);
+    assert_eq!(points(&c), before);
+}
+
 fn what_cannot_be_done_is_refused() {
     only_rt();
     if runtime() != Runtime::Rt {
@@ -520,7 +643,16 @@ fn what_cannot_be_done_is_refused() {
         assert_refused(&act(&c, "add", &json!([entry])), text);
     }
     assert_eq!(points(&c), before);
-    // What a container mounts in the host's namespace stays there.
+}
+
+fn container_in_the_mount_namespace_of_the_host_is_refused() {
+    // What is mounted there stays: for an ordinary user that would be the devices.
+    requires!(root);
+    only_rt();
+    if runtime() != Runtime::Rt {
+        return;
+    }
+    let source = directory("source", "x");
     let b = Bundle::new().without_namespace("mount").with(|c| c["mounts"] = json!([]));
     let c = running(b);
     assert_refused(

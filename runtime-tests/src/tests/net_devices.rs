@@ -13,6 +13,9 @@ tests![
     device_is_there_for_hooks_and_sysctls,
     missing_device_leaves_the_others,
     failure_brings_devices_back,
+    renamed_device_comes_back_and_the_one_in_its_place_stays,
+    device_in_the_place_of_a_moved_one_stays,
+    forged_answers_are_not_believed,
     taken_name_is_refused,
     device_that_cannot_move_is_told,
     device_of_the_host_is_not_for_ordinary_users,
@@ -171,6 +174,77 @@ fn failure_brings_devices_back() {
     b.try_create(&["--pid-file", "/proc/pid"]).assert_fails().assert_stderr_has("--pid-file");
     assert_back("v0", 1);
     assert_back("v1", 2);
+}
+
+/// What others do in a network that is joined, between the move and a failure: a script, here of the
+/// hook that fails.
+fn attacked(b: Bundle, network: &Container, script: &str) -> Bundle {
+    let inside = format!("nsenter --net=/proc/{}/ns/net", network.pid());
+    b.namespace("network", Some(&format!("/proc/{}/ns/net", network.pid()))).with(|c| {
+        let script = format!("set -e; exec 2>&1; cat >/dev/null; in='{inside}'; {script}; exit 3");
+        let env = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
+        let hook = json!({ "path": "/bin/sh", "args": ["sh", "-c", script], "env": env });
+        c["hooks"]["createRuntime"] = json!([hook]);
+    })
+}
+
+/// Seen to fail on rt that looked for the name: it took the other device to the host.
+fn renamed_device_comes_back_and_the_one_in_its_place_stays() {
+    prepared();
+    requires!(program("/usr/bin/nsenter"));
+    let other = Bundle::new().with_busybox().start(&["/probe", "sleep", "60"]);
+    device("v0", 1);
+    let script = "$in ip link set in down; $in ip link set in name hidden; $in ip link set hidden \
+                  up; $in ip link add in mtu 1300 type veth peer name inp";
+    let b = attacked(with_devices(json!({ "v0": { "name": "in" } })), &other, script);
+    let output = b.assert_create_refused();
+    output.assert_stderr_has("hooks.createRuntime[0] (/bin/sh): exit status 3\n");
+    assert_back("v0", 1);
+    let said = other.exec(&["/bin/busybox", "ip", "link"]).stdout();
+    assert!(said.contains(" in@") && said.contains("mtu 1300"), "{said}");
+    assert!(!said.contains("hidden"), "{said}");
+    other.end();
+}
+
+/// The device is gone, and another one has its name and its number.
+///
+/// Seen to fail on rt that did not compare, and on rt that looked for the name.
+fn device_in_the_place_of_a_moved_one_stays() {
+    prepared();
+    requires!(program("/usr/bin/nsenter"));
+    let other = Bundle::new().with_busybox().start(&["/probe", "sleep", "60"]);
+    device("v0", 1);
+    let script = "n=$($in ip -o link show dev in | cut -d: -f1); $in ip link del in; \
+                  $in ip link add in index $n mtu 1300 type veth peer name inp";
+    let b = attacked(with_devices(json!({ "v0": { "name": "in" } })), &other, script);
+    let output = b.assert_create_refused();
+    output.assert_stderr_has("bring back linux.netDevices.v0: it is another device now");
+    output.assert_stderr_has("createRuntime[0] (/bin/sh): exit status 3");
+    assert!(!exists("v0"));
+    let said = other.exec(&["/bin/busybox", "ip", "link"]).stdout();
+    assert!(said.contains(" in@") && said.contains("mtu 1300"), "{said}");
+    other.end();
+}
+
+/// Whoever rules the network that is joined can write to the sockets which rt has there: here that
+/// there is no such device, in the name of the kernel, to every request that is still to come.
+///
+/// Seen to fail on rt that took answers from everybody.
+fn forged_answers_are_not_believed() {
+    prepared();
+    requires!(program("/usr/bin/nsenter"));
+    let other = Bundle::new().with_busybox().start(&["/probe", "sleep", "60"]);
+    device("v0", 1);
+    let b = with_devices(json!({ "v0": { "name": "in" } }));
+    let probe = b.inside("/probe");
+    // The kernel has given rt's socket the number of rt's process.
+    let script = format!("$in {} attack forge-netlink $PPID", probe.display());
+    let b = attacked(b, &other, &script);
+    let output = b.assert_create_refused();
+    output.assert_stderr_has("exit status 3: sent 64\n");
+    assert!(!output.stderr().contains("bring back"), "{}", output.stderr());
+    assert_back("v0", 1);
+    other.end();
 }
 
 fn taken_name_is_refused() {
