@@ -322,7 +322,7 @@ fn init_killed_while_the_helper_runs() {
     }
     let user = SecondUser::with_ranges();
     // The pid must stay that of the dead child while other processes come and go.
-    let script = "kill -KILL \"$1\"; i=0; while [ $i -lt 200 ]; do /bin/true; i=$((i+1)); done; \
+    let script = "kill -KILL \"$1\"; i=0; while [ $i -lt 40 ]; do /bin/true; i=$((i+1)); done; \
                   read -r line < /proc/$1/stat; echo \"$line\" >> /run/t/user/seen; \
                   exec /usr/bin/${0##*/} \"$@\"";
     let user = with_helper(user, script);
