@@ -1,6 +1,7 @@
 //! Cgroups: where they are mounted, which controllers there are, who may use them; systemd.
 
 use super::{Report, has_filesystem, text};
+use crate::cgroup::systemd::Manager;
 use crate::cgroup::{CgroupMount, Host, LEGACY_CURE};
 use crate::proc;
 use crate::sys::bpf::{self, Insn};
@@ -141,33 +142,25 @@ fn device_filter(report: &mut Report, v1: Option<&CgroupMount>) {
     }
 }
 
-/// `sd_booted(3)`, and the bus on which scopes are asked for.
+/// `sd_booted(3)`, and the manager that is asked for scopes.
 fn systemd(report: &mut Report) {
     if !Path::new("/run/systemd/system").is_dir() {
         report.missing("systemd", "does not run this host", "use --cgroup-manager cgroupfs");
         return;
     }
     report.ok("systemd", "runs this host");
-    let bus = if report.root {
-        Some(PathBuf::from("/run/dbus/system_bus_socket"))
-    } else {
-        std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("bus"))
-    };
-    let private = Path::new("/run/systemd/private");
-    match bus {
-        Some(bus) if bus.exists() => report.ok("bus", bus.display().to_string()),
-        _ if report.root && private.exists() => report.ok("bus", private.display().to_string()),
-        Some(bus) => report.limited(
-            "bus",
-            format!("there is no {}", bus.display()),
-            "install and start dbus, or use --cgroup-manager cgroupfs",
-        ),
-        None => report.limited(
-            "bus",
-            "XDG_RUNTIME_DIR is not set",
-            "log in through pam_systemd, or loginctl enable-linger and set XDG_RUNTIME_DIR",
-        ),
+    let manager = if report.root { Manager::System } else { Manager::User };
+    let socket = manager.socket();
+    if socket.exists() {
+        report.ok("systemd-manager", socket.display().to_string());
+        return;
     }
+    let cure = if report.root {
+        "use --cgroup-manager cgroupfs"
+    } else {
+        "log in through pam_systemd, or: loginctl enable-linger; or use --cgroup-manager cgroupfs"
+    };
+    report.limited("systemd-manager", format!("there is no {}", socket.display()), cure);
 }
 
 /// intelRdt and huge pages, by the kernel's own lists.

@@ -36,15 +36,20 @@ pub(crate) struct UnitName {
 }
 
 impl Manager {
-    fn connect(self) -> Result<Connection> {
-        let socket = match self {
+    /// Where it listens, to those who may command it only.
+    pub(crate) fn socket(self) -> PathBuf {
+        match self {
             Self::System => PathBuf::from("/run/systemd/private"),
             Self::User => {
                 let usual = || format!("/run/user/{}", nix::unistd::geteuid()).into();
                 let dir = std::env::var_os("XDG_RUNTIME_DIR").unwrap_or_else(usual);
                 PathBuf::from(dir).join("systemd/private")
             }
-        };
+        }
+    }
+
+    fn connect(self) -> Result<Connection> {
+        let socket = self.socket();
         ensure_running(&socket)?;
         Connection::open(&socket)
     }
