@@ -29,6 +29,7 @@ use std::path::PathBuf;
     name = "rt",
     disable_version_flag = true,
     infer_long_args = false,
+    args_override_self = true,
     after_help = "Examples:\n  rt spec && rt run web     run the bundle in this directory\n  rt exec -t web sh         a shell in it\n  rt doctor                 what this host can do for containers"
 )]
 pub(crate) struct Cli {

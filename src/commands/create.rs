@@ -171,6 +171,7 @@ pub(crate) fn make(
         let listens = new.notifies && then == Then::Start;
         let readiness = if listens { Readiness::open(&dir)? } else { None };
         let mut child = launch::create(plan, fds, groups.cgroup(), &dir, inherited)?;
+        groups.let_go();
         let told = tell(&dir, &mut state, &child, args.pid_file.as_deref(), &pidfd_sockets);
         let moved = std::mem::take(&mut child.moved);
         told.map_err(|err| {

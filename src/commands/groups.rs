@@ -102,9 +102,13 @@ impl<'a> Groups<'a> {
         self.cgroup.as_ref()
     }
 
-    /// The container lives: its process keeps systemd's unit alive from now on.
-    pub(super) fn keep(mut self) -> Option<Cgroup> {
+    /// Init is there, and keeps systemd's unit alive from now on.
+    pub(super) fn let_go(&mut self) {
         self.unit.as_mut().map(Started::let_go);
+    }
+
+    /// The container lives.
+    pub(super) fn keep(self) -> Option<Cgroup> {
         self.cgroup
     }
 

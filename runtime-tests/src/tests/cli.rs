@@ -477,14 +477,17 @@ fn plan_shows_the_unit_of_systemd() {
         c["annotations"] = json!({ "org.systemd.property.CollectMode": "'inactive-or-failed'" });
     });
     b.write();
-    let plan = || rt(["plan", "--bundle", b.dir().to_str().unwrap()]).global(["--systemd-cgroup"]);
+    let plan = || {
+        Call::plain(["plan", "--bundle", b.dir().to_str().unwrap()]).global(["--systemd-cgroup"])
+    };
     let text = plan().ok();
     for part in ["p-n.scope of systemd, in a.slice", "property TasksMax=9", "CollectMode="] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let b = b.with(|c| c["linux"]["cgroupsPath"] = json!("/a/b"));
     b.write();
-    let output = rt(["plan", "--bundle", b.dir().to_str().unwrap()]).global(["--systemd-cgroup"]);
+    let output =
+        Call::plain(["plan", "--bundle", b.dir().to_str().unwrap()]).global(["--systemd-cgroup"]);
     output.output().assert_fails().assert_stderr_has("is not of the form SLICE:PREFIX:NAME");
 }
 

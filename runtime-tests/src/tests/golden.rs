@@ -31,7 +31,7 @@ fn check(name: &str) {
     fs::copy(golden.join(format!("{name}.json")), bundle.join("config.json")).unwrap();
     let at = bundle.to_str().unwrap();
     for (format, ending) in [("text", "txt"), ("json", "plan.json")] {
-        let output = rt(["plan", "--format", format, "--bundle", at]).output();
+        let output = Call::plain(["plan", "--format", format, "--bundle", at]).output();
         output.assert_exit(0);
         let found = output.stdout().replace(at, "BUNDLE");
         let file = golden.join(format!("{name}.{ending}"));

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 
 use runtime_tests::prelude::*;
 
@@ -9,6 +10,7 @@ tests![
     help_command_explains_a_command,
     mistyped_words_get_a_suggestion,
     usage_errors_are_told_in_the_first_line,
+    last_of_repeated_flags_counts,
     examples_of_help_are_understood,
     exec_fails_with_255,
     log_file_may_be_marked_as_such,
@@ -61,6 +63,27 @@ fn usage_errors_are_told_in_the_first_line() {
         let first = stderr.lines().next().unwrap_or_default();
         assert!(first.starts_with("rt: ") && first.contains(words), "{stderr}");
     }
+}
+
+/// A wrapper adds what the engine says already.
+fn last_of_repeated_flags_counts() {
+    let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+    let state = rt(["state", c.id()]).global(["--systemd-cgroup", "--systemd-cgroup"]);
+    if view() != View::Systemd {
+        state.ok();
+    }
+    let nowhere = scratch().join("nowhere");
+    let list = |roots: [&Path; 2]| {
+        let roots = roots.map(|root| format!("--root={}", root.display()));
+        Call::plain(roots).args(["list", "-q"]).ok()
+    };
+    let root = runtime_tests::isolate::state_root();
+    assert_eq!(list([&nowhere, &root]).trim(), c.id());
+    assert_eq!(list([&root, &nowhere]).trim(), "");
+    let output = c.exec_call(&["--cwd", "/nowhere", "--cwd", "/dev"], &["/probe", "cwd"]).output();
+    output.assert_exit(0);
+    assert_eq!(output.stdout().trim(), "/dev");
+    c.end();
 }
 
 /// An example with a flag that is no more would be worse than none.
