@@ -39,14 +39,12 @@ mod sys;
 mod userns;
 mod wait;
 
-/// musl's allocator asks the kernel for memory in small pieces and gives it back at once: 220 system
-/// calls of a run. This one takes few large ones, and a run is too short to give anything back.
+#[cfg(not(test))]
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: sys::memory::Allocator = sys::memory::Allocator::new();
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
-use cli::{Cli, Command};
+use cli::Command;
 use std::ffi::OsString;
 
 /// runc and crun: any failure of our own, but for exec.
@@ -56,7 +54,7 @@ const EXEC_FAILED: i32 = 255;
 
 /// Called by `sys::start` with the command line. Returns the exit code.
 pub(crate) fn main(args: Vec<OsString>) -> i32 {
-    let cli = match Cli::try_parse_from(cli::arguments(&args)) {
+    let cli = match cli::parse(&args) {
         Ok(cli) => cli,
         Err(err) => return usage(&err),
     };

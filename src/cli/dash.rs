@@ -18,7 +18,8 @@ pub(crate) fn arguments(args: &[OsString]) -> Vec<OsString> {
     if !args.iter().any(candidate) {
         return args;
     }
-    let cli = Cli::command();
+    let mut cli = Cli::command();
+    cli.build();
     let mut command = &cli;
     let mut positional = 0;
     let mut rest = args.iter_mut().skip(1);

@@ -166,7 +166,9 @@ fn man_pages_are_in_step_with_the_command_line() {
 fn completions_are_in_step_with_the_command_line() {
     for (shell, file) in [(Shell::Bash, "rt.bash"), (Shell::Zsh, "_rt"), (Shell::Fish, "rt.fish")] {
         let mut made = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), "rt", &mut made);
+        let mut cli = Cli::command();
+        cli.build();
+        clap_complete::generate(shell, &mut cli, "rt", &mut made);
         let made = String::from_utf8(made).unwrap();
         in_step(&Path::new("contrib/completions").join(file), &made);
     }

@@ -107,7 +107,7 @@ fn in_user_namespace() -> bool {
 fn keeps_state(command: Option<&Command>) -> bool {
     !matches!(
         command,
-        Some(Command::Features | Command::Spec(_) | Command::Plan(_) | Command::Doctor(_))
+        Some(Command::Features(_) | Command::Spec(_) | Command::Plan(_) | Command::Doctor(_))
     )
 }
 
@@ -171,7 +171,7 @@ fn needs_seal(command: &Command) -> Option<u32> {
         | Command::Update(_)
         | Command::Events(_)
         | Command::Spec(_)
-        | Command::Features
+        | Command::Features(_)
         | Command::Plan(_)
         | Command::Doctor(_) => None,
     }
@@ -206,7 +206,7 @@ pub(crate) fn run(cli: &Cli, host: &Host, args: &[OsString]) -> Result<u8> {
         Command::Mounts(args) => mounts::run(host, args).map(done),
         Command::Events(args) => events::run(host, args).map(done),
         Command::Spec(args) => spec::run(args).map(done),
-        Command::Features => features::run().map(done),
+        Command::Features(_) => features::run().map(done),
         Command::Plan(args) => plan::run(host, args).map(done),
         Command::Doctor(args) => doctor::run(args),
     }
@@ -230,7 +230,7 @@ pub(crate) fn title(command: &Command) -> String {
         Command::Mounts(args) => format!("mounts {}", args.id),
         Command::Events(args) => format!("events {}", args.id),
         Command::Spec(_) => "spec".into(),
-        Command::Features => "features".into(),
+        Command::Features(_) => "features".into(),
         Command::Plan(_) => "plan".into(),
         Command::Doctor(_) => "doctor".into(),
     }

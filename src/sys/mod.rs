@@ -10,6 +10,8 @@ pub(crate) mod keyring;
 pub(crate) mod landlock;
 #[cfg(test)]
 pub(crate) mod libseccomp;
+#[cfg(not(test))] // whose tests have threads
+pub(crate) mod memory;
 pub(crate) mod mount;
 pub(crate) mod net;
 pub(crate) mod netlink;
