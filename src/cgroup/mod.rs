@@ -268,6 +268,12 @@ impl Cgroup {
         self.at().wait_event("populated", 0, timeout)
     }
 
+    /// Removes what is left in v1 hierarchies of a container whose v2 cgroup has gone: a removal was
+    /// cut off there, or systemd has stopped the scope.
+    pub(crate) fn remove_rest(places: &[Place]) -> Result<()> {
+        v1::Tree::open(places)?.remove(Instant::now() + PATIENCE)
+    }
+
     /// Removes the cgroup and its sub-cgroups, which must be empty or about to be.
     pub(crate) fn remove(&self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;

@@ -50,10 +50,7 @@ fn one(host: &Host, id: &str, force: bool) -> Result<()> {
         };
     };
     let Some(state) = dir.read_state()? else {
-        // A create was killed before it made anything else.
-        if !force {
-            dir.state()?;
-        }
+        // A create was killed before it made anything else, or a delete when it had removed all.
         return dir.remove();
     };
     match settled(&dir, &state)? {
@@ -151,8 +148,9 @@ pub(crate) struct Remains<'a> {
 pub(crate) fn destroy_with(host: &Host, remains: Remains<'_>) -> Result<()> {
     let Remains { dir, state, cgroup, hooks } = remains;
     // The state goes last: without it nobody would know what is left, and nobody could try again.
-    if let Some(cgroup) = cgroup? {
-        cgroup.remove()?;
+    match cgroup? {
+        Some(cgroup) => cgroup.remove()?,
+        None => Cgroup::remove_rest(&state.cgroup_v1)?,
     }
     if let Some(group) = &state.resctrl {
         resctrl::remove(group, state.resctrl_made, &state.id)?;

@@ -12,6 +12,7 @@ tests![
     exec_joins_every_hierarchy,
     exec_joins_a_sub_cgroup_of_one_hierarchy,
     delete_removes_the_cgroup_of_every_hierarchy,
+    delete_removes_the_rest_when_that_of_v2_has_gone,
     cgroup_namespace_begins_at_the_own_cgroup_of_every_hierarchy,
     mount_shows_the_hierarchies_of_a_namespace,
     mount_shows_the_own_cgroups_without_a_namespace,
@@ -98,6 +99,19 @@ fn delete_removes_the_cgroup_of_every_hierarchy() {
     fs::create_dir_all(of(&c, "memory").join("a/b")).unwrap();
     assert!(!cgroups::tagged(c.id()).is_empty());
     c.kill("KILL").wait_status("stopped").delete();
+    let left: Vec<_> =
+        cgroups::tagged(c.id()).into_iter().filter(|p| p.ends_with(c.id())).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// As when a removal was cut off there, or systemd has stopped the scope.
+fn delete_removes_the_rest_when_that_of_v2_has_gone() {
+    requires!(cgroup_v1("memory"));
+    let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+    let unified = cgroups::of_process(c.pid());
+    c.kill("KILL").wait_status("stopped");
+    until("v2 to be empty", || fs::remove_dir(&unified).ok());
+    c.delete();
     let left: Vec<_> =
         cgroups::tagged(c.id()).into_iter().filter(|p| p.ends_with(c.id())).collect();
     assert!(left.is_empty(), "{left:?}");
