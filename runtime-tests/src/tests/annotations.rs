@@ -388,6 +388,7 @@ fn output_of_hooks_is_not_open_in_the_payload() {
     };
     c.start();
     c.wait_for("2 ");
+    assert_eq!(fs::read_to_string(&out).unwrap(), "startContainer\n");
     assert_eq!(held(&c), 0);
     assert!(!c.stdout().contains("hooks.out"), "{}", c.stdout());
     c.end();

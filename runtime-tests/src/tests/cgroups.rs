@@ -433,8 +433,8 @@ fn events_stats_once() {
         assert!(data[key].is_object(), "{key}: {event}");
     }
     assert!(data["cpu"]["usage"]["total"].is_u64() || cgroups::is_v2(), "{event}");
-    if cgroups::has_controller("pids") {
-        assert_eq!(data["pids"]["current"], 1, "{event}");
+    if cgroups::has_controller("pids") && runtime() != Runtime::Runc {
+        assert_eq!(data["pids"]["current"], 1, "{event}"); // runc's start does not wait for execve
     }
     if cgroups::has_controller("memory") {
         assert!(data["memory"]["usage"]["usage"].as_u64().unwrap() > 0, "{event}");
@@ -566,7 +566,6 @@ fn exec_after_the_limit_is_reached() {
 fn processes_are_born_in_the_cgroup() {
     requires!(root, cgroup_v2, program("/usr/bin/strace"));
     differs!(Runc, "1.1 writes the pid");
-    differs!(Crun, "1.8 writes the pid");
     let trace = scratch().join("trace");
     let strace = ["/usr/bin/strace", "-f", "-e", "trace=clone3,openat,openat2", "-o"];
     let through = || strace.into_iter().chain([trace.to_str().unwrap()]);

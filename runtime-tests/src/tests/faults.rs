@@ -214,7 +214,7 @@ fn failing_call_of_start_leaves_a_container_that_can_be_deleted() {
 
 fn failing_call_of_delete_can_be_repeated() {
     requires!(root, program(STRACE));
-    differs!(Runc, "several threads: what fails is not the same in each run");
+    sometimes_differs!(Runc, "several threads: what fails is not the same in each run");
     differs!(Crun, "leaves its cgroup or state after several faults");
     let mut failed = 0;
     for call in ["rmdir", "unlinkat", "flock", "fstat", "pidfd_open"] {

@@ -87,7 +87,6 @@ fn start(delegated: &Delegated, user: &SecondUser, b: &UserBundle<'_>, from: &st
 fn delegated_cgroup_is_used() {
     let user = SecondUser::new();
     requires!(cgroup_v2);
-    differs!(Runc, "1.1 wants a linux.cgroupsPath");
     differs!(Crun, "1.8 leaves the cgroup alone without systemd");
     let delegated = Delegated::new();
     let b = user.bundle();
@@ -167,7 +166,6 @@ fn caller_outside_of_the_delegated_cgroup() {
 fn pause_and_resume_in_a_delegated_cgroup() {
     let user = SecondUser::new();
     requires!(cgroup_v2);
-    differs!(Runc, "1.1 wants a linux.cgroupsPath");
     differs!(Crun, "1.8 leaves the cgroup alone without systemd");
     let delegated = Delegated::new();
     let b = user.bundle();
