@@ -5,6 +5,8 @@
 mod cli;
 mod elf;
 mod error;
+#[expect(dead_code, reason = "the commands that use it come next")]
+mod home;
 mod host;
 mod loader;
 mod rootfs;
