@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 /// Runs images with rt or any other OCI runtime
 #[derive(Debug, Parser)]
-#[command(name = "bundles", version, arg_required_else_help = true)]
+#[command(name = "bundles", version, arg_required_else_help = true, args_override_self = true)]
 pub(crate) struct Cli {
     /// Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others
     #[arg(long, global = true, value_name = "DIR")]

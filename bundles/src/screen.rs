@@ -34,3 +34,46 @@ impl Screen<'_> {
         Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails as a pipe or a full disk does.
+    struct Broken(io::ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn said(kind: io::ErrorKind) -> String {
+        let (input, out, err) = (&mut io::empty(), &mut Broken(kind), &mut io::sink());
+        crate::error::report(&Screen { input, out, err }.say("x").unwrap_err())
+    }
+
+    #[test]
+    fn closed_pipe_is_not_told() {
+        assert_eq!(said(io::ErrorKind::BrokenPipe), "");
+        assert!(
+            said(io::ErrorKind::StorageFull).starts_with("bundles: write to standard output: ")
+        );
+    }
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        for (answer, yes) in
+            [("y\n", true), ("yes\n", true), ("\n", false), ("", false), ("no\n", false)]
+        {
+            let (mut input, mut out) = (answer.as_bytes(), Vec::new());
+            let mut screen = Screen { input: &mut input, out: &mut out, err: &mut io::sink() };
+            assert_eq!(screen.confirm("All goes.").unwrap(), yes, "{answer:?}");
+            assert!(String::from_utf8(out).unwrap().starts_with("WARNING! All goes.\n"));
+        }
+    }
+}

@@ -9,12 +9,17 @@ use clap::error::{ContextKind, ContextValue, Error};
 pub(super) fn message(cli: &Command, args: &[String], err: &Error) -> String {
     let text = err.render().to_string();
     let text = text.trim_start_matches("error: ").trim_end();
-    let mut message = format!("bundles: {text}\n");
+    // The first line says what is wrong, the second what to do.
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let mut message = format!("bundles: {first}\n");
     if err.get(ContextKind::SuggestedSubcommand).is_none()
         && let Some(ContextValue::String(word)) = err.get(ContextKind::InvalidSubcommand)
         && let Some(guess) = command(cli, args, word)
     {
         message.push_str(&format!("  hint: did you mean 'bundles {guess}'?\n"));
+    }
+    if !rest.is_empty() {
+        message.push_str(&format!("{rest}\n"));
     }
     message
 }
