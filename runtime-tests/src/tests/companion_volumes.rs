@@ -30,6 +30,7 @@ tests![
     companion_volumes_of_many_processes_while_pruning,
     companion_volume_commands_killed_leave_nothing_half,
     companion_prune_spares_living_processes,
+    companion_volumes_on_a_full_disk,
     companion_volumes_of_an_ordinary_user,
     companion_volume_of_an_ordinary_user_with_foreign_files,
 ];
@@ -408,6 +409,35 @@ fn companion_prune_spares_living_processes() {
     drop(lock);
     assert_eq!(bundles(["system", "prune", "-f"]).ok(), "Total reclaimed space: 3.15MB\n");
     assert!(left("tmp").is_empty(), "{:?}", left("tmp"));
+}
+
+/// Once without a block, once without an inode.
+fn companion_volumes_on_a_full_disk() {
+    for options in ["size=256k", "size=8m,nr_inodes=64"] {
+        let disk = HostMount::tmpfs(&scratch().join("disk"), options);
+        let root = disk.path().join("home");
+        let call = |args: &[&str]| bundles(["--root", root.to_str().unwrap()]).args(args);
+        let full = (0..200).find_map(|n| {
+            let output = call(&["volume", "create", &format!("v{n}")]).output();
+            (output.code != 0).then_some(output)
+        });
+        let full = full.expect("it was never full");
+        full.assert_exit(1).assert_stderr_has("No space left on device");
+        let entries = |dir: &str| fs::read_dir(root.join(dir)).expect("ls").count();
+        assert_eq!(entries("tmp"), 0, "{options}");
+        let listed = call(&["volume", "ls", "-q"]).output();
+        assert_eq!(listed.assert_exit(0).lines().len(), entries("volumes"), "{options}");
+        assert!(entries("volumes") > 3, "{options}");
+        // As a killed command leaves it; then not a byte is free.
+        fs::rename(root.join("volumes/v0"), root.join("tmp/7-0")).expect("rename");
+        fs::write(disk.path().join("rest"), vec![1; 8 << 20]).ok();
+        call(&["volume", "rm", "v1"]).ok();
+        call(&["system", "prune", "-f"]).ok();
+        call(&["volume", "prune", "-f", "-a"]).ok();
+        assert_eq!((entries("volumes"), entries("tmp")), (0, 0), "{options}");
+        fs::remove_file(disk.path().join("rest")).ok();
+        call(&["volume", "create", "again"]).ok();
+    }
 }
 
 fn companion_volumes_of_an_ordinary_user() {
