@@ -31,6 +31,8 @@ pub struct Call {
     terminal: Option<OwnedFd>,
     root: bool,
     through: Vec<OsString>,
+    /// Another program than the runtime.
+    program: Option<PathBuf>,
 }
 
 /// A call with the test's own state root.
@@ -42,6 +44,11 @@ impl Call {
     /// A call with exactly these arguments.
     pub fn plain<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
         Self { args: owned(args), ..Self::default() }
+    }
+
+    /// A call of another program with exactly these arguments.
+    pub fn of<S: AsRef<OsStr>>(program: PathBuf, args: impl IntoIterator<Item = S>) -> Self {
+        Self { program: Some(program), ..Self::plain(args) }
     }
 
     /// Options before the command.
@@ -104,8 +111,8 @@ impl Call {
 
     /// Starts the call.
     pub fn spawn(self) -> Running {
-        let mut words =
-            self.through.iter().map(OsString::as_os_str).chain([runtime::path().as_os_str()]);
+        let program = self.program.as_deref().unwrap_or(runtime::path());
+        let mut words = self.through.iter().map(OsString::as_os_str).chain([program.as_os_str()]);
         let mut command = Command::new(words.next().expect("a program"));
         command.args(words);
         if self.root {

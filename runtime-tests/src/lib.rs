@@ -16,6 +16,7 @@ pub mod agent;
 pub mod bundle;
 pub mod call;
 pub mod cgroups;
+pub mod companion;
 pub mod config;
 pub mod container;
 pub mod hostmount;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 pub(crate) struct Options {
     pub(crate) runtime: PathBuf,
+    /// The companion, where there is one.
+    pub(crate) bundles: Option<PathBuf>,
     pub(crate) view: String,
     pub(crate) list: bool,
     pub(crate) self_check: bool,
@@ -16,11 +18,12 @@ pub(crate) struct Options {
     pub(crate) filters: Vec<String>,
 }
 
-const USAGE: &str = "usage: runtime-tests [--rt PATH] [--view host|v2|systemd] [--list] [--self-check] [--jobs N] [FILTER...]";
+const USAGE: &str = "usage: runtime-tests [--rt PATH] [--bundles PATH] [--view host|v2|systemd] [--list] [--self-check] [--jobs N] [FILTER...]";
 
 pub(crate) fn parse(args: &[String]) -> Result<Options, String> {
     let mut options = Options {
         runtime: std::env::var_os("RT").map_or_else(|| PathBuf::from("rt"), PathBuf::from),
+        bundles: None,
         view: "host".to_owned(),
         list: false,
         self_check: false,
@@ -34,6 +37,7 @@ pub(crate) fn parse(args: &[String]) -> Result<Options, String> {
         let mut value = || args.next().cloned().ok_or(format!("{arg} needs a value\n{USAGE}"));
         match arg.as_str() {
             "--rt" => options.runtime = PathBuf::from(value()?),
+            "--bundles" => options.bundles = Some(PathBuf::from(value()?)),
             "--view" => options.view = value()?,
             "--jobs" => options.jobs = value()?.parse().map_err(|e| format!("--jobs: {e}"))?,
             "--list" => options.list = true,
@@ -50,6 +54,7 @@ pub(crate) fn parse(args: &[String]) -> Result<Options, String> {
         return Err(format!("--view {}: host, v2 or systemd\n{USAGE}", options.view));
     }
     options.runtime = locate(options.runtime)?;
+    options.bundles = options.bundles.map(locate).transpose()?;
     Ok(options)
 }
 
@@ -63,5 +68,5 @@ fn locate(program: PathBuf) -> Result<PathBuf, String> {
     };
     found
         .and_then(|path| path.canonicalize().ok())
-        .ok_or_else(|| format!("no runtime {}: set RT or --rt to a program", program.display()))
+        .ok_or_else(|| format!("no program {}: set RT or --rt, --bundles", program.display()))
 }

@@ -71,6 +71,11 @@ pub fn userns() -> Met {
     namespace("user")
 }
 
+/// The runner was given a companion.
+pub fn companion() -> Met {
+    prepared(crate::companion::program().is_some(), "no companion was given (--bundles PATH)")
+}
+
 /// A program of the host, for what the probe cannot do.
 pub fn program(path: &str) -> Met {
     prepared(Path::new(path).exists(), format!("{path} is not installed"))

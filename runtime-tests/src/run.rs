@@ -122,6 +122,7 @@ fn start(options: &Options, name: &str, index: usize) -> Going {
     command.args(["--one", name]);
     // A failing test is named by its line; the way through the harness is noise.
     command.env("RUST_BACKTRACE", "0");
+    command.envs(options.bundles.iter().map(|path| ("RT_TEST_BUNDLES", path)));
     command.env("RT", &options.runtime).env("RT_TEST_VIEW", &options.view).env("RT_TEST_TAG", &tag);
     command.env("PROBE", runtime_tests::probe::find().expect("probe"));
     command
