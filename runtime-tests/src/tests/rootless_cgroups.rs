@@ -184,7 +184,6 @@ fn pause_and_resume_in_a_delegated_cgroup() {
 fn limits_in_a_delegated_cgroup() {
     let user = SecondUser::new();
     requires!(cgroup_v2, controller("pids"), controller("memory"));
-    differs!(Runc, "1.1 wants a linux.cgroupsPath");
     differs!(Crun, "1.8 leaves the cgroup alone without systemd");
     let delegated = Delegated::new();
     let b = user.bundle().with(|c| {
@@ -207,6 +206,7 @@ fn limits_in_a_delegated_cgroup() {
 fn limits_beside_the_callers_processes_are_refused() {
     let user = SecondUser::new();
     requires!(cgroup_v2, controller("pids"));
+    differs!(Crun, "1.8 runs without the limits");
     let delegated = Delegated::new();
     let b = user.bundle().with(|c| c["linux"]["resources"] = json!({ "pids": { "limit": 77 } }));
     let b = b.change(|b| b.args(&["/probe", "true"]));
