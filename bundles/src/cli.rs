@@ -9,6 +9,10 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "bundles", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
+    /// Directory which everything is kept in
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) root: Option<PathBuf>,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -16,6 +20,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Rootfs(Rootfs),
+    Network(crate::cli_network::Network),
 }
 
 /// Put together a root file system
@@ -43,10 +48,8 @@ mod tests {
 
     #[test]
     fn last_argument_is_the_directory() {
-        let Command::Rootfs(args) =
-            Cli::try_parse_from(["bundles", "rootfs", "--from-host", "sh", "/bin/ls", "d"])
-                .unwrap()
-                .command;
+        let cli = Cli::try_parse_from(["bundles", "rootfs", "--from-host", "sh", "/bin/ls", "d"]);
+        let Command::Rootfs(args) = cli.unwrap().command else { panic!("another command") };
         assert_eq!(args.programs, ["sh", "/bin/ls"]);
         assert_eq!(args.dir, PathBuf::from("d"));
     }

@@ -24,7 +24,7 @@ pub(crate) struct Home {
 /// Held until it is dropped, or until the process ends in any way.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: Flock<File>,
+    file: Flock<File>,
 }
 
 /// A directory below `tmp/`, to be filled and renamed. Removed with what is left in it.
@@ -79,7 +79,7 @@ impl Home {
         let file = open_for_lock(&path)?;
         let locked = Flock::lock(file, FlockArg::LockExclusive);
         let file = locked.map_err(|(_, errno)| anyhow!("flock({}): {errno}", path.display()))?;
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
     }
 
     pub(crate) fn scratch(&self) -> Result<Scratch> {
@@ -100,6 +100,13 @@ impl Home {
             }
         }
         Err(anyhow!("{}: full", tmp.display()))
+    }
+}
+
+impl Lock {
+    /// For a child that has to be waited for by whoever wants the lock, even when we are killed.
+    pub(crate) fn share(&self) -> Result<File> {
+        self.file.try_clone().context("dup(lock)")
     }
 }
 

@@ -3,12 +3,14 @@
 //! Runs in: an ordinary process of the user. Privilege: none of its own.
 
 mod cli;
+mod cli_network;
 mod elf;
 mod error;
-#[expect(dead_code, reason = "the commands that use it come next")]
 mod home;
 mod host;
 mod loader;
+mod net;
+mod network;
 mod rootfs;
 #[cfg(test)]
 mod testing;
@@ -18,8 +20,11 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let result = match cli::Cli::parse().command {
+    let cli = cli::Cli::parse();
+    let result = match cli.command {
         cli::Command::Rootfs(args) => rootfs::run(&args),
+        cli::Command::Network(args) => home::Home::open(cli.root.as_deref())
+            .and_then(|home| network::run(&home, args.command, &mut std::io::stdout())),
     };
     let Err(err) = result else { return ExitCode::SUCCESS };
     let mut text = format!("bundles: {}\n", error::chain(&err));

@@ -31,6 +31,7 @@ areas![
     rare,
     fields,
     net_devices,
+    companion_networks,
     doctor,
     lifecycle,
     process,
@@ -75,6 +76,7 @@ mod annotations;
 mod cgroup_v1;
 mod cgroups;
 mod cli;
+mod companion_networks;
 mod devices;
 mod doctor;
 mod errors;
