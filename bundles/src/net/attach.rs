@@ -51,9 +51,7 @@ pub(crate) fn attach(home: &Home, network: &str, wanted: &Wanted) -> Result<Endp
         }
     }
     let host = Socket::open()?;
-    let namespace = File::open(&wanted.netns)
-        .with_context(|| format!("open {}", wanted.netns.display()))
-        .hint("name the network namespace of a running process, as in netns:/proc/PID/ns/net")?;
+    let namespace = open_namespace(&wanted.netns)?;
     let inside = Socket::inside(&namespace)
         .map_err(|err| for_root(err).context(wanted.netns.display().to_string()))?;
     tidy(&networks, &host)?;
@@ -247,6 +245,14 @@ pub(crate) fn parse_mac(text: &str) -> Result<Mac, String> {
     if first & 1 == 1 { Err(format!("{text:?} is the address of a group")) } else { Ok(mac) }
 }
 
+fn open_namespace(path: &Path) -> Result<File> {
+    let opened = File::open(path).with_context(|| format!("open {}", path.display()));
+    opened.map_err(for_root).or_else(|err| match crate::error::hint(&err) {
+        Some(_) => Err(err),
+        None => Err(err).hint("name the network namespace of a running process, by its path"),
+    })
+}
+
 fn identity(namespace: &File) -> Result<(u64, u64)> {
     let metadata = namespace.metadata().context("fstat(network namespace)")?;
     Ok((metadata.dev(), metadata.ino()))
@@ -414,7 +420,9 @@ fn hosts_of(subject: &Endpoint, all: &[(Network, Endpoint)]) -> Vec<Line> {
 }
 
 fn for_root(err: anyhow::Error) -> anyhow::Error {
-    let refused = matches!(errno(&err), Some(Errno::EPERM | Errno::EACCES));
+    let of_file = err.downcast_ref::<io::Error>();
+    let refused = matches!(errno(&err), Some(Errno::EPERM | Errno::EACCES))
+        || of_file.is_some_and(|err| err.kind() == io::ErrorKind::PermissionDenied);
     if !refused || crate::error::hint(&err).is_some() {
         return err;
     }

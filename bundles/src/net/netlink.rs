@@ -167,9 +167,8 @@ impl Socket {
 
     /// Both ends at once, the inner one where it belongs; neither is seen anywhere else.
     pub(crate) fn pair(&self, pair: &Pair<'_>) -> Result<()> {
-        let mut peer = inside(&pair.inside);
-        peer.header.flags = LinkFlags::Up;
-        peer.header.change_mask = LinkFlags::Up;
+        // The inner one cannot be up before it has its peer.
+        let peer = inside(&pair.inside);
         let mut message = LinkMessage::default();
         message.header.flags = LinkFlags::Up;
         message.header.change_mask = LinkFlags::Up;
