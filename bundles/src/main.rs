@@ -3,34 +3,61 @@
 //! Runs in: an ordinary process of the user. Privilege: none of its own.
 
 mod cli;
-mod cli_network;
 mod elf;
 mod error;
+mod filter;
+mod fmt;
 mod home;
 mod host;
+mod inspect;
 mod loader;
 mod net;
 mod network;
 mod rootfs;
+mod screen;
+mod system;
+mod template;
 #[cfg(test)]
 mod testing;
+mod volume;
 
-use clap::Parser as _;
-use std::io::Write as _;
+use screen::Screen;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+/// Docker: what was typed was not understood.
+const USAGE: u8 = 125;
+
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    let result = match cli.command {
-        cli::Command::Rootfs(args) => rootfs::run(&args),
-        cli::Command::Network(args) => home::Home::open(cli.root.as_deref())
-            .and_then(|home| network::run(&home, args.command, &mut std::io::stdout())),
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let cli = match cli::parse(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(cli::Stop::Asked(text)) => {
+            let shown = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            return if shown.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        Err(cli::Stop::Wrong(text)) => {
+            err.write_all(text.as_bytes()).ok(); // nobody is left to be told
+            return ExitCode::from(USAGE);
+        }
     };
-    let Err(err) = result else { return ExitCode::SUCCESS };
-    let mut text = format!("bundles: {}\n", error::chain(&err));
-    if let Some(hint) = error::hint(&err) {
-        text.push_str(&format!("  hint: {hint}\n"));
+    let mut input = io::stdin().lock();
+    let mut screen = Screen { input: &mut input, out: &mut out, err: &mut err };
+    match run(&cli, &mut screen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            screen.note(&error::report(&error));
+            ExitCode::FAILURE
+        }
     }
-    std::io::stderr().write_all(text.as_bytes()).ok(); // nobody is left to be told
-    ExitCode::FAILURE
+}
+
+fn run(cli: &cli::Cli, screen: &mut Screen<'_>) -> anyhow::Result<()> {
+    let home = || home::Home::open(cli.root.as_deref());
+    match &cli.command {
+        cli::Command::Network(command) => network::run(command, &home()?, screen),
+        cli::Command::Rootfs(args) => rootfs::run(args),
+        cli::Command::System(command) => system::run(command, &home()?, screen),
+        cli::Command::Volume(command) => volume::run(command, &home()?, screen),
+    }
 }

@@ -5,48 +5,48 @@
 mod inspect;
 mod list;
 
-use crate::cli_network::{Command, Connect, Create, Disconnect, Driver, Prune, Rm};
-use crate::error::OrHint as _;
+use crate::cli::network::{Command, Connect, Create, Disconnect, Driver, Prune, Rm};
+use crate::error::{self, OrHint as _};
+use crate::filter::Filters;
 use crate::home::Home;
 use crate::net::attach::{self, Wanted};
 use crate::net::create::{self, Request};
 use crate::net::record::{self, Network, Networks};
-use anyhow::{Context as _, Result, anyhow};
-use list::Filters;
+use crate::screen::Screen;
+use anyhow::{Context as _, Result, anyhow, bail};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, BufRead as _, Write};
 
-pub(crate) fn run(home: &Home, command: Command, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn run(command: &Command, home: &Home, screen: &mut Screen<'_>) -> Result<()> {
     match command {
-        Command::Create(args) => create(home, args, out),
-        Command::Ls(args) => list::run(home, &args, out),
-        Command::Inspect(args) => inspect::run(home, &args.networks, out),
-        Command::Rm(args) => remove(home, &args, out),
-        Command::Prune(args) => prune(home, &args, out),
+        Command::Create(args) => create(home, args, screen),
+        Command::Ls(args) => list::run(home, args, screen),
+        Command::Inspect(args) => inspect::run(home, args, screen),
+        Command::Rm(args) => remove(home, args, screen),
+        Command::Prune(args) => prune(home, args, screen),
         Command::Connect(args) => connect(home, args),
-        Command::Disconnect(args) => disconnect(home, &args),
+        Command::Disconnect(args) => disconnect(home, args),
     }
 }
 
-fn create(home: &Home, args: Create, out: &mut dyn Write) -> Result<()> {
+fn create(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<()> {
     let request = Request {
         driver: match args.driver {
             Driver::Bridge => record::Driver::Bridge,
             Driver::Macvlan => record::Driver::Macvlan,
         },
-        subnets: args.subnet,
-        gateways: args.gateway,
-        ranges: args.ip_range,
+        subnets: args.subnet.clone(),
+        gateways: args.gateway.clone(),
+        ranges: args.ip_range.clone(),
         internal: args.internal,
         ipv6: args.ipv6,
         labels: pairs(&args.label),
         options: pairs(&args.option),
-        name: args.name,
+        name: args.name.clone(),
     };
     let networks = open(home)?;
     let network = create::create(&networks, request)?;
-    writeln!(out, "{}", network.id).context("stdout")
+    screen.say(&format!("{}\n", network.id))
 }
 
 /// The lock, and the networks which are always there.
@@ -65,20 +65,21 @@ fn pairs(words: &[String]) -> BTreeMap<String, String> {
     words.iter().map(pair).collect()
 }
 
-/// All that can be removed are; the first error is told in the end.
-fn remove(home: &Home, args: &Rm, out: &mut dyn Write) -> Result<()> {
+/// All that can be removed are; the errors are told in the end.
+fn remove(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> {
     let networks = open(home)?;
-    let mut result = Ok(());
+    let mut errors = vec![];
     for wanted in &args.networks {
-        let one = match networks.find(wanted) {
-            Err(_) if args.force => Ok(()),
-            Err(err) => Err(err),
-            Ok(network) => remove_one(&networks, &network)
-                .and_then(|()| writeln!(out, "{wanted}").context("stdout")),
+        let removed = match networks.find(wanted) {
+            Err(_) if args.force => continue,
+            found => found.and_then(|network| remove_one(&networks, &network)),
         };
-        result = result.and(one);
+        match removed {
+            Ok(()) => screen.say(&format!("{wanted}\n"))?,
+            Err(err) => errors.push(err),
+        }
     }
-    result
+    error::all(errors)
 }
 
 fn remove_one(networks: &Networks<'_>, network: &Network) -> Result<()> {
@@ -99,23 +100,17 @@ fn remove_one(networks: &Networks<'_>, network: &Network) -> Result<()> {
     networks.forget(network)
 }
 
-fn prune(home: &Home, args: &Prune, out: &mut dyn Write) -> Result<()> {
-    let filters = Filters::parse(&args.filter)?;
-    if !args.force {
-        let warning = "WARNING! This will remove all networks that no container is on.\n\
-                       Are you sure you want to continue? [y/N] ";
-        out.write_all(warning.as_bytes()).and_then(|()| out.flush()).context("stdout")?;
-        let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer).context("stdin")?;
-        if !answer.trim().eq_ignore_ascii_case("y") {
-            return Ok(());
-        }
+fn prune(home: &Home, args: &Prune, screen: &mut Screen<'_>) -> Result<()> {
+    let filters = Filters::new(&args.filter, &["label", "label!"])?;
+    let warning = "This will remove all networks that no container is on.";
+    if !args.force && !screen.confirm(warning)? {
+        bail!("nothing was removed");
     }
     let networks = open(home)?;
     attach::settle(&networks)?;
     let mut removed = vec![];
     for network in networks.all()? {
-        if network.is_predefined() || !filters.take(&network)? {
+        if network.is_predefined() || !filters.labels(&network.labels) {
             continue;
         }
         if networks.endpoints(&network)?.is_empty() {
@@ -124,7 +119,7 @@ fn prune(home: &Home, args: &Prune, out: &mut dyn Write) -> Result<()> {
         }
     }
     if !removed.is_empty() {
-        writeln!(out, "Deleted Networks:\n{}\n", removed.join("\n")).context("stdout")?;
+        screen.say(&format!("Deleted Networks:\n{}\n\n", removed.join("\n")))?;
     }
     Ok(())
 }
@@ -144,19 +139,19 @@ fn target(text: &str) -> Result<String> {
     Ok(format!("netns:{}", path.display()))
 }
 
-fn connect(home: &Home, args: Connect) -> Result<()> {
+fn connect(home: &Home, args: &Connect) -> Result<()> {
     let container = target(&args.target)?;
     let path = container.strip_prefix("netns:").unwrap_or(&container).to_owned();
     let last = path.rsplit('/').next().unwrap_or_default().to_owned();
     let wanted = Wanted {
-        name: args.name.unwrap_or(last),
-        aliases: args.alias,
+        name: args.name.clone().unwrap_or(last),
+        aliases: args.alias.clone(),
         netns: path.into(),
-        interface: args.interface,
-        addresses: args.ip,
+        interface: args.interface.clone(),
+        addresses: args.ip.clone(),
         mac: args.mac_address,
-        hosts: args.hosts.map(std::path::absolute).transpose().context("--hosts")?,
-        hosts_added: args.add_host,
+        hosts: args.hosts.as_ref().map(std::path::absolute).transpose().context("--hosts")?,
+        hosts_added: args.add_host.clone(),
         container,
     };
     attach::attach(home, &args.network, &wanted).map(drop)

@@ -1,13 +1,15 @@
 //! `network inspect`, in Docker's shape.
 
 use super::open;
+use crate::cli::network::Inspect;
+use crate::error;
 use crate::home::Home;
+use crate::inspect;
 use crate::net::record::{Driver, Endpoint, Network};
-use anyhow::{Context as _, Result};
+use crate::screen::Screen;
+use anyhow::Result;
 use serde::Serialize;
-use serde_json::ser::PrettyFormatter;
 use std::collections::BTreeMap;
-use std::io::Write;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -60,24 +62,19 @@ struct Container {
     ipv6_address: String,
 }
 
-/// Prints those that there are; the first error is told in the end.
-pub(super) fn run(home: &Home, wanted: &[String], out: &mut dyn Write) -> Result<()> {
+/// Prints those that there are; the errors are told in the end.
+pub(super) fn run(home: &Home, args: &Inspect, screen: &mut Screen<'_>) -> Result<()> {
     let networks = open(home)?;
-    let mut all = vec![];
-    let mut result = Ok(());
-    for name in wanted {
-        let one = networks.find(name).and_then(|network| {
-            let endpoints = networks.endpoints(&network)?;
-            all.push(shown(network, endpoints));
-            Ok(())
-        });
-        result = result.and(one);
+    let (mut all, mut errors) = (vec![], vec![]);
+    for name in &args.networks {
+        let found = networks.find(name);
+        match found.and_then(|network| Ok((networks.endpoints(&network)?, network))) {
+            Ok((endpoints, network)) => all.push(shown(network, endpoints)),
+            Err(err) => errors.push(err),
+        }
     }
-    let formatter = PrettyFormatter::with_indent(b"    ");
-    let mut text = serde_json::Serializer::with_formatter(&mut *out, formatter);
-    all.serialize(&mut text).context("stdout")?;
-    writeln!(out).context("stdout")?;
-    result
+    screen.say(&inspect::show(args.format.as_deref(), &all)?)?;
+    error::all(errors)
 }
 
 fn shown(network: Network, endpoints: Vec<Endpoint>) -> Shown {

@@ -259,7 +259,11 @@ fn filters_choose_networks() {
     assert_eq!(names("-f type=custom"), ["net", "net2"]);
     network(&format!("ls -q --no-trunc -f id={}", &id[..20])).output().assert_stdout(&id);
     network("ls -q -f name=^net$").output().assert_stdout(&id[..12]);
-    network("ls -f x=y").output().assert_fails().assert_stderr_has("unknown key x");
+    network("ls --filter=name=^net$ --format={{.Name}}").output().assert_stdout("net");
+    network("ls --noheading --format {{.ID}} -f name=^net$").output().assert_stdout(&id[..12]);
+    network("ls -f dangling=true --format {{.Name}}").output().assert_stdout("net\nnet2");
+    network("inspect -f {{.Labels.app}} net").output().assert_stdout("web");
+    network("ls -f x=y").output().assert_fails().assert_stderr_has("no filter \"x\" here");
     network(&format!("inspect {}", &id[..8])).output().assert_exit(0);
 }
 
@@ -571,7 +575,7 @@ fn prune_takes_what_nobody_is_on() {
     let space = Space::new();
     space.join("used");
     let no = network("prune").stdin("n\n").output();
-    no.assert_exit(0);
+    no.assert_fails().assert_stderr_has("nothing was removed");
     assert!(!no.stdout().contains("Deleted"), "{}", no.stdout());
     network("prune --force --filter label=job=7")
         .output()

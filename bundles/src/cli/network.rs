@@ -1,6 +1,4 @@
-//! The command line of `network`. The doc comments are the help text.
-//!
-//! Runs in: before anything else. Touches nothing.
+//! `bundles network`.
 
 use crate::net::attach::parse_mac;
 use crate::net::netlink::Mac;
@@ -9,21 +7,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// Manage networks
-#[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
-pub(crate) struct Network {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Create(Create),
-    #[command(visible_alias = "list")]
+    #[command(alias = "list")]
     Ls(Ls),
     Inspect(Inspect),
-    #[command(visible_alias = "remove")]
+    #[command(alias = "remove")]
     Rm(Rm),
     Prune(Prune),
     Connect(Connect),
@@ -86,14 +76,26 @@ pub(crate) struct Ls {
     #[arg(long)]
     pub(crate) no_trunc: bool,
 
-    /// Only those with name=, id=, label=, driver= or type=builtin or custom
+    /// Show those of this kind only: name= id= label= label!= driver= type= scope= dangling=; may be repeated
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub(crate) filter: Vec<String>,
+
+    /// table, json, 'table TEMPLATE' or a template of Go
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
+    /// Leave the headings of columns away
+    #[arg(short, long)]
+    pub(crate) noheading: bool,
 }
 
 /// Print all that is known of networks, as JSON
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
+    /// json, or a template of Go
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
     #[arg(value_name = "NETWORK", required = true)]
     pub(crate) networks: Vec<String>,
 }
@@ -116,7 +118,7 @@ pub(crate) struct Prune {
     #[arg(short, long)]
     pub(crate) force: bool,
 
-    /// Only those with label=
+    /// Those of this kind only: label= label!=; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) filter: Vec<String>,
 }
@@ -128,7 +130,7 @@ pub(crate) struct Prune {
 #[derive(Debug, Args)]
 pub(crate) struct Connect {
     /// Address to take; once for IPv4 and once for IPv6
-    #[arg(long, value_name = "IP", visible_alias = "ip6")]
+    #[arg(long, value_name = "IP", alias = "ip6")]
     pub(crate) ip: Vec<IpAddr>,
 
     /// Hardware address to take
