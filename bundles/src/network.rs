@@ -106,6 +106,11 @@ fn prune(home: &Home, args: &Prune, screen: &mut Screen<'_>) -> Result<()> {
     if !args.force && !screen.confirm(warning)? {
         bail!("nothing was removed");
     }
+    give_back(home, &filters, screen)
+}
+
+/// What killed commands have left, and the networks that no container is on.
+pub(crate) fn give_back(home: &Home, filters: &Filters, screen: &mut Screen<'_>) -> Result<()> {
     let networks = open(home)?;
     attach::settle(&networks)?;
     let mut removed = vec![];

@@ -32,6 +32,7 @@ tests![
     disconnect_killed_at_any_instant_leaves_nothing,
     connect_killed_at_each_step_leaves_nothing,
     disconnect_killed_at_each_step_is_finished_by_the_next,
+    firewall_program_of_a_killed_command_is_waited_for,
     create_and_rm_killed_at_any_instant_leave_all_or_nothing,
     missing_nft_is_told_and_nothing_made,
     want_of_privilege_is_told_and_nothing_made,
@@ -583,6 +584,9 @@ fn prune_takes_what_nobody_is_on() {
     let yes = network("prune").stdin("y\n").output();
     assert!(yes.stdout().ends_with("Deleted Networks:\ntheirs\n\n"), "{}", yes.stdout());
     network("prune -f").output().assert_stdout("");
+    network("create again").ok();
+    let said = bundles(["system", "prune", "-f"]).ok();
+    assert!(said.starts_with("Deleted Networks:\nagain\n"), "{said}");
     let left = network("ls -q").output().lines().len();
     assert_eq!(left, 4, "bridge, host, none and used");
     space.leave("used");
@@ -780,6 +784,33 @@ fn disconnect_killed_at_any_instant_leaves_nothing() {
         assert_as_before(&before);
         assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
     }
+}
+
+/// Its rules must not come after those of the next command.
+fn firewall_program_of_a_killed_command_is_waited_for() {
+    prepared();
+    let before = state();
+    let slow = scratch().join("slow");
+    fs::create_dir(&slow).unwrap();
+    let started = scratch().join("started");
+    let script = format!(
+        "#!/bin/sh\ntext=$(cat \"$2\")\n: >{}\nsleep 0.7\necho \"$text\" | /usr/sbin/nft -f -\n",
+        started.display()
+    );
+    fs::write(slow.join("nft"), script).unwrap();
+    say("chmod", "755 /run/t/slow/nft");
+    let path = format!("{}:{}", slow.display(), std::env::var("PATH").unwrap());
+    network("create net").ok();
+    let space = Space::new();
+    let running = network(&format!("connect net {}", space.target())).env("PATH", &path).spawn();
+    until("nft to be started", || started.exists().then_some(()));
+    running.signal(nix::sys::signal::Signal::SIGKILL);
+    running.wait();
+    network("rm net").ok();
+    assert_as_before(&before);
+    // Long enough for one that was not waited for.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_as_before(&before);
 }
 
 fn create_and_rm_killed_at_any_instant_leave_all_or_nothing() {
