@@ -38,6 +38,13 @@ pub(crate) struct Scratch {
     _lock: Flock<File>,
 }
 
+/// What has lost its name and waits below `tmp/` for its end. Nobody needs it: it has no lock.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Discarded {
+    path: PathBuf,
+}
+
 impl Home {
     /// Finds the directory, and makes it when it is missing: `--root`, or `/var/lib/bundles` for
     /// root, or `$XDG_DATA_HOME/bundles`.
@@ -104,11 +111,31 @@ impl Home {
         Err(anyhow!("{}: full", tmp.display()))
     }
 
+    /// Takes the name from a file or directory, which is then garbage. Needs no space on the disk.
+    pub(crate) fn discard(&self, path: &Path) -> Result<Discarded> {
+        let tmp = self.directory("tmp")?;
+        for number in 0_u32.. {
+            let garbage = tmp.join(format!("removed-{}-{number}", std::process::id()));
+            match fs::rename(path, &garbage) {
+                Ok(()) => return Ok(Discarded { path: garbage }),
+                Err(err)
+                    if matches!(
+                        err.kind(),
+                        io::ErrorKind::DirectoryNotEmpty
+                            | io::ErrorKind::AlreadyExists
+                            | io::ErrorKind::IsADirectory
+                            | io::ErrorKind::NotADirectory
+                    ) => {}
+                Err(err) => return Err(err).with_context(|| format!("remove {}", path.display())),
+            }
+        }
+        Err(anyhow!("{}: full", tmp.display()))
+    }
+
     /// Bytes on disk below `tmp/` that no living process holds.
     pub(crate) fn leftovers(&self) -> Result<u64> {
         let mut bytes = 0;
         for dir in self.unfinished()? {
-            // To look must not make a lock, for a home that may not be written to.
             let lock = dir.with_extension("lock");
             let held = lock.exists() && locked(&lock, FlockArg::LockExclusiveNonblock)?.is_none();
             bytes += if held { 0 } else { usage(&dir)? };
@@ -122,12 +149,22 @@ impl Home {
         let mut freed = 0;
         for dir in self.unfinished()? {
             let path = dir.with_extension("lock");
-            let Some(lock) = locked(&path, FlockArg::LockExclusiveNonblock)? else { continue };
+            // Without one it is garbage: `scratch` makes the lock first. On a full disk none can
+            // be made.
+            let lock = match path.exists() {
+                true => match locked(&path, FlockArg::LockExclusiveNonblock)? {
+                    Some(lock) => Some(lock),
+                    None => continue,
+                },
+                false => None,
+            };
             let bytes = usage(&dir)?;
             remove_tree(&dir)?;
             freed += bytes;
-            fs::remove_file(&path).with_context(|| path.display().to_string())?;
-            drop(lock); // held until its name is gone, see `locked`
+            if let Some(lock) = lock {
+                fs::remove_file(&path).with_context(|| path.display().to_string())?;
+                drop(lock); // held until its name is gone, see `locked`
+            }
         }
         for path in entries(&self.directory("locks")?)? {
             if let Some(lock) = locked(&path, FlockArg::LockExclusiveNonblock)? {
@@ -161,10 +198,20 @@ impl Scratch {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
 
-    /// As when it is dropped, but says why not.
-    pub(crate) fn remove(self) -> Result<()> {
-        remove_tree(&self.path)
+impl Discarded {
+    /// Gives the space back. Returns the bytes on disk.
+    pub(crate) fn remove(self) -> Result<u64> {
+        let bytes = usage(&self.path)?;
+        remove_tree(&self.path)?;
+        Ok(bytes)
+    }
+}
+
+impl Drop for Discarded {
+    fn drop(&mut self) {
+        remove_tree(&self.path).ok(); // what is left is for `system prune`
     }
 }
 

@@ -111,7 +111,8 @@ fn prune(home: &Home, args: &Prune, screen: &mut Screen<'_>) -> Result<()> {
 
 /// What killed commands have left, and the networks that no container is on.
 pub(crate) fn give_back(home: &Home, filters: &Filters, screen: &mut Screen<'_>) -> Result<()> {
-    let networks = open(home)?;
+    // Nothing is made: the disk may be full.
+    let networks = Networks::lock(home)?;
     attach::settle(&networks)?;
     let mut removed = vec![];
     for network in networks.all()? {

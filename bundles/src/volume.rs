@@ -13,7 +13,7 @@ pub(crate) use commands::{prune, run, totals};
 
 use crate::error::OrHint as _;
 use crate::fmt;
-use crate::home::{self, Home, Lock};
+use crate::home::{self, Discarded, Home, Lock};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -191,21 +191,21 @@ impl<'a> Volumes<'a> {
         Ok(users)
     }
 
-    /// Removes it when nobody uses it; the caller holds the lock. Returns the bytes given back.
-    pub(crate) fn remove(&self, name: &str, users: &[User]) -> Result<u64> {
+    /// Takes its name when nobody uses it; the caller holds the lock. It is deleted later, without
+    /// the lock, since that may take long.
+    pub(crate) fn discard(&self, name: &str, users: &[User]) -> Result<Discarded> {
         if !users.is_empty() {
             return Err(anyhow!("volume {name} is in use by {}", in_words(users)))
                 .hint(format!("remove what uses it: bundles rm -f {}", names(users)));
         }
-        let path = self.dir.join(name);
-        let bytes = home::usage(&path)?;
-        let scratch = self.home.scratch()?;
-        fs::rename(&path, scratch.path().join("volume"))
-            .with_context(|| format!("remove {}", path.display()))?;
-        let removed = scratch.remove();
-        removed.with_context(|| format!("volume {name}: removed, but files of it are left"))?;
-        Ok(bytes)
+        self.home.discard(&self.dir.join(name))
     }
+}
+
+/// Returns the bytes given back.
+fn delete(name: &str, discarded: Discarded) -> Result<u64> {
+    let deleted = discarded.remove();
+    deleted.with_context(|| format!("volume {name}: removed, but files of it are left"))
 }
 
 impl Volume {
@@ -331,7 +331,7 @@ mod tests {
         let users = volumes.users().unwrap();
         assert_eq!(users.keys().collect::<Vec<_>>(), ["data"]);
         volumes.create(wish("data")).unwrap();
-        let err = volumes.remove("data", &users["data"]).unwrap_err();
+        let err = volumes.discard("data", &users["data"]).unwrap_err();
         assert_eq!(
             crate::error::report(&err),
             "bundles: volume data is in use by container web (0123456789ab)\n  \

@@ -2,12 +2,12 @@
 //!
 //! Runs in: an ordinary process of the user.
 
-use super::{Strings, Volume, Volumes, Wish};
+use super::{Strings, Volume, Volumes, Wish, delete};
 use crate::cli::volume as cli;
 use crate::error::{self, OrHint as _};
 use crate::filter::Filters;
 use crate::fmt::{self, Listing, Row};
-use crate::home::{self, Home};
+use crate::home::{self, Discarded, Home};
 use crate::inspect;
 use crate::screen::Screen;
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -180,27 +180,30 @@ fn none(name: &str) -> anyhow::Error {
 fn rm(args: &cli::Rm, volumes: &Volumes<'_>, screen: &mut Screen<'_>) -> Result<()> {
     let mut errors = Vec::new();
     for name in &args.names {
-        let removed = || -> Result<()> {
-            let _lock = volumes.lock()?;
-            let users = volumes.users()?.remove(name).unwrap_or_default();
-            match volumes.find(name) {
-                Ok(None) if args.force => return Ok(()),
-                Ok(None) => return Err(none(name)).hint("bundles volume ls shows those there are"),
-                // One whose file is broken can be removed, on request.
-                Err(err) if !args.force => {
-                    return Err(err)
-                        .hint(format!("remove it nevertheless: bundles volume rm -f {name}"));
-                }
-                Ok(Some(_)) | Err(_) => {}
-            }
-            volumes.remove(name, &users).map(drop)
-        };
-        match removed() {
-            Ok(()) => screen.say(&format!("{name}\n"))?,
+        let removed = discard(args.force, name, volumes)
+            .and_then(|found| found.map_or(Ok(0), |found| delete(name, found)));
+        match removed {
+            Ok(_) => screen.say(&format!("{name}\n"))?,
             Err(err) => errors.push(err),
         }
     }
     error::all(errors)
+}
+
+/// `None` when it is not there, which `force` takes.
+fn discard(force: bool, name: &str, volumes: &Volumes<'_>) -> Result<Option<Discarded>> {
+    let _lock = volumes.lock()?;
+    let users = volumes.users()?.remove(name).unwrap_or_default();
+    match volumes.find(name) {
+        Ok(None) if force => return Ok(None),
+        Ok(None) => return Err(none(name)).hint("bundles volume ls shows those there are"),
+        // One whose file is broken can be removed, on request.
+        Err(err) if !force => {
+            return Err(err).hint(format!("remove it nevertheless: bundles volume rm -f {name}"));
+        }
+        Ok(Some(_)) | Err(_) => {}
+    }
+    volumes.discard(name, &users).map(Some)
 }
 
 /// Removes those which nobody uses, the anonymous or `all`, and names them. Returns the bytes.
@@ -210,22 +213,30 @@ pub(crate) fn prune(
     all: bool,
     screen: &mut Screen<'_>,
 ) -> Result<u64> {
-    let _lock = volumes.lock()?;
+    let lock = volumes.lock()?;
     let users = volumes.users()?;
     let (found, mut errors) = volumes.all()?;
-    let mut freed = 0;
-    let mut removed = String::new();
+    let mut discarded = Vec::new();
     for volume in found {
         let wanted = (all || volume.is_anonymous())
             && !users.contains_key(&volume.name)
             && filters.labels(&volume.labels.clone().unwrap_or_default());
         if wanted {
-            match volumes.remove(&volume.name, &[]) {
-                Ok(bytes) => freed += bytes,
+            match volumes.discard(&volume.name, &[]) {
+                Ok(garbage) => discarded.push((volume.name, garbage)),
                 Err(err) => errors.push(err),
             }
-            removed.push_str(&format!("{}\n", volume.name));
         }
+    }
+    drop(lock);
+    let mut freed = 0;
+    let mut removed = String::new();
+    for (name, garbage) in discarded {
+        match delete(&name, garbage) {
+            Ok(bytes) => freed += bytes,
+            Err(err) => errors.push(err),
+        }
+        removed.push_str(&format!("{name}\n"));
     }
     if !removed.is_empty() {
         screen.say(&format!("Deleted Volumes:\n{removed}\n"))?;

@@ -3,10 +3,8 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::signal::Signal;
 use runtime_tests::companion::{bundles, bundles_as, home};
 use runtime_tests::prelude::*;
 use runtime_tests::second_user::SecondUser;
@@ -30,6 +28,7 @@ tests![
     companion_volumes_of_many_processes_while_pruning,
     companion_volume_commands_killed_leave_nothing_half,
     companion_prune_spares_living_processes,
+    companion_volumes_on_a_full_disk,
     companion_volumes_of_an_ordinary_user,
     companion_volume_of_an_ordinary_user_with_foreign_files,
 ];
@@ -355,41 +354,85 @@ fn companion_volumes_of_many_processes_while_pruning() {
     assert_eq!(names().len(), 16);
 }
 
-/// Kills at instants that are spread over the time which the commands take.
+/// The calls that change what is on the disk, or say that it is in use.
+const CHANGES: &str =
+    "flock,fsync,mkdir,open,openat,rename,renameat,rmdir,unlink,unlinkat,write,chmod,fchmodat";
+
+/// A home with a named and an unnamed volume, and what a killed process has left.
+fn furnished(number: usize) -> PathBuf {
+    let root = scratch().join(format!("home-{number}"));
+    let call = |args: &[&str]| bundles(["--root", root.to_str().unwrap()]).args(args).ok();
+    call(&["volume", "create", "old"]);
+    call(&["volume", "create"]);
+    for name in ["volumes/old/_data/file", "tmp/7-0/deep/file", "tmp/7-0.lock"] {
+        fs::create_dir_all(root.join(name).parent().unwrap()).expect("mkdir");
+        fs::write(root.join(name), "text").expect("write");
+    }
+    root
+}
+
+/// Killed by strace(1) at each of those calls, one after the other.
 fn companion_volume_commands_killed_leave_nothing_half() {
-    let begin = Instant::now();
-    create(&["measure"]);
-    let whole = begin.elapsed();
+    requires!(program("/usr/bin/strace"));
     let mut killed = 0;
-    for n in 0..60_u32 {
-        let name = format!("v{}", n % 4);
-        let args: &[&str] = match n % 5 {
-            0 | 1 => &["volume", "create", &name, "--label", "k=v"],
-            2 => &["volume", "create"],
-            3 => &["volume", "rm", "-f", &name],
-            _ => &["volume", "prune", "-f"],
+    for args in [
+        &["volume", "create", "new", "--label", "k=v"][..],
+        &["volume", "rm", "old"],
+        &["volume", "prune", "-f", "-a"],
+        &["system", "prune", "-f"],
+    ] {
+        let record = scratch().join("record");
+        let traced = |root: &Path, expression: &str| {
+            let record = record.to_str().unwrap();
+            let strace = ["/usr/bin/strace", "-qq", "-o", record, "-e", expression];
+            bundles(["--root", root.to_str().unwrap()]).args(args).through(strace).output()
         };
-        let call = bundles(args).spawn();
-        let until = Instant::now() + whole * (n * 7 % 60) / 50;
-        while Instant::now() < until {
-            std::thread::sleep(Duration::from_micros(50));
-        }
-        call.signal(Signal::SIGKILL);
-        killed += u32::from(call.wait().code == 1009);
-        for name in left("volumes") {
-            assert!(data(&name).is_dir(), "{name}");
-            let text = fs::read(home().join("volumes").join(&name).join("volume.json"));
-            let json: Value = serde_json::from_slice(&text.expect("volume.json")).expect("JSON");
-            assert_eq!(json["name"], name);
+        traced(&furnished(0), &format!("trace={CHANGES}")).assert_exit(0);
+        fs::remove_dir_all(scratch().join("home-0")).expect("rm");
+        let text = fs::read_to_string(&record).expect("what strace wrote");
+        let name = |line: &'_ str| line.split('(').next().unwrap_or_default().to_owned();
+        let calls: Vec<String> = text.lines().map(name).filter(|n| !n.is_empty()).collect();
+        assert!(calls.len() > 5, "{text}");
+        for (number, call) in calls.iter().enumerate() {
+            // strace counts the calls of each name.
+            let nth = calls.iter().take(number + 1).filter(|other| *other == call).count();
+            let root = furnished(number);
+            let output = traced(&root, &format!("inject={call}:signal=KILL:when={nth}"));
+            assert_eq!(output.code, 1009, "{call} {nth}");
+            killed += 1;
+            assert_whole(&root);
+            // Again, and to the end; it may have been done when it was killed.
+            let again = bundles(["--root", root.to_str().unwrap()]).args(args).output();
+            if again.code != 0 {
+                again.assert_exit(1).assert_stderr_has("no such volume: old");
+            }
+            assert_whole(&root);
+            for args in [&["volume", "prune", "-f", "-a"], &["system", "prune", "-f", "--volumes"]]
+            {
+                bundles(["--root", root.to_str().unwrap()]).args(args).ok();
+            }
+            for dir in ["volumes", "tmp"] {
+                let rest = fs::read_dir(root.join(dir)).expect("ls").count();
+                assert_eq!(rest, 0, "{dir} after {call} {nth} of {args:?}");
+            }
+            fs::remove_dir_all(root).expect("rm");
         }
     }
-    assert!(killed >= 10, "only {killed} of 60 were killed");
-    bundles(["volume", "ls"]).ok();
-    bundles(["volume", "prune", "-f", "-a"]).ok();
-    bundles(["system", "prune", "-f"]).ok();
-    for dir in ["volumes", "tmp", "locks"] {
-        assert!(left(dir).is_empty(), "{dir}: {:?}", left(dir));
+    assert!(killed > 60, "{killed}");
+}
+
+/// Each volume has what belongs to it, and nothing else is there.
+fn assert_whole(root: &Path) {
+    for entry in fs::read_dir(root.join("volumes")).expect("ls").flatten() {
+        assert!(entry.path().join("_data").is_dir(), "{}", entry.path().display());
+        let text = fs::read(entry.path().join("volume.json")).expect("volume.json");
+        let json: Value = serde_json::from_slice(&text).expect("JSON");
+        assert_eq!(json["name"], *entry.file_name().to_string_lossy());
+        if json["name"] == "old" {
+            assert!(entry.path().join("_data/file").exists(), "half removed");
+        }
     }
+    bundles(["--root", root.to_str().unwrap(), "volume", "ls"]).ok();
 }
 
 fn companion_prune_spares_living_processes() {
@@ -408,6 +451,35 @@ fn companion_prune_spares_living_processes() {
     drop(lock);
     assert_eq!(bundles(["system", "prune", "-f"]).ok(), "Total reclaimed space: 3.15MB\n");
     assert!(left("tmp").is_empty(), "{:?}", left("tmp"));
+}
+
+/// Once without a block, once without an inode.
+fn companion_volumes_on_a_full_disk() {
+    for options in ["size=256k", "size=8m,nr_inodes=64"] {
+        let disk = HostMount::tmpfs(&scratch().join("disk"), options);
+        let root = disk.path().join("home");
+        let call = |args: &[&str]| bundles(["--root", root.to_str().unwrap()]).args(args);
+        let full = (0..200).find_map(|n| {
+            let output = call(&["volume", "create", &format!("v{n}")]).output();
+            (output.code != 0).then_some(output)
+        });
+        let full = full.expect("it was never full");
+        full.assert_exit(1).assert_stderr_has("No space left on device");
+        let entries = |dir: &str| fs::read_dir(root.join(dir)).expect("ls").count();
+        assert_eq!(entries("tmp"), 0, "{options}");
+        let listed = call(&["volume", "ls", "-q"]).output();
+        assert_eq!(listed.assert_exit(0).lines().len(), entries("volumes"), "{options}");
+        assert!(entries("volumes") > 3, "{options}");
+        // As a killed command leaves it; then not a byte is free.
+        fs::rename(root.join("volumes/v0"), root.join("tmp/7-0")).expect("rename");
+        fs::write(disk.path().join("rest"), vec![1; 8 << 20]).ok();
+        call(&["volume", "rm", "v1"]).ok();
+        call(&["system", "prune", "-f"]).ok();
+        call(&["volume", "prune", "-f", "-a"]).ok();
+        assert_eq!((entries("volumes"), entries("tmp")), (0, 0), "{options}");
+        fs::remove_file(disk.path().join("rest")).ok();
+        call(&["volume", "create", "again"]).ok();
+    }
 }
 
 fn companion_volumes_of_an_ordinary_user() {
