@@ -4,6 +4,7 @@
 
 mod dash;
 mod mistakes;
+pub(crate) mod network;
 pub(crate) mod rootfs;
 pub(crate) mod system;
 pub(crate) mod volume;
@@ -27,6 +28,9 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make, list and remove networks, and bring containers onto them
+    #[command(subcommand)]
+    Network(network::Command),
     Rootfs(rootfs::Rootfs),
     /// Show and free what is on the disk
     #[command(subcommand)]

@@ -48,6 +48,11 @@ impl Filters {
             || self.values("name").any(|value| value == name)
     }
 
+    /// `id=`: the beginning of it.
+    pub(crate) fn id(&self, id: &str) -> bool {
+        self.values("id").next().is_none() || self.values("id").any(|start| id.starts_with(start))
+    }
+
     /// A key whose value is one of those given, or which is not given.
     pub(crate) fn one_of(&self, key: &str, value: &str) -> bool {
         self.values(key).next().is_none() || self.values(key).any(|wanted| wanted == value)

@@ -28,7 +28,7 @@ pub(crate) struct Home {
 /// Held until it is dropped, or until the process ends in any way.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: Flock<File>,
+    file: Flock<File>,
 }
 
 /// A directory below `tmp/`, to be filled and renamed. Removed with what is left in it.
@@ -91,7 +91,7 @@ impl Home {
         ensure!(!name.contains('/'), "internal error, please report: lock {name:?}");
         let path = self.directory("locks")?.join(name);
         let file = locked(&path, FlockArg::LockExclusive)?;
-        Ok(Lock { _file: file.with_context(|| format!("flock({})", path.display()))? })
+        Ok(Lock { file: file.with_context(|| format!("flock({})", path.display()))? })
     }
 
     pub(crate) fn scratch(&self) -> Result<Scratch> {
@@ -184,6 +184,13 @@ impl Home {
                 _ => path,
             })
             .collect())
+    }
+}
+
+impl Lock {
+    /// For a child that has to be waited for by whoever wants the lock, even when we are killed.
+    pub(crate) fn share(&self) -> Result<File> {
+        self.file.try_clone().context("dup(lock)")
     }
 }
 

@@ -11,6 +11,8 @@ mod home;
 mod host;
 mod inspect;
 mod loader;
+mod net;
+mod network;
 mod rootfs;
 mod screen;
 mod system;
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
 fn run(cli: &cli::Cli, screen: &mut Screen<'_>) -> anyhow::Result<()> {
     let home = || home::Home::open(cli.root.as_deref());
     match &cli.command {
+        cli::Command::Network(command) => network::run(command, &home()?, screen),
         cli::Command::Rootfs(args) => rootfs::run(args),
         cli::Command::System(command) => system::run(command, &home()?, screen),
         cli::Command::Volume(command) => volume::run(command, &home()?, screen),

@@ -6,6 +6,7 @@ use crate::cli::system as cli;
 use crate::filter::Filters;
 use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
+use crate::network;
 use crate::screen::Screen;
 use crate::volume::{self, Volumes};
 use anyhow::{Result, bail};
@@ -54,13 +55,16 @@ fn prune(args: &cli::Prune, home: &Home, screen: &mut Screen<'_>) -> Result<()> 
     let filters = Filters::new(&args.filter, &["label", "label!"])?;
     let warning = match args.volumes {
         true => {
-            "This will remove what was left by interrupted commands,\n  and all anonymous volumes not used by at least one container."
+            "This will remove what was left by interrupted commands,\n  all networks and all anonymous volumes not used by at least one container."
         }
-        false => "This will remove what was left by interrupted commands.",
+        false => {
+            "This will remove what was left by interrupted commands,\n  and all networks not used by at least one container."
+        }
     };
     if !args.force && !screen.confirm(warning)? {
         bail!("nothing was removed");
     }
+    network::give_back(home, &filters, screen)?;
     let mut freed = home.sweep()?;
     if args.volumes {
         freed += volume::prune(&Volumes::open(home)?, &filters, false, screen)?;

@@ -18,7 +18,7 @@ pub(crate) struct Df {
 
 /// Remove what nobody uses
 ///
-/// What interrupted commands have left is removed always, volumes only with --volumes.
+/// What interrupted commands have left and networks are removed always, volumes only with --volumes.
 #[derive(Debug, Args)]
 pub(crate) struct Prune {
     /// Volumes too, as by 'volume prune'
@@ -29,7 +29,7 @@ pub(crate) struct Prune {
     #[arg(short, long)]
     pub(crate) force: bool,
 
-    /// Volumes of this kind only: label= label!=; may be repeated
+    /// Networks and volumes of this kind only: label= label!=; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) filter: Vec<String>,
 }

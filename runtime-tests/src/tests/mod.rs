@@ -31,6 +31,7 @@ areas![
     rare,
     fields,
     net_devices,
+    companion_networks,
     doctor,
     lifecycle,
     process,
@@ -78,6 +79,7 @@ mod cgroup_v1;
 mod cgroups;
 mod cli;
 mod companion_cli;
+mod companion_networks;
 mod companion_volumes;
 mod devices;
 mod doctor;

@@ -1,0 +1,197 @@
+//! The rules of the host's firewall: one table of our own, always replaced as a whole.
+//!
+//! Runs in: an ordinary process. Privilege: `CAP_NET_ADMIN`, for nft(8).
+//!
+//! The text follows from the records alone, so that a rule cannot be left behind. It is kept in
+//! `networks/rules.nft`; while the kernel may have another, `rules.nft.new` is there.
+
+use super::subnet::Subnet;
+use crate::error::OrHint as _;
+use crate::home::Lock;
+use crate::host::Host;
+use anyhow::{Context as _, Result, anyhow};
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A bridge with containers on it.
+#[derive(Debug)]
+pub(crate) struct Bridge {
+    pub(crate) link: String,
+    pub(crate) subnets: Vec<Subnet>,
+    /// Without a way out.
+    pub(crate) internal: bool,
+}
+
+/// The name of the table: each home has its own, since each knows only its networks.
+pub(crate) fn table(home: &Path) -> String {
+    if home == Path::new("/var/lib/bundles") {
+        return "bundles".to_owned();
+    }
+    // FNV-1a: the same in every version of this program.
+    let hash =
+        home.as_os_str().as_encoded_bytes().iter().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+        });
+    format!("bundles_{hash:08x}")
+}
+
+/// What nft(8) is told: without bridges there is no table.
+pub(crate) fn text(table: &str, bridges: &[Bridge]) -> String {
+    // Deleting what is not there would be an error, so it is made first.
+    let mut text = format!("add table inet {table}\ndelete table inet {table}\n");
+    if bridges.is_empty() {
+        return text;
+    }
+    text.push_str(&format!("table inet {table} {{\n"));
+    text.push_str("\tchain forward {\n\t\ttype filter hook forward priority 0; policy accept;\n");
+    // With br_netfilter, what stays on a bridge comes by here, too.
+    for bridge in bridges {
+        let link = &bridge.link;
+        text.push_str(&format!("\t\tiifname \"{link}\" oifname \"{link}\" accept\n"));
+    }
+    for bridge in bridges.iter().filter(|bridge| bridge.internal) {
+        text.push_str(&format!("\t\tiifname \"{}\" drop\n", bridge.link));
+    }
+    text.push_str("\t\tct state established,related accept\n");
+    // From other networks and from outside: published ports come from the host itself.
+    for bridge in bridges {
+        text.push_str(&format!("\t\toifname \"{}\" drop\n", bridge.link));
+    }
+    text.push_str("\t}\n\tchain postrouting {\n");
+    text.push_str("\t\ttype nat hook postrouting priority 100; policy accept;\n");
+    for bridge in bridges.iter().filter(|bridge| !bridge.internal) {
+        for subnet in &bridge.subnets {
+            let family = if subnet.is_v6() { "ip6" } else { "ip" };
+            let link = &bridge.link;
+            text.push_str(&format!(
+                "\t\t{family} saddr {subnet} oifname != \"{link}\" masquerade\n"
+            ));
+        }
+    }
+    text.push_str("\t}\n}\n");
+    text
+}
+
+/// Brings the kernel to what `bridges` says. `anew`: even if it seems to have that; somebody else
+/// may have flushed all rules.
+pub(crate) fn apply(directory: &Path, lock: &Lock, wanted: &Wanted<'_>) -> Result<()> {
+    let (kept, new) = (directory.join("rules.nft"), directory.join("rules.nft.new"));
+    let text = text(wanted.table, wanted.bridges);
+    let sure = !new.exists();
+    let known = fs::read_to_string(&kept).ok();
+    let nothing = wanted.bridges.is_empty() && known.is_none();
+    let same = known.as_ref() == Some(&text) && !wanted.anew;
+    if sure && (nothing || same) {
+        return Ok(());
+    }
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&new)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("write {}", new.display()))?;
+    run(&new, lock)?;
+    let settled = if wanted.bridges.is_empty() {
+        fs::remove_file(&kept).or_else(|err| if kept.exists() { Err(err) } else { Ok(()) })
+    } else {
+        fs::copy(&new, &kept).map(drop)
+    };
+    settled.and_then(|()| fs::remove_file(&new)).with_context(|| kept.display().to_string())
+}
+
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) table: &'a str,
+    pub(crate) bridges: &'a [Bridge],
+    pub(crate) anew: bool,
+}
+
+/// One transaction. nft holds the lock by its standard output, which it writes nothing to: if we
+/// are killed, nobody changes rules before it has ended.
+fn run(file: &Path, lock: &Lock) -> Result<()> {
+    let output = Command::new(program()?)
+        .arg("-f")
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(lock.share()?)
+        .stderr(Stdio::piped())
+        .spawn()
+        .and_then(std::process::Child::wait_with_output)
+        .context("nft")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let first = said.lines().next().unwrap_or("it said nothing").to_owned();
+    let err = Err(anyhow!("nft -f {}: {first}", file.display()));
+    if first.contains("Operation not permitted") {
+        return err.hint("bridge networks need root; run as root, or with --network host or none");
+    }
+    err.hint("bridge networks need a kernel with nf_tables, nft_nat and nft_masq")
+}
+
+fn program() -> Result<PathBuf> {
+    let mut search = std::env::var_os("PATH").unwrap_or_default();
+    search.push(OsString::from(":/usr/sbin:/sbin"));
+    let host = Host { root: PathBuf::from("/") };
+    host.program("nft".as_ref(), &search)
+        .map_err(|_missing| anyhow!("nft is not installed, and a bridge network needs it"))
+        .hint(
+            "install it, on Debian with `apt-get install nftables`, or use --network host or none",
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bridge(link: &str, subnets: &[&str], internal: bool) -> Bridge {
+        let subnets = subnets.iter().map(|text| text.parse().unwrap()).collect();
+        Bridge { link: link.to_owned(), subnets, internal }
+    }
+
+    #[test]
+    fn rules_of_all_bridges_are_one_table() {
+        let bridges = [
+            bridge("br-a", &["172.17.0.0/16", "fd00:1::/64"], false),
+            bridge("br-b", &["172.18.0.0/16"], true),
+        ];
+        let want = r#"add table inet bundles
+delete table inet bundles
+table inet bundles {
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		iifname "br-a" oifname "br-a" accept
+		iifname "br-b" oifname "br-b" accept
+		iifname "br-b" drop
+		ct state established,related accept
+		oifname "br-a" drop
+		oifname "br-b" drop
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		ip saddr 172.17.0.0/16 oifname != "br-a" masquerade
+		ip6 saddr fd00:1::/64 oifname != "br-a" masquerade
+	}
+}
+"#;
+        assert_eq!(text("bundles", &bridges), want);
+    }
+
+    #[test]
+    fn without_bridges_there_is_no_table() {
+        assert_eq!(text("t", &[]), "add table inet t\ndelete table inet t\n");
+    }
+
+    #[test]
+    fn homes_have_tables_of_their_own() {
+        assert_eq!(table(Path::new("/var/lib/bundles")), "bundles");
+        assert_eq!(table(Path::new("a")), "bundles_e40c292c");
+        assert_ne!(table(Path::new("/a")), table(Path::new("/b")));
+    }
+}

@@ -1,0 +1,119 @@
+//! `network inspect`, in Docker's shape.
+
+use super::open;
+use crate::cli::network::Inspect;
+use crate::error;
+use crate::home::Home;
+use crate::inspect;
+use crate::net::record::{Driver, Endpoint, Network};
+use crate::screen::Screen;
+use anyhow::Result;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Shown {
+    name: String,
+    id: String,
+    created: String,
+    scope: &'static str,
+    driver: &'static str,
+    #[serde(rename = "EnableIPv4")]
+    enable_ipv4: bool,
+    #[serde(rename = "EnableIPv6")]
+    enable_ipv6: bool,
+    #[serde(rename = "IPAM")]
+    ipam: Ipam,
+    internal: bool,
+    attachable: bool,
+    containers: BTreeMap<String, Container>,
+    options: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Ipam {
+    driver: &'static str,
+    options: Option<BTreeMap<String, String>>,
+    config: Vec<Config>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Config {
+    subnet: String,
+    #[serde(rename = "IPRange", skip_serializing_if = "Option::is_none")]
+    ip_range: Option<String>,
+    gateway: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Container {
+    name: String,
+    #[serde(rename = "EndpointID")]
+    endpoint_id: String,
+    mac_address: String,
+    #[serde(rename = "IPv4Address")]
+    ipv4_address: String,
+    #[serde(rename = "IPv6Address")]
+    ipv6_address: String,
+}
+
+/// Prints those that there are; the errors are told in the end.
+pub(super) fn run(home: &Home, args: &Inspect, screen: &mut Screen<'_>) -> Result<()> {
+    let networks = open(home)?;
+    let (mut all, mut errors) = (vec![], vec![]);
+    for name in &args.networks {
+        let found = networks.find(name);
+        match found.and_then(|network| Ok((networks.endpoints(&network)?, network))) {
+            Ok((endpoints, network)) => all.push(shown(network, endpoints)),
+            Err(err) => errors.push(err),
+        }
+    }
+    screen.say(&inspect::show(args.format.as_deref(), &all)?)?;
+    error::all(errors)
+}
+
+fn shown(network: Network, endpoints: Vec<Endpoint>) -> Shown {
+    let has_v6 = network.pools.iter().any(|pool| pool.subnet.is_v6());
+    let config = network.pools.iter().map(|pool| Config {
+        subnet: pool.subnet.to_string(),
+        ip_range: pool.range.map(|range| range.to_string()),
+        gateway: pool.gateway.to_string(),
+    });
+    let containers = endpoints.into_iter().filter(|endpoint| endpoint.settled).map(container);
+    Shown {
+        ipam: Ipam { driver: "default", options: None, config: config.collect() },
+        scope: "local",
+        driver: network.driver.name(),
+        enable_ipv4: matches!(network.driver, Driver::Bridge | Driver::Macvlan),
+        enable_ipv6: has_v6,
+        internal: network.internal,
+        attachable: false,
+        containers: containers.collect(),
+        options: network.options,
+        labels: network.labels,
+        name: network.name,
+        id: network.id,
+        created: network.created,
+    }
+}
+
+fn container(endpoint: Endpoint) -> (String, Container) {
+    let address = |v6: bool| {
+        let lease = endpoint.leases.iter().find(|lease| lease.address.is_ipv6() == v6);
+        lease.map(|lease| format!("{}/{}", lease.address, lease.prefix)).unwrap_or_default()
+    };
+    let (ipv4_address, ipv6_address) = (address(false), address(true));
+    let shown = Container {
+        name: endpoint.name,
+        endpoint_id: endpoint.id,
+        mac_address: endpoint.mac,
+        ipv4_address,
+        ipv6_address,
+    };
+    (endpoint.container, shown)
+}

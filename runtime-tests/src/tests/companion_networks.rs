@@ -1,0 +1,870 @@
+//! `bundles network`: the network namespace of the test is the host, others are containers.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use runtime_tests::companion::{bundles, home};
+use runtime_tests::isolate::scratch;
+use runtime_tests::poll::until;
+use runtime_tests::prelude::*;
+
+tests![
+    first_networks_are_those_of_docker,
+    network_is_described_in_dockers_shape,
+    filters_choose_networks,
+    members_reach_each_other_and_other_networks_do_not,
+    way_out_is_by_nat_and_there_is_none_in,
+    internal_network_has_no_way_out,
+    ipv6_is_there_on_request,
+    macvlan_is_on_the_wire_of_its_parent,
+    second_network_takes_over_the_way_out,
+    names_are_kept_current_in_place,
+    asked_addresses_are_given_once,
+    addresses_are_unique_among_many_at_once,
+    subnets_of_others_are_left_alone,
+    used_and_predefined_networks_stay,
+    prune_takes_what_nobody_is_on,
+    teardown_leaves_the_host_as_it_was,
+    death_of_a_namespace_gives_everything_back,
+    connect_killed_at_any_instant_leaves_nothing,
+    disconnect_killed_at_any_instant_leaves_nothing,
+    connect_killed_at_each_step_leaves_nothing,
+    disconnect_killed_at_each_step_is_finished_by_the_next,
+    firewall_program_of_a_killed_command_is_waited_for,
+    create_and_rm_killed_at_any_instant_leave_all_or_nothing,
+    missing_nft_is_told_and_nothing_made,
+    want_of_privilege_is_told_and_nothing_made,
+];
+
+fn prepared() {
+    requires!(root, program("/usr/sbin/ip"), program("/usr/sbin/nft"), busybox());
+    requires!(program("/usr/bin/nsenter"));
+    requires!(companion);
+}
+
+fn network(args: &str) -> Call {
+    bundles(["network"]).args(args.split(' '))
+}
+
+fn say(program: &str, args: &str) -> String {
+    let output = Command::new(program).args(args.split(' ')).output().expect("run a tool");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{program} {args}: {said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn ip(args: &str) -> String {
+    say("ip", args)
+}
+
+/// A network namespace, which lives as long as the value.
+struct Space(Child);
+
+impl Space {
+    fn new() -> Self {
+        let child = Command::new("unshare")
+            .args(["--net", "sleep", "60"])
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("run unshare");
+        let space = Self(child);
+        let ours = fs::read_link("/proc/self/ns/net").unwrap();
+        until("a namespace", || {
+            let its = fs::read_link(space.path()).ok()?;
+            let comm = fs::read_to_string(format!("/proc/{}/comm", space.0.id())).ok()?;
+            (its != ours && comm.trim() == "sleep").then_some(())
+        });
+        space.run("ip link set lo up");
+        space
+    }
+
+    fn path(&self) -> PathBuf {
+        format!("/proc/{}/ns/net", self.0.id()).into()
+    }
+
+    fn target(&self) -> String {
+        format!("netns:{}", self.path().display())
+    }
+
+    fn join(&self, net: &str) {
+        network(&format!("connect {net} {}", self.target())).ok();
+    }
+
+    fn leave(&self, net: &str) {
+        network(&format!("disconnect {net} {}", self.target())).ok();
+    }
+
+    fn command(&self, words: &str) -> std::process::Output {
+        Command::new("nsenter")
+            .arg(format!("--net={}", self.path().display()))
+            .args(words.split(' '))
+            .output()
+            .expect("run nsenter")
+    }
+
+    fn run(&self, words: &str) -> String {
+        let output = self.command(words);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{words}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn pings(&self, address: &str) -> bool {
+        let said = self.command(&format!("busybox ping -c 1 -W 1 {address}"));
+        println!("ping {address}: {}", String::from_utf8_lossy(&said.stdout).trim());
+        said.status.success()
+    }
+
+    #[track_caller]
+    fn assert_reaches(&self, address: &str) {
+        assert!(self.pings(address), "{address} does not answer\n{}", state());
+    }
+
+    #[track_caller]
+    fn assert_cut_off(&self, address: &str) {
+        assert!(!self.pings(address), "{address} answers\n{}", state());
+    }
+
+    /// Its address on the link, as "172.18.0.2/16".
+    fn address(&self, link: &str) -> String {
+        let said = self.run(&format!("ip -4 -o addr show dev {link}"));
+        let mut words = said.split_whitespace().skip_while(|word| *word != "inet");
+        words.nth(1).expect("an address").to_owned()
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// All that a network may leave on the host.
+fn state() -> String {
+    let rules = say("nft", "list ruleset");
+    [ip("-o link"), ip("-o addr"), ip("route"), ip("-6 route"), rules].join("---\n")
+}
+
+/// The links of the kernel go a moment after their namespace.
+#[track_caller]
+fn assert_as_before(before: &str) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while state() != *before {
+        assert!(std::time::Instant::now() < deadline, "before: {before}\nnow: {}", state());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+fn described(net: &str) -> Value {
+    network(&format!("inspect {net}")).output().json()[0].clone()
+}
+
+fn members(net: &str) -> usize {
+    described(net)["Containers"].as_object().expect("an object").len()
+}
+
+/// A host beyond the host, 198.51.100.2, which knows no way to containers.
+fn outside() -> Space {
+    let outside = Space::new();
+    ip("link set lo up");
+    ip(&format!("link add up0 type veth peer name up1 netns {}", outside.0.id()));
+    ip("addr add 198.51.100.1/24 dev up0");
+    ip("link set up0 up");
+    outside.run("ip addr add 198.51.100.2/24 dev up1");
+    outside.run("ip link set up1 up");
+    let settling = ["NO-CARRIER", "linkdown", "tentative"];
+    until("the link to settle", || {
+        let state = state();
+        let is_settled =
+            state.contains("inet6 fe80") && settling.iter().all(|s| !state.contains(s));
+        is_settled.then_some(())
+    });
+    outside
+}
+
+fn first_networks_are_those_of_docker() {
+    prepared();
+    let lines = network("ls").output().lines();
+    let words: Vec<Vec<&str>> = lines.iter().map(|l| l.split_whitespace().collect()).collect();
+    assert_eq!(words[0], ["NETWORK", "ID", "NAME", "DRIVER", "SCOPE"]);
+    let rest: Vec<_> = words[1..].iter().map(|w| w[1..].join(" ")).collect();
+    assert_eq!(rest, ["bridge bridge local", "host host local", "none null local"]);
+    assert!(words[1..].iter().all(|w| w[0].len() == 12), "{lines:?}");
+    let id = network("create mine").ok();
+    assert_eq!(id.trim().len(), 64);
+    assert!(id.trim().chars().all(|c| c.is_ascii_hexdigit()), "{id}");
+    network("create --driver bridge other").ok();
+    let subnet = |net: &str| described(net)["IPAM"]["Config"][0]["Subnet"].clone();
+    assert_eq!(subnet("bridge"), "172.17.0.0/16");
+    assert_eq!(subnet("mine"), "172.18.0.0/16");
+    assert_eq!(subnet("other"), "172.19.0.0/16");
+    network("create mine").output().assert_fails().assert_stderr_has(
+        "bundles: network mine already exists\n  hint: choose another name, or remove it first: bundles network rm mine",
+    );
+    network("create a/b").output().assert_fails().assert_stderr_has("network name \"a/b\": only");
+    network("rm mine").output().assert_stdout("mine");
+    network("create third").ok();
+    assert_eq!(subnet("third"), "172.18.0.0/16", "what was given back");
+}
+
+fn network_is_described_in_dockers_shape() {
+    prepared();
+    let args = "create --subnet 10.9.0.0/24 --gateway 10.9.0.254 --ip-range 10.9.0.128/25 --internal --label a=b --label c net";
+    let id = network(args).ok();
+    let space = Space::new();
+    network(&format!("connect --name web --mac-address 02:00:00:00:00:07 net {}", space.target()))
+        .ok();
+    let net = described("net");
+    assert_eq!(net["Name"], "net");
+    assert_eq!(net["Id"], id.trim());
+    assert_eq!(net["Scope"], "local");
+    assert_eq!(net["Driver"], "bridge");
+    assert_eq!(net["EnableIPv6"], false);
+    assert_eq!(net["Internal"], true);
+    assert_eq!(net["Labels"], json!({ "a": "b", "c": "" }));
+    assert_eq!(net["Options"], json!({}));
+    let config =
+        json!([{ "Subnet": "10.9.0.0/24", "IPRange": "10.9.0.128/25", "Gateway": "10.9.0.254" }]);
+    assert_eq!(net["IPAM"]["Config"], config);
+    assert!(net["Created"].as_str().unwrap().ends_with('Z'), "{net}");
+    let web = &net["Containers"][space.target()];
+    assert_eq!(web["Name"], "web");
+    assert_eq!(web["IPv4Address"], "10.9.0.128/24");
+    assert_eq!(web["IPv6Address"], "");
+    assert_eq!(web["MacAddress"], "02:00:00:00:00:07");
+    assert_eq!(web["EndpointID"].as_str().unwrap().len(), 64);
+    assert!(space.run("ip link show eth0").contains("02:00:00:00:00:07"));
+    assert_eq!(space.address("eth0"), "10.9.0.128/24");
+    let missing = network("inspect net nope").output();
+    assert_eq!(missing.json().as_array().unwrap().len(), 1);
+    missing.assert_fails().assert_stderr_has("network nope not found");
+    space.leave("net");
+}
+
+fn filters_choose_networks() {
+    prepared();
+    let id = network("create --label app=web net").ok();
+    network("create net2").ok();
+    let names = |filter: &str| {
+        let lines = network(&format!("ls {filter}")).output().lines();
+        let name = |line: &String| line.split_whitespace().nth(1).unwrap().to_owned();
+        lines.iter().skip(1).map(name).collect::<Vec<_>>()
+    };
+    assert_eq!(names("--filter name=^net$"), ["net"]);
+    assert_eq!(names("--filter=name=net"), ["net", "net2"]);
+    assert_eq!(names("-f label=app=web"), ["net"]);
+    assert_eq!(names("-f driver=null"), ["none"]);
+    assert_eq!(names("-f type=custom"), ["net", "net2"]);
+    network(&format!("ls -q --no-trunc -f id={}", &id[..20])).output().assert_stdout(&id);
+    network("ls -q -f name=^net$").output().assert_stdout(&id[..12]);
+    network("ls --filter=name=^net$ --format={{.Name}}").output().assert_stdout("net");
+    network("ls --noheading --format {{.ID}} -f name=^net$").output().assert_stdout(&id[..12]);
+    network("ls -f dangling=true --format {{.Name}}").output().assert_stdout("net\nnet2");
+    network("inspect -f {{.Labels.app}} net").output().assert_stdout("web");
+    network("ls -f x=y").output().assert_fails().assert_stderr_has("no filter \"x\" here");
+    network(&format!("inspect {}", &id[..8])).output().assert_exit(0);
+}
+
+fn members_reach_each_other_and_other_networks_do_not() {
+    prepared();
+    network("create a").ok();
+    network("create b").ok();
+    let (one, two, other) = (Space::new(), Space::new(), Space::new());
+    one.join("a");
+    two.join("a");
+    other.join("b");
+    assert_eq!(two.address("eth0"), "172.18.0.3/16");
+    assert_eq!(other.address("eth0"), "172.19.0.2/16");
+    one.assert_reaches("172.18.0.3");
+    two.assert_reaches("172.18.0.2");
+    one.assert_reaches("172.18.0.1");
+    one.assert_cut_off("172.19.0.2");
+    other.assert_cut_off("172.18.0.2");
+    // It is the rules that do it; and when somebody flushes them, the next change brings them back.
+    say("nft", "flush ruleset");
+    one.assert_reaches("172.19.0.2");
+    let third = Space::new();
+    third.join("a");
+    one.assert_cut_off("172.19.0.2");
+    third.assert_reaches("172.18.0.2");
+    for (space, net) in [(&one, "a"), (&two, "a"), (&third, "a"), (&other, "b")] {
+        space.leave(net);
+    }
+}
+
+fn way_out_is_by_nat_and_there_is_none_in() {
+    prepared();
+    let outside = outside();
+    let inside = Space::new();
+    inside.join("bridge");
+    assert_eq!(inside.address("eth0"), "172.17.0.2/16");
+    // It has no route to 172.17.0.0/16: only a masqueraded packet is answered.
+    inside.assert_reaches("198.51.100.2");
+    // And even with a route it does not come in.
+    outside.run("ip route add 172.17.0.0/16 via 198.51.100.1");
+    outside.assert_cut_off("172.17.0.2");
+    inside.assert_reaches("198.51.100.2");
+    inside.leave("bridge");
+}
+
+fn internal_network_has_no_way_out() {
+    prepared();
+    let outside = outside();
+    outside.run("ip route add 172.18.0.0/16 via 198.51.100.1");
+    network("create --internal in").ok();
+    let (one, two, free) = (Space::new(), Space::new(), Space::new());
+    one.join("in");
+    two.join("in");
+    free.join("bridge");
+    free.assert_reaches("198.51.100.2");
+    assert_eq!(
+        one.run("ip route"),
+        "172.18.0.0/16 dev eth0 proto kernel scope link src 172.18.0.2 \n"
+    );
+    // Even if the container makes itself a route.
+    one.run("ip route add default via 172.18.0.1");
+    one.assert_cut_off("198.51.100.2");
+    one.assert_reaches("172.18.0.3");
+    one.assert_cut_off("172.17.0.2");
+    for (space, net) in [(&one, "in"), (&two, "in"), (&free, "bridge")] {
+        space.leave(net);
+    }
+}
+
+fn ipv6_is_there_on_request() {
+    prepared();
+    requires!(program("/proc/sys/net/ipv6"));
+    let before = state();
+    network("create --ipv6 --subnet fd00:7::/64 six").ok();
+    network("create --ipv6 made-up").ok();
+    let subnet = described("made-up")["IPAM"]["Config"][1]["Subnet"].clone();
+    assert!(subnet.as_str().unwrap().starts_with("fd"), "{subnet}");
+    let (one, two, other) = (Space::new(), Space::new(), Space::new());
+    one.join("six");
+    two.join("six");
+    other.join("made-up");
+    assert_eq!(described("six")["EnableIPv6"], true);
+    let shown = &described("six")["Containers"][two.target()]["IPv6Address"];
+    assert_eq!(*shown, "fd00:7::3/64");
+    one.assert_reaches("fd00:7::3");
+    one.assert_reaches("fd00:7::1");
+    other.assert_cut_off("fd00:7::2");
+    assert!(one.run("ip -6 route").contains("default via fd00:7::1 dev eth0"));
+    one.leave("six");
+    two.leave("six");
+    other.leave("made-up");
+    assert_as_before(&before);
+}
+
+fn macvlan_is_on_the_wire_of_its_parent() {
+    prepared();
+    let outside = outside();
+    let before = state();
+    let create = "create -d macvlan --subnet 198.51.100.0/24 --gateway 198.51.100.2 --ip-range 198.51.100.64/26";
+    network(&format!("{create} wire"))
+        .output()
+        .assert_fails()
+        .assert_stderr_has("macvlan needs a link of the host\n  hint: name it with -o parent=LINK");
+    network(&format!("{create} -o parent=up0 wire")).ok();
+    network("create -d macvlan --subnet 10.1.0.0/24 -o parent=nope no").ok();
+    let (inside, named) = (Space::new(), Space::new());
+    inside.join("wire");
+    network(&format!("connect --interface lan --ip 198.51.100.99 wire {}", named.target())).ok();
+    assert_eq!(inside.address("eth0"), "198.51.100.64/24");
+    assert_eq!(named.address("lan"), "198.51.100.99/24");
+    inside.assert_reaches("198.51.100.2");
+    inside.assert_reaches("198.51.100.99");
+    outside.assert_reaches("198.51.100.64");
+    network(&format!("connect no {}", inside.target()))
+        .output()
+        .assert_fails()
+        .assert_stderr_has("-o parent=nope: the host has no such link\n  hint: make the network");
+    inside.leave("wire");
+    assert!(!inside.run("ip -o link").contains("eth0"));
+    drop(named);
+    network("rm wire no").output().assert_stdout("wire\nno");
+    assert_as_before(&before);
+}
+
+fn second_network_takes_over_the_way_out() {
+    prepared();
+    let outside = outside();
+    network("create a").ok();
+    network("create b").ok();
+    let space = Space::new();
+    space.join("a");
+    space.join("b");
+    assert_eq!(space.address("eth0"), "172.18.0.2/16");
+    assert_eq!(space.address("eth1"), "172.19.0.2/16");
+    space.assert_reaches("198.51.100.2");
+    assert!(space.run("ip route").contains("default via 172.18.0.1 dev eth0"));
+    space.leave("a");
+    assert!(space.run("ip route").contains("default via 172.19.0.1 dev eth1"));
+    space.assert_reaches("198.51.100.2");
+    network(&format!("connect b {}", space.target()))
+        .output()
+        .assert_fails()
+        .assert_stderr_has("is on network b already");
+    space.leave("b");
+    network(&format!("disconnect b {}", space.target()))
+        .output()
+        .assert_fails()
+        .assert_stderr_has("is not on network b\n  hint: bundles network inspect b shows who is");
+    drop(outside);
+}
+
+fn names_are_kept_current_in_place() {
+    prepared();
+    network("create a").ok();
+    network("create b").ok();
+    let (web, db) = (Space::new(), Space::new());
+    let file = scratch().join("hosts");
+    fs::write(
+        &file,
+        "what was there before, and is longer than all that comes after it ...\n".repeat(9),
+    )
+    .unwrap();
+    let inode = fs::metadata(&file).unwrap().ino();
+    let hosts = || fs::read_to_string(&file).unwrap();
+    let args = format!(
+        "connect --name web --alias www --hosts {} --add-host far:192.0.2.9 a {}",
+        file.display(),
+        web.target()
+    );
+    network(&args).ok();
+    let base = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+    let own = "172.18.0.2\tweb www\n192.0.2.9\tfar\n";
+    assert_eq!(hosts(), format!("{base}{own}"));
+    network(&format!("connect --name db --alias mariadb a {}", db.target())).ok();
+    assert_eq!(hosts(), format!("{base}{own}172.18.0.3\tdb mariadb\n"));
+    // On another network nobody hears of it.
+    let stranger = Space::new();
+    network(&format!("connect --name stranger b {}", stranger.target())).ok();
+    assert!(!hosts().contains("stranger"), "{}", hosts());
+    db.leave("a");
+    assert_eq!(hosts(), format!("{base}{own}"));
+    web.leave("a");
+    assert_eq!(hosts(), format!("{base}192.0.2.9\tfar\n"));
+    assert_eq!(fs::metadata(&file).unwrap().ino(), inode, "it is bind-mounted");
+    stranger.leave("b");
+}
+
+fn asked_addresses_are_given_once() {
+    prepared();
+    network("create --subnet 10.8.0.0/29 net").ok();
+    let (one, two) = (Space::new(), Space::new());
+    network(&format!("connect --ip 10.8.0.5 net {}", one.target())).ok();
+    assert_eq!(one.address("eth0"), "10.8.0.5/29");
+    for (address, want) in [
+        ("10.8.0.5", "network net: address 10.8.0.5: already in use"),
+        ("10.8.0.1", "network net: address 10.8.0.1: is the gateway"),
+        ("10.8.1.5", "network net: address 10.8.1.5: not a host's address of 10.8.0.0/29"),
+        ("fd00::5", "address fd00::5: network net has no subnet for it"),
+    ] {
+        network(&format!("connect --ip {address} net {}", two.target()))
+            .output()
+            .assert_fails()
+            .assert_stderr_has(want);
+    }
+    let more: Vec<Space> = (0..5).map(|_| Space::new()).collect();
+    more.iter().take(4).for_each(|space| space.join("net"));
+    network(&format!("connect net {}", more[4].target()))
+        .output()
+        .assert_fails()
+        .assert_stderr_has("all addresses of 10.8.0.0/29 are in use\n  hint: remove containers");
+    assert_eq!(members("net"), 5);
+    one.leave("net");
+    two.join("net");
+    assert_eq!(two.address("eth0"), "10.8.0.5/29", "what was given back");
+    network("connect net web").output().assert_fails().assert_stderr_has("no such container: web");
+}
+
+fn addresses_are_unique_among_many_at_once() {
+    prepared();
+    let before = state();
+    let spaces: Vec<Space> = (0..8).map(|_| Space::new()).collect();
+    let calls: Vec<_> = spaces
+        .iter()
+        .map(|space| network(&format!("connect bridge {}", space.target())).spawn())
+        .collect();
+    for call in calls {
+        call.wait().assert_exit(0);
+    }
+    let mut addresses: Vec<String> = spaces.iter().map(|space| space.address("eth0")).collect();
+    addresses.sort();
+    let want: Vec<String> = (2..10).map(|n| format!("172.17.0.{n}/16")).collect();
+    assert_eq!(addresses, want);
+    let calls: Vec<_> = spaces
+        .iter()
+        .map(|space| network(&format!("disconnect bridge {}", space.target())).spawn())
+        .collect();
+    for call in calls {
+        call.wait().assert_exit(0);
+    }
+    assert_as_before(&before);
+}
+
+fn subnets_of_others_are_left_alone() {
+    prepared();
+    ip("link add d0 type veth peer name d1");
+    ip("addr add 172.18.5.1/24 dev d0");
+    ip("addr add 172.17.0.1/16 dev d0");
+    ip("link set d0 up");
+    let subnet = |net: &str| described(net)["IPAM"]["Config"][0]["Subnet"].clone();
+    assert_eq!(subnet("bridge"), "172.19.0.0/16");
+    network("create net").ok();
+    assert_eq!(subnet("net"), "172.20.0.0/16");
+    network("create --subnet 172.18.0.0/16 x").output().assert_fails().assert_stderr_has(
+        "bundles: subnet 172.18.0.0/16: overlaps 172.18.5.0/24, that of the host's route by d0\n  hint: choose another one, such as 172.21.0.0/16",
+    );
+    network("create --subnet 172.20.7.0/24 x").output().assert_fails().assert_stderr_has(
+        "subnet 172.20.7.0/24: overlaps 172.20.0.0/16, that of network net\n  hint: choose another one",
+    );
+    network("create --subnet 10.0.0.0/24 --gateway 10.0.1.1 x")
+        .output()
+        .assert_fails()
+        .assert_stderr_has("--gateway 10.0.1.1: not inside of 10.0.0.0/24");
+    network("create --subnet 10.0.0.1/24 x")
+        .output()
+        .assert_fails()
+        .assert_stderr_has("\"10.0.0.1/24\" is an address in a subnet; the subnet is 10.0.0.0/24");
+    network("inspect x").output().assert_fails();
+    // A bridge of ours is no reason to leave the subnet alone that it has.
+    let space = Space::new();
+    space.join("net");
+    network("create next").ok();
+    assert_eq!(subnet("next"), "172.21.0.0/16");
+    space.leave("net");
+    ip("link del d0");
+}
+
+fn used_and_predefined_networks_stay() {
+    prepared();
+    network("create net").ok();
+    let space = Space::new();
+    space.join("net");
+    let target = space.target();
+    network("rm net").output().assert_fails().assert_stderr_has(&format!(
+        "bundles: network net: in use by {target}\n  hint: take them off first: bundles network disconnect net {target}",
+    ));
+    for name in ["bridge", "host", "none"] {
+        network(&format!("rm {name}"))
+            .output()
+            .assert_fails()
+            .assert_stderr_has(&format!("network {name}: is always there, and cannot be removed"));
+    }
+    network(&format!("connect host {target}"))
+        .output()
+        .assert_fails()
+        .assert_stderr_has("network host: a container is on it from its start or not at all");
+    network("rm nope").output().assert_fails().assert_stderr_has("network nope not found");
+    network("rm -f nope").output().assert_stdout("");
+    space.leave("net");
+    let both = network("rm nope net").output();
+    assert_eq!(both.stdout(), "net\n", "the others are removed");
+    both.assert_fails();
+}
+
+fn prune_takes_what_nobody_is_on() {
+    prepared();
+    for args in ["create used", "create --label job=7 ours", "create theirs"] {
+        network(args).ok();
+    }
+    let space = Space::new();
+    space.join("used");
+    let no = network("prune").stdin("n\n").output();
+    no.assert_fails().assert_stderr_has("nothing was removed");
+    assert!(!no.stdout().contains("Deleted"), "{}", no.stdout());
+    network("prune --force --filter label=job=7")
+        .output()
+        .assert_stdout("Deleted Networks:\nours\n");
+    let yes = network("prune").stdin("y\n").output();
+    assert!(yes.stdout().ends_with("Deleted Networks:\ntheirs\n\n"), "{}", yes.stdout());
+    network("prune -f").output().assert_stdout("");
+    network("create again").ok();
+    let said = bundles(["system", "prune", "-f"]).ok();
+    assert!(said.starts_with("Deleted Networks:\nagain\n"), "{said}");
+    let left = network("ls -q").output().lines().len();
+    assert_eq!(left, 4, "bridge, host, none and used");
+    space.leave("used");
+}
+
+fn teardown_leaves_the_host_as_it_was() {
+    prepared();
+    let before = state();
+    network("create net").ok();
+    network("create --internal in").ok();
+    let (one, two) = (Space::new(), Space::new());
+    one.join("net");
+    let alone = state();
+    assert!(alone.contains("br-") && alone.contains("masquerade"), "{alone}");
+    two.join("net");
+    two.join("in");
+    two.leave("net");
+    two.leave("in");
+    assert_as_before(&alone);
+    assert_eq!(two.run("ip -o link").lines().count(), 1, "the loopback");
+    one.leave("net");
+    assert_as_before(&before);
+    network("rm net in").ok();
+    let mut left: Vec<_> = fs::read_dir(home().join("networks"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["bridge", "host", "none"]);
+    assert_eq!(fs::read_dir(home().join("tmp")).unwrap().count(), 0);
+}
+
+fn death_of_a_namespace_gives_everything_back() {
+    prepared();
+    let before = state();
+    network("create net").ok();
+    let space = Space::new();
+    space.join("net");
+    let target = space.target();
+    drop(space);
+    until("the link to go", || (!ip("-o link").contains("ve-")).then_some(()));
+    // Its address is free again at once.
+    let next = Space::new();
+    next.join("net");
+    assert_eq!(next.address("eth0"), "172.18.0.2/16");
+    network(&format!("disconnect net {target}")).output().assert_fails();
+    drop(next);
+    until("the link to go", || (!ip("-o link").contains("ve-")).then_some(()));
+    network("rm net").ok();
+    assert_as_before(&before);
+}
+
+/// How long a call takes that nobody kills, in microseconds, and a third more.
+fn whole(call: Call) -> u64 {
+    let start = std::time::Instant::now();
+    call.ok();
+    u64::try_from(start.elapsed().as_micros()).unwrap() * 4 / 3
+}
+
+/// Different instants in each run; the test prints them.
+fn instants(count: u32, longest_us: u64) -> impl Iterator<Item = std::time::Duration> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let mut x = u64::from(now.subsec_nanos()) | 1;
+    (0..count).map(move |_| {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        let at = std::time::Duration::from_micros(x % longest_us);
+        println!("killed after {at:?}");
+        at
+    })
+}
+
+fn kill_after(call: Call, at: std::time::Duration) {
+    let running = call.spawn();
+    std::thread::sleep(at);
+    running.signal(nix::sys::signal::Signal::SIGKILL);
+    running.wait();
+}
+
+fn connect_killed_at_any_instant_leaves_nothing() {
+    prepared();
+    network("ls").ok();
+    let before = state();
+    let space = Space::new();
+    network("create net").ok();
+    let longest = whole(network(&format!("connect net {}", space.target())));
+    space.leave("net");
+    network("rm net").ok();
+    for at in instants(40, longest) {
+        network("create --subnet 10.77.0.0/24 net").ok();
+        kill_after(network(&format!("connect net {}", space.target())), at);
+        if network("rm net").output().code != 0 {
+            // It was done before it was killed.
+            assert_eq!(members("net"), 1);
+            space.leave("net");
+            network("rm net").ok();
+        }
+        assert_as_before(&before);
+        assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
+    }
+}
+
+/// Kills a call at the first, the second, ... of its system calls `name`, until it gets to its end.
+/// nft(8) is not traced: it works on when its parent has been killed.
+fn kill_at_each(name: &str, mut prepare: impl FnMut() -> Call, mut check: impl FnMut(bool)) {
+    for number in 1.. {
+        let inject = format!("inject={name}:signal=KILL:when={number}");
+        let call = prepare();
+        println!("killed at {name} number {number}");
+        let strace = ["strace", "-qq", "-o", "/dev/null", "-e", &inject];
+        let code = call.through(strace).output().code;
+        assert!(code == 0 || code == 1009, "exit code {code}");
+        check(code == 0);
+        if code == 0 {
+            assert!(number > 1, "it makes no call {name}");
+            return;
+        }
+    }
+}
+
+fn connect_killed_at_each_step_leaves_nothing() {
+    prepared();
+    requires!(program("/usr/bin/strace"));
+    network("ls").ok();
+    let before = state();
+    let space = Space::new();
+    let prepare = || {
+        network("create --subnet 10.77.0.0/24 net").ok();
+        network(&format!("connect net {}", space.target()))
+    };
+    for name in ["sendto", "rename", "unlink", "flock", "wait4"] {
+        kill_at_each(name, prepare, |is_done| {
+            if network("rm net").output().code != 0 {
+                // The last step was done, and only the end was not.
+                assert_eq!(members("net"), 1);
+                space.leave("net");
+                network("rm net").ok();
+            } else {
+                assert!(!is_done, "connected, and not recorded");
+            }
+            assert_as_before(&before);
+            assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
+        });
+    }
+}
+
+fn disconnect_killed_at_each_step_is_finished_by_the_next() {
+    prepared();
+    requires!(program("/usr/bin/strace"));
+    let outside = outside();
+    network("create net").ok();
+    network("create -d macvlan -o parent=up0 --subnet 198.51.100.0/24 wire").ok();
+    let before = state();
+    let (space, other) = (Space::new(), Space::new());
+    for (net, names) in [
+        ("net", ["sendto", "rename", "unlink"].as_slice()),
+        ("wire", ["sendto", "rename"].as_slice()),
+    ] {
+        let prepare = || {
+            space.join(net);
+            network(&format!("disconnect {net} {}", space.target()))
+        };
+        for name in names {
+            kill_at_each(name, prepare, |_| {
+                other.join("net");
+                other.leave("net");
+                if members(net) == 1 {
+                    space.leave(net);
+                }
+                assert_as_before(&before);
+                assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
+            });
+        }
+    }
+    drop(outside);
+}
+
+fn disconnect_killed_at_any_instant_leaves_nothing() {
+    prepared();
+    network("create net").ok();
+    let before = state();
+    let (space, other) = (Space::new(), Space::new());
+    space.join("net");
+    let longest = whole(network(&format!("disconnect net {}", space.target())));
+    for at in instants(25, longest) {
+        space.join("net");
+        other.join("net");
+        kill_after(network(&format!("disconnect net {}", space.target())), at);
+        // Whatever comes next finishes it.
+        network(&format!("disconnect net {}", other.target())).ok();
+        if members("net") == 1 {
+            space.leave("net");
+        }
+        assert_as_before(&before);
+        assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
+    }
+}
+
+/// Its rules must not come after those of the next command.
+fn firewall_program_of_a_killed_command_is_waited_for() {
+    prepared();
+    let before = state();
+    let slow = scratch().join("slow");
+    fs::create_dir(&slow).unwrap();
+    let started = scratch().join("started");
+    let script = format!(
+        "#!/bin/sh\ntext=$(cat \"$2\")\n: >{}\nsleep 0.7\necho \"$text\" | /usr/sbin/nft -f -\n",
+        started.display()
+    );
+    fs::write(slow.join("nft"), script).unwrap();
+    say("chmod", "755 /run/t/slow/nft");
+    let path = format!("{}:{}", slow.display(), std::env::var("PATH").unwrap());
+    network("create net").ok();
+    let space = Space::new();
+    let running = network(&format!("connect net {}", space.target())).env("PATH", &path).spawn();
+    until("nft to be started", || started.exists().then_some(()));
+    running.signal(nix::sys::signal::Signal::SIGKILL);
+    running.wait();
+    network("rm net").ok();
+    assert_as_before(&before);
+    // Long enough for one that was not waited for.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_as_before(&before);
+}
+
+fn create_and_rm_killed_at_any_instant_leave_all_or_nothing() {
+    prepared();
+    let longest = whole(network("create net"));
+    network("rm net").ok();
+    for (round, at) in instants(40, longest).enumerate() {
+        if round % 2 == 0 {
+            kill_after(network("create net"), at);
+        } else {
+            network("rm -f net").output().assert_exit(0);
+            network("create net").ok();
+            kill_after(network("rm net"), at);
+        }
+        let there = network("ls -q -f name=^net$").output().lines().len();
+        let known = network("inspect net").output();
+        assert_eq!(known.json().as_array().unwrap().len(), there);
+        network("rm -f net").output().assert_exit(0);
+        network("create --subnet 172.18.0.0/16 net").ok();
+        network("rm net").ok();
+    }
+}
+
+#[track_caller]
+fn assert_nothing_made(before: &str, space: &Space) {
+    assert_as_before(before);
+    assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
+    assert_eq!(members("bridge"), 0);
+    network("create after").ok();
+    network("rm after").ok();
+}
+
+fn missing_nft_is_told_and_nothing_made() {
+    prepared();
+    let before = state();
+    let space = Space::new();
+    say("mount", "--bind /dev/null /usr/sbin/nft");
+    let said = network(&format!("connect bridge {}", space.target())).output();
+    say("umount", "/usr/sbin/nft");
+    said.assert_fails().assert_stderr_has(
+        "bundles: network bridge: nft is not installed, and a bridge network needs it\n  hint: install it, on Debian with `apt-get install nftables`, or use --network host or none",
+    );
+    assert_nothing_made(&before, &space);
+}
+
+fn want_of_privilege_is_told_and_nothing_made() {
+    prepared();
+    let before = state();
+    let space = Space::new();
+    let call = network(&format!("connect bridge {}", space.target()));
+    let said = call.through(["setpriv", "--inh-caps=-all", "--bounding-set=-all"]).output();
+    said.assert_fails().assert_stderr_has(": Permission denied (os error 13)");
+    said.assert_stderr_has(
+        "\n  hint: networks need root; run as root, or with --network host or none",
+    );
+    assert_nothing_made(&before, &space);
+}
