@@ -2,6 +2,8 @@
 //!
 //! Runs in: before anything else. Touches nothing.
 
+pub(crate) mod images;
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -9,6 +11,10 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "bundles", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
+    /// Where images and containers are kept
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) root: Option<PathBuf>,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -16,6 +22,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Rootfs(Rootfs),
+    Load(images::Load),
+    Images(images::Images),
+    Tag(images::Tag),
+    Rmi(images::Remove),
+    Image(images::Image),
 }
 
 /// Put together a root file system
@@ -43,10 +54,10 @@ mod tests {
 
     #[test]
     fn last_argument_is_the_directory() {
-        let Command::Rootfs(args) =
-            Cli::try_parse_from(["bundles", "rootfs", "--from-host", "sh", "/bin/ls", "d"])
-                .unwrap()
-                .command;
+        let words = ["bundles", "rootfs", "--from-host", "sh", "/bin/ls", "d"];
+        let Command::Rootfs(args) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("another command");
+        };
         assert_eq!(args.programs, ["sh", "/bin/ls"]);
         assert_eq!(args.dir, PathBuf::from("d"));
     }

@@ -39,3 +39,32 @@ pub(crate) fn chain(err: &anyhow::Error) -> String {
 pub(crate) fn hint(err: &anyhow::Error) -> Option<&str> {
     err.downcast_ref::<Hint>().map(|hint| hint.0.as_str())
 }
+
+/// Several errors of one command, which went on after each.
+#[derive(Debug)]
+struct Several(Vec<anyhow::Error>);
+
+impl fmt::Display for Several {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} errors", self.0.len())
+    }
+}
+
+impl std::error::Error for Several {}
+
+/// All errors of a command that goes on after one.
+pub(crate) fn all(mut errors: Vec<anyhow::Error>) -> anyhow::Result<()> {
+    match errors.len() {
+        0 => Ok(()),
+        1 => Err(errors.remove(0)),
+        _ => Err(anyhow::Error::new(Several(errors))),
+    }
+}
+
+/// The errors of [`all`], or the one that there is.
+pub(crate) fn each(err: &anyhow::Error) -> Vec<&anyhow::Error> {
+    match err.downcast_ref::<Several>() {
+        Some(several) => several.0.iter().collect(),
+        None => vec![err],
+    }
+}

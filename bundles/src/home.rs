@@ -111,7 +111,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        fs::remove_dir_all(&self.path).ok(); // what is left is for `system prune`
+        crate::tree::remove(&self.path).ok(); // what is left is for `system prune`
         fs::remove_file(self.path.with_extension("lock")).ok();
     }
 }
