@@ -81,11 +81,12 @@ impl<'a> Store<'a> {
         let oci = home.directory("oci")?;
         let blobs = home.directory("oci/blobs/sha256")?;
         let layers = home.directory("layers")?;
-        let mark = oci.join("oci-layout");
+        let store = Self { home, oci, blobs, layers };
+        let mark = store.oci.join("oci-layout");
         if !mark.exists() {
-            replace(&mark, b"{\"imageLayoutVersion\":\"1.0.0\"}\n")?;
+            store.write(&mark, b"{\"imageLayoutVersion\":\"1.0.0\"}\n")?;
         }
-        Ok(Self { home, oci, blobs, layers })
+        Ok(store)
     }
 
     /// Held while index.json is read together with what it names, and while it changes.
@@ -105,7 +106,15 @@ impl<'a> Store<'a> {
     fn write_index(&self, index: &Index) -> Result<()> {
         let mut text = serde_json::to_vec_pretty(index).context("index.json")?;
         text.push(b'\n');
-        replace(&self.oci.join("index.json"), &text)
+        self.write(&self.oci.join("index.json"), &text)
+    }
+
+    /// Like [`replace`], by way of `tmp/`: whoever is killed leaves nothing between the blobs.
+    fn write(&self, path: &Path, content: &[u8]) -> Result<()> {
+        let scratch = self.home.scratch()?;
+        let file = scratch.path().join("new");
+        replace(&file, content)?;
+        fs::rename(&file, path).with_context(|| format!("rename(…, {})", path.display()))
     }
 
     pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
@@ -134,7 +143,7 @@ impl<'a> Store<'a> {
         let digest = Digest::of(content);
         let path = self.blob(&digest);
         if !path.exists() {
-            replace(&path, content)?;
+            self.write(&path, content)?;
         }
         Ok(Descriptor::of("", digest, content.len() as u64))
     }

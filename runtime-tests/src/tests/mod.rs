@@ -69,12 +69,14 @@ areas![
     escapes_devices,
     escapes_config,
     escapes_host,
+    companion_images,
 ];
 
 mod annotations;
 mod cgroup_v1;
 mod cgroups;
 mod cli;
+mod companion_images;
 mod devices;
 mod doctor;
 mod errors;

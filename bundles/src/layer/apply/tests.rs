@@ -302,3 +302,51 @@ fn xattrs_are_set_but_those_of_another_overlay() {
     assert!(!is_opaque(&scratch, "d"));
     assert!(rustix::fs::lgetxattr(&path, "trusted.overlay.redirect", &mut value[..]).is_err());
 }
+
+/// Random, but the same in every run.
+#[test]
+fn damaged_layers_write_nothing_outside() {
+    let good = Tar::new()
+        .directory("d")
+        .file("d/f")
+        .symlink("d/s", "../..")
+        .link("h", "d/f")
+        .file("d/.wh.x")
+        .file("d/e/.wh..wh..opq")
+        .0
+        .into_inner()
+        .unwrap();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = |end: usize| {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        usize::try_from(state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33).unwrap() % end
+    };
+    let mut refused = 0;
+    for _ in 0..300 {
+        let mut bytes = good.clone();
+        for _ in 0..=below(3) {
+            // Names, kinds, links and sizes; then the checksum is made to fit again.
+            let block = below(bytes.len() / 512) * 512;
+            let spots = [0, 1, 2, 100, 124, 135, 156, 157, 158, 159, 345];
+            let letters = [0, b'/', b'.', b'0', b'1', b'2', b'5', b'x', b'L', b'S', 0x80, 0xff];
+            bytes[block + spots[below(spots.len())]] = letters[below(letters.len())];
+            let mut header = Header::from_byte_slice(&bytes[block..block + 512]).clone();
+            header.set_cksum();
+            bytes[block..block + 512].copy_from_slice(header.as_bytes());
+        }
+        let scratch = Scratch::new();
+        std::fs::create_dir(scratch.0.join("layer")).unwrap();
+        scratch.file("outside", b"old");
+        let root = File::open(scratch.0.join("layer")).unwrap();
+        let limits = Limits { bytes: 1 << 20, entries: 100 };
+        if apply(&mut Archive::new(&bytes[..]), root.as_fd(), &limits).is_err() {
+            refused += 1;
+        }
+        assert_eq!(std::fs::read_dir(&scratch.0).unwrap().count(), 2);
+        assert_eq!(std::fs::read(scratch.0.join("outside")).unwrap(), b"old");
+        crate::tree::remove(&scratch.0.join("layer")).unwrap();
+    }
+    assert!((50..300).contains(&refused), "{refused}");
+}
