@@ -24,6 +24,7 @@ tests![
     killed_load_leaves_a_consistent_store,
     two_loads_at_once_do_not_disturb_each_other,
     ordinary_user_keeps_images_too,
+    root_of_a_user_namespace_sets_the_owners_it_has,
     podman_and_the_companion_read_each_other,
 ];
 
@@ -505,6 +506,48 @@ fn ordinary_user_keeps_images_too() {
     assert!(!root.join("sda").exists());
     as_user(&["rmi", "app"]).output().assert_exit(0);
     assert!(layers().is_empty() && below("tmp").is_empty());
+}
+
+fn root_of_a_user_namespace_sets_the_owners_it_has() {
+    requires!(root, program("/usr/bin/unshare"), program("/usr/bin/nsenter"));
+    let mut holder = Command::new("unshare").args(["-U", "sleep", "60"]).spawn().unwrap();
+    let pid = holder.id();
+    let own = fs::read_link("/proc/self/ns/user").unwrap();
+    until("a user namespace", || {
+        let other = fs::read_link(format!("/proc/{pid}/ns/user")).ok()?;
+        (other != own).then_some(())
+    });
+    for map in ["uid_map", "gid_map"] {
+        fs::write(format!("/proc/{pid}/{map}"), "0 100000 65536").unwrap();
+    }
+    fs::create_dir(home()).unwrap();
+    chown(home(), Some(100_000), Some(100_000)).unwrap();
+    let owned = |name: &str, uid: u64| {
+        let change = |header: &mut tar::Header| {
+            header.set_mode(0o4755);
+            header.set_uid(uid);
+            header.set_gid(uid);
+        };
+        Tar::new().entry(EntryType::Regular, name, b"x", change).file("d/.wh..wh..opq", b"").bytes()
+    };
+    let load = |layer: &Vec<u8>| {
+        let path = file("archive.tar", &saved("app", std::slice::from_ref(layer)));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let target = pid.to_string();
+        let inside = ["nsenter", "-t", &target, "-U", "--setuid", "0", "--setgid", "0"];
+        bundles(["load", "-i"]).arg(path).through(inside).output()
+    };
+    let (near, far) = (owned("near", 1000), owned("far", 100_000));
+    load(&near).assert_exit(0);
+    let meta = fs::symlink_metadata(unpacked(&near).join("near")).unwrap();
+    assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (101_000, 101_000, 0o4755));
+    let refused = load(&far);
+    refused
+        .assert_exit(1)
+        .assert_stderr_has("entry \"far\": fchown(100000, 100000): Invalid argument");
+    refused.assert_stderr_has("hint: give the user a larger range of ids in /etc/subuid");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
 }
 
 fn podman_and_the_companion_read_each_other() {
