@@ -158,6 +158,7 @@ fn number_of_mounts(b: &Bundle) -> usize {
 }
 
 fn plan_shows_the_mappings() {
+    requires!(userns);
     if runtime() != Runtime::Rt {
         return;
     }
