@@ -16,7 +16,7 @@ MAX_RT_SIZE := 2500000
 export T
 
 .DEFAULT_GOAL := help
-.PHONY: help build release check test test-unit test-runtime test-vm test-other test-engines test-stress bench demo install clean
+.PHONY: help build release check test test-unit test-runtime test-bundles test-vm test-other test-engines test-stress bench demo install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -53,6 +53,11 @@ test-unit: deps-build ## unit and golden tests; need no privilege
 test-runtime: deps-test ## black-box tests of one runtime: make test-runtime RT=dist/rt T=mounts
 	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi
 	@runtime-tests/all "$(RT):host" "$(RT):v2"
+
+test-bundles: deps-test ## unit and black-box tests of the companion, which runs on RT
+	@$(MAKE) --no-print-directory release
+	@. .ci/toolchain && cargo test --quiet -p bundles
+	@T="$${T:-companion_}" runtime-tests/all "$(RT):host"
 
 test-vm: deps-vm ## the black-box tests in a virtual machine with cgroup v2 only: small init, and systemd
 	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi

@@ -40,9 +40,9 @@ pub(crate) fn hint(err: &anyhow::Error) -> Option<&str> {
     err.downcast_ref::<Hint>().map(|hint| hint.0.as_str())
 }
 
-/// Several errors of one command, which went on after each.
+/// Of a command that goes on with the next of its arguments.
 #[derive(Debug)]
-struct Several(Vec<anyhow::Error>);
+pub(crate) struct Several(Vec<anyhow::Error>);
 
 impl fmt::Display for Several {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,19 +52,57 @@ impl fmt::Display for Several {
 
 impl std::error::Error for Several {}
 
-/// All errors of a command that goes on after one.
+/// All of them as one, or success.
 pub(crate) fn all(mut errors: Vec<anyhow::Error>) -> anyhow::Result<()> {
-    match errors.len() {
-        0 => Ok(()),
-        1 => Err(errors.remove(0)),
-        _ => Err(anyhow::Error::new(Several(errors))),
+    match errors.pop() {
+        None => Ok(()),
+        Some(only) if errors.is_empty() => Err(only),
+        Some(last) => {
+            errors.push(last);
+            Err(Several(errors).into())
+        }
     }
 }
 
-/// The errors of [`all`], or the one that there is.
-pub(crate) fn each(err: &anyhow::Error) -> Vec<&anyhow::Error> {
-    match err.downcast_ref::<Several>() {
-        Some(several) => several.0.iter().collect(),
-        None => vec![err],
+/// Standard output was closed: `bundles volume ls | head -n 1` is no failure to be told.
+#[derive(Debug)]
+pub(crate) struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("standard output is closed")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+/// The lines for standard error, each error with its hint.
+pub(crate) fn report(err: &anyhow::Error) -> String {
+    if let Some(several) = err.downcast_ref::<Several>() {
+        return several.0.iter().map(report).collect();
+    }
+    if err.is::<Closed>() {
+        return String::new();
+    }
+    let mut text = format!("bundles: {}\n", chain(err));
+    if let Some(hint) = hint(err) {
+        text.push_str(&format!("  hint: {hint}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    #[test]
+    fn each_of_several_errors_has_its_line() {
+        assert!(all(Vec::new()).is_ok());
+        assert_eq!(report(&all(vec![anyhow!("one")]).unwrap_err()), "bundles: one\n");
+        let second: anyhow::Result<()> = Err(anyhow!("two")).hint("do three");
+        let both = all(vec![anyhow!("one"), second.unwrap_err()]).unwrap_err();
+        assert_eq!(report(&both), "bundles: one\nbundles: two\n  hint: do three\n");
+        assert_eq!(report(&Closed.into()), "");
     }
 }

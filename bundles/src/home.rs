@@ -7,10 +7,14 @@
 
 use crate::error::OrHint as _;
 use anyhow::{Context as _, Result, anyhow, ensure};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 /// Of the layout of the files. A newer one is not touched.
@@ -32,6 +36,13 @@ pub(crate) struct Lock {
 pub(crate) struct Scratch {
     path: PathBuf,
     _lock: Flock<File>,
+}
+
+/// What has lost its name and waits below `tmp/` for its end. Nobody needs it: it has no lock.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Discarded {
+    path: PathBuf,
 }
 
 impl Home {
@@ -59,7 +70,10 @@ impl Home {
             ))
             .hint("use that version of bundles, or another directory with --root"),
             Err(err) if err.kind() == io::ErrorKind::NotFound => {
-                replace(&file, format!("{VERSION}\n").as_bytes())
+                let scratch = self.scratch()?;
+                let whole = scratch.path().join("version");
+                replace(&whole, format!("{VERSION}\n").as_bytes())?;
+                fs::rename(&whole, &file).with_context(|| file.display().to_string())
             }
             Err(err) => Err(err).with_context(|| file.display().to_string()),
         }
@@ -72,34 +86,109 @@ impl Home {
         Ok(path)
     }
 
+    /// Whether there is one already.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.path.join(name).exists()
+    }
+
     /// Waits until nobody else holds the lock of this name.
     pub(crate) fn lock(&self, name: &str) -> Result<Lock> {
         ensure!(!name.contains('/'), "internal error, please report: lock {name:?}");
         let path = self.directory("locks")?.join(name);
-        let file = open_for_lock(&path)?;
-        let locked = Flock::lock(file, FlockArg::LockExclusive);
-        let file = locked.map_err(|(_, errno)| anyhow!("flock({}): {errno}", path.display()))?;
-        Ok(Lock { _file: file })
+        let file = locked(&path, FlockArg::LockExclusive)?;
+        Ok(Lock { _file: file.with_context(|| format!("flock({})", path.display()))? })
     }
 
     pub(crate) fn scratch(&self) -> Result<Scratch> {
         let tmp = self.directory("tmp")?;
-        // The pid may have been that of a process which was killed.
         for number in 0_u32.. {
             let path = tmp.join(format!("{}-{number}", std::process::id()));
+            // The lock is there before the directory, or `sweep` could come in between.
+            let lock = locked(&path.with_extension("lock"), FlockArg::LockExclusiveNonblock)?;
+            let Some(lock) = lock else { continue };
             match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => {
-                    let file = open_for_lock(&path.with_extension("lock"))?;
-                    let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock);
-                    let lock =
-                        lock.map_err(|(_, errno)| anyhow!("flock({}): {errno}", path.display()))?;
-                    return Ok(Scratch { path, _lock: lock });
-                }
+                Ok(()) => return Ok(Scratch { path, _lock: lock }),
+                // The pid was that of a process which was killed, or is that of another namespace.
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(err) => return Err(err).with_context(|| path.display().to_string()),
             }
         }
         Err(anyhow!("{}: full", tmp.display()))
+    }
+
+    /// Takes the name from a file or directory, which is then garbage. Needs no space on the disk.
+    pub(crate) fn discard(&self, path: &Path) -> Result<Discarded> {
+        let tmp = self.directory("tmp")?;
+        for number in 0_u32.. {
+            let garbage = tmp.join(format!("removed-{}-{number}", std::process::id()));
+            match fs::rename(path, &garbage) {
+                Ok(()) => return Ok(Discarded { path: garbage }),
+                Err(err)
+                    if matches!(
+                        err.kind(),
+                        io::ErrorKind::DirectoryNotEmpty
+                            | io::ErrorKind::AlreadyExists
+                            | io::ErrorKind::IsADirectory
+                            | io::ErrorKind::NotADirectory
+                    ) => {}
+                Err(err) => return Err(err).with_context(|| format!("remove {}", path.display())),
+            }
+        }
+        Err(anyhow!("{}: full", tmp.display()))
+    }
+
+    /// Bytes on disk below `tmp/` that no living process holds.
+    pub(crate) fn leftovers(&self) -> Result<u64> {
+        let mut bytes = 0;
+        for dir in self.unfinished()? {
+            let lock = dir.with_extension("lock");
+            let held = lock.exists() && locked(&lock, FlockArg::LockExclusiveNonblock)?.is_none();
+            bytes += if held { 0 } else { usage(&dir)? };
+        }
+        Ok(bytes)
+    }
+
+    /// Removes what killed processes have left: their files below `tmp/`, and locks that nobody
+    /// holds. Returns the bytes on disk which that gave back.
+    pub(crate) fn sweep(&self) -> Result<u64> {
+        let mut freed = 0;
+        for dir in self.unfinished()? {
+            let path = dir.with_extension("lock");
+            // Without one it is garbage: `scratch` makes the lock first. On a full disk none can
+            // be made.
+            let lock = match path.exists() {
+                true => match locked(&path, FlockArg::LockExclusiveNonblock)? {
+                    Some(lock) => Some(lock),
+                    None => continue,
+                },
+                false => None,
+            };
+            let bytes = usage(&dir)?;
+            remove_tree(&dir)?;
+            freed += bytes;
+            if let Some(lock) = lock {
+                fs::remove_file(&path).with_context(|| path.display().to_string())?;
+                drop(lock); // held until its name is gone, see `locked`
+            }
+        }
+        for path in entries(&self.directory("locks")?)? {
+            if let Some(lock) = locked(&path, FlockArg::LockExclusiveNonblock)? {
+                fs::remove_file(&path).with_context(|| path.display().to_string())?;
+                drop(lock);
+            }
+        }
+        Ok(freed)
+    }
+
+    /// The directories below `tmp/`, also those of which only the lock is left.
+    fn unfinished(&self) -> Result<BTreeSet<PathBuf>> {
+        let paths = entries(&self.directory("tmp")?)?.into_iter();
+        Ok(paths
+            .map(|path| match path.extension() {
+                Some(extension) if extension == "lock" => path.with_extension(""),
+                _ => path,
+            })
+            .collect())
     }
 }
 
@@ -109,9 +198,24 @@ impl Scratch {
     }
 }
 
+impl Discarded {
+    /// Gives the space back. Returns the bytes on disk.
+    pub(crate) fn remove(self) -> Result<u64> {
+        let bytes = usage(&self.path)?;
+        remove_tree(&self.path)?;
+        Ok(bytes)
+    }
+}
+
+impl Drop for Discarded {
+    fn drop(&mut self) {
+        remove_tree(&self.path).ok(); // what is left is for `system prune`
+    }
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
-        crate::tree::remove(&self.path).ok(); // what is left is for `system prune`
+        remove_tree(&self.path).ok(); // what is left is for `system prune`
         fs::remove_file(self.path.with_extension("lock")).ok();
     }
 }
@@ -133,6 +237,110 @@ fn usual() -> Result<PathBuf> {
 fn make_all(path: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.with_context(|| format!("mkdir({})", path.display()))
+}
+
+/// Locks a file that is made when it is missing. `None` when another process holds the lock and
+/// `how` is not to wait.
+fn locked(path: &Path, how: FlockArg) -> Result<Option<Flock<File>>> {
+    loop {
+        match Flock::lock(open_for_lock(path)?, how) {
+            Ok(file) if has_name(&file, path)? => return Ok(Some(file)),
+            // Removed by `sweep` while we waited: others lock the next file of this name.
+            Ok(_) | Err((_, Errno::EINTR)) => {}
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, errno)) => return Err(anyhow!("flock({}): {errno}", path.display())),
+        }
+    }
+}
+
+fn has_name(file: &File, path: &Path) -> Result<bool> {
+    let id = |found: fs::Metadata| (found.dev(), found.ino());
+    let named = match fs::symlink_metadata(path) {
+        Ok(found) => Some(id(found)),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => None,
+        Err(err) => return Err(err).with_context(|| path.display().to_string()),
+    };
+    let open = file.metadata().with_context(|| path.display().to_string())?;
+    Ok(named == Some(id(open)))
+}
+
+/// What is in a directory; nothing when it is missing.
+pub(crate) fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    let read = || -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(dir)?.map(|entry| entry.map(|entry| entry.path())).collect()
+    };
+    match read() {
+        Ok(mut paths) => {
+            paths.sort();
+            Ok(paths)
+        }
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(err) => Err(err).with_context(|| dir.display().to_string()),
+    }
+}
+
+/// Bytes on disk of a file or directory and all below it, never behind a symbolic link. What goes
+/// away meanwhile, or may not be read, does not count.
+pub(crate) fn usage(path: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    let mut seen = BTreeSet::new();
+    let mut todo = vec![path.to_owned()];
+    while let Some(path) = todo.pop() {
+        let gone = |err: &io::Error| {
+            matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+        };
+        let found = match fs::symlink_metadata(&path) {
+            Err(err) if gone(&err) => continue,
+            found => found.with_context(|| path.display().to_string())?,
+        };
+        // Two names of one file are one file.
+        if found.is_dir() || found.nlink() == 1 || seen.insert((found.dev(), found.ino())) {
+            bytes += found.blocks() * 512;
+        }
+        if found.is_dir() {
+            match fs::read_dir(&path) {
+                Err(err) if gone(&err) => {}
+                read => {
+                    let read = read.with_context(|| path.display().to_string())?;
+                    todo.extend(read.flatten().map(|entry| entry.path()));
+                }
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// With all that is in it; a symbolic link is removed, not followed. It may be gone already.
+pub(crate) fn remove_tree(path: &Path) -> Result<()> {
+    let remove = || match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(err) => Err(err),
+    };
+    let removed = match remove() {
+        // An ordinary user's own directory may be closed to him.
+        Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
+            unlock_directories(path);
+            remove()
+        }
+        other => other,
+    };
+    match removed {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err)
+            .with_context(|| format!("remove {}", path.display()))
+            .hint("files of other users have to be removed by them, or by root"),
+        _ => Ok(()),
+    }
+}
+
+/// Gives the owner all rights on the directories.
+fn unlock_directories(dir: &Path) {
+    let is_dir = fs::symlink_metadata(dir).is_ok_and(|found| found.is_dir());
+    if is_dir && fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).is_ok() {
+        for path in entries(dir).unwrap_or_default() {
+            unlock_directories(&path);
+        }
+    }
 }
 
 fn open_for_lock(path: &Path) -> Result<File> {
@@ -162,4 +370,87 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
         named
     };
     written().with_context(|| format!("write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch as Dir;
+
+    fn home(dir: &Dir) -> Home {
+        Home::open(Some(&dir.0.join("home"))).unwrap()
+    }
+
+    #[test]
+    fn newer_layout_is_left_alone() {
+        let dir = Dir::new();
+        let version = home(&dir).path.join("version");
+        assert_eq!(fs::read_to_string(&version).unwrap(), "1\n");
+        assert!(entries(&dir.0.join("home/tmp")).unwrap().is_empty());
+        replace(&version, b"2\n").unwrap();
+        let err = Home::open(Some(&dir.0.join("home"))).unwrap_err();
+        assert!(format!("{err:#}").contains("layout \"2\", this one knows \"1\""), "{err:#}");
+    }
+
+    #[test]
+    fn sweep_spares_what_is_held() {
+        let dir = Dir::new();
+        let home = home(&dir);
+        let held = home.scratch().unwrap();
+        replace(&held.path().join("a"), &[1; 10_000]).unwrap();
+        let lock = home.lock("volumes").unwrap();
+        let tmp = home.directory("tmp").unwrap();
+        fs::create_dir(tmp.join("4000000-0")).unwrap();
+        replace(&tmp.join("4000000-0/b"), &[1; 10_000]).unwrap();
+        replace(&tmp.join("4000000-0.lock"), b"").unwrap();
+        replace(&tmp.join("4000001-0.lock"), b"").unwrap();
+        replace(&home.directory("locks").unwrap().join("old"), b"").unwrap();
+
+        let left = home.leftovers().unwrap();
+        assert!(left >= 10_000, "{left}");
+        assert_eq!(home.sweep().unwrap(), left);
+        assert_eq!(home.leftovers().unwrap(), 0);
+        let held_lock = held.path().with_extension("lock");
+        assert_eq!(entries(&tmp).unwrap(), [held.path().to_owned(), held_lock]);
+        assert!(held.path().join("a").exists());
+        assert_eq!(entries(&home.directory("locks").unwrap()).unwrap().len(), 1);
+        drop((held, lock));
+        assert!(entries(&tmp).unwrap().is_empty());
+        home.sweep().unwrap();
+        assert!(entries(&home.directory("locks").unwrap()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn name_of_a_killed_process_is_taken_by_the_next() {
+        let dir = Dir::new();
+        let home = home(&dir);
+        let first = home.scratch().unwrap();
+        let path = first.path().to_owned();
+        let second = home.scratch().unwrap();
+        assert_ne!(second.path(), path);
+        drop(first);
+        fs::create_dir(&path).unwrap(); // as if killed: no lock is held
+        assert_ne!(home.scratch().unwrap().path(), path);
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let dir = Dir::new();
+        dir.file("outside/keep", &[1; 100_000]);
+        dir.file("tree/deep/file", b"x");
+        dir.link("tree/link", "../outside");
+        let tree = dir.0.join("tree");
+        assert!(usage(&tree).unwrap() < 100_000);
+        fs::hard_link(dir.0.join("outside/keep"), tree.join("one")).unwrap();
+        let one = usage(&tree).unwrap();
+        fs::hard_link(dir.0.join("outside/keep"), tree.join("two")).unwrap();
+        assert_eq!(usage(&tree).unwrap(), one);
+        fs::set_permissions(tree.join("deep"), fs::Permissions::from_mode(0o000)).unwrap();
+        remove_tree(&tree).unwrap();
+        remove_tree(&tree).unwrap();
+        assert!(!tree.exists() && dir.0.join("outside/keep").exists());
+        dir.link("link", "outside");
+        remove_tree(&dir.0.join("link")).unwrap();
+        assert!(dir.0.join("outside/keep").exists());
+    }
 }

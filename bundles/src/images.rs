@@ -2,29 +2,31 @@
 //!
 //! Runs in: an ordinary process of the user.
 
-use crate::cli::images::{Image as Group, ImageCommand, Images, Inspect, Load, Remove, Tag};
+use crate::cli::images::{Command, Images, Inspect, Load, Remove, Tag};
 use crate::error::OrHint as _;
+use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
 use crate::load;
 use crate::reference::Reference;
+use crate::screen::Screen;
 use crate::store::{Image, Store};
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::{Map, Value, json};
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _};
 use std::time::SystemTime;
 
-pub(crate) fn image(home: &Home, group: &Group, out: &mut dyn Write) -> Result<()> {
-    match &group.command {
-        ImageCommand::Ls(args) => list(home, args, out),
-        ImageCommand::Load(args) => load(home, args, out),
-        ImageCommand::Tag(args) => tag(home, args),
-        ImageCommand::Rm(args) => remove(home, args, out),
-        ImageCommand::Inspect(args) => inspect(home, args, out),
+pub(crate) fn image(home: &Home, command: &Command, screen: &mut Screen<'_>) -> Result<()> {
+    match command {
+        Command::Ls(args) => list(home, args, screen),
+        Command::Load(args) => load(home, args, screen),
+        Command::Tag(args) => tag(home, args),
+        Command::Rm(args) => remove(home, args, screen),
+        Command::Inspect(args) => inspect(home, args, screen),
     }
 }
 
-pub(crate) fn load(home: &Home, args: &Load, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn load(home: &Home, args: &Load, screen: &mut Screen<'_>) -> Result<()> {
     let store = Store::open(home)?;
     let loaded = match &args.input {
         Some(path) => {
@@ -35,14 +37,14 @@ pub(crate) fn load(home: &Home, args: &Load, out: &mut dyn Write) -> Result<()> 
             Err(anyhow!("load: standard input is a terminal, no archive"))
                 .hint("name the archive: bundles load -i FILE")
         }
-        None => load::load(&store, io::stdin().lock()).context("load from standard input"),
+        None => load::load(&store, &mut screen.input).context("load from standard input"),
     }?;
     for one in loaded.iter().filter(|_| !args.quiet) {
         for name in &one.names {
-            writeln!(out, "Loaded image: {}", name.familiar())?;
+            screen.say(&format!("Loaded image: {}\n", name.familiar()))?;
         }
         if one.names.is_empty() {
-            writeln!(out, "Loaded image ID: {}", one.image.id)?;
+            screen.say(&format!("Loaded image ID: {}\n", one.image.id))?;
         }
     }
     Ok(())
@@ -59,7 +61,7 @@ pub(crate) fn tag(home: &Home, args: &Tag) -> Result<()> {
 }
 
 /// Goes on after an error.
-pub(crate) fn remove(home: &Home, args: &Remove, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn remove(home: &Home, args: &Remove, screen: &mut Screen<'_>) -> Result<()> {
     let store = Store::open(home)?;
     let mut failed: Vec<anyhow::Error> = Vec::new();
     for text in &args.images {
@@ -69,10 +71,10 @@ pub(crate) fn remove(home: &Home, args: &Remove, out: &mut dyn Write) -> Result<
         match store.remove(text, args.force, |_| Ok(None)) {
             Ok(removed) => {
                 for name in removed.untagged {
-                    writeln!(out, "Untagged: {}", name.familiar())?;
+                    screen.say(&format!("Untagged: {}\n", name.familiar()))?;
                 }
                 for id in removed.deleted {
-                    writeln!(out, "Deleted: {id}")?;
+                    screen.say(&format!("Deleted: {id}\n"))?;
                 }
             }
             Err(err) => failed.push(err),
@@ -81,42 +83,54 @@ pub(crate) fn remove(home: &Home, args: &Remove, out: &mut dyn Write) -> Result<
     crate::error::all(failed)
 }
 
-pub(crate) fn list(home: &Home, args: &Images, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn list(home: &Home, args: &Images, screen: &mut Screen<'_>) -> Result<()> {
     let wanted = args.name.as_deref().map(Reference::parse).transpose()?;
-    let mut rows: Vec<Vec<String>> = Vec::new();
+    let usual = if args.digests {
+        "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
+    } else {
+        "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
+    };
+    let listing = Listing::new(args.format.as_deref(), usual, args.quiet.then_some("{{.ID}}"))?;
+    let mut rows = Vec::new();
     for image in Store::open(home)?.images()? {
-        let id = if args.no_trunc { image.id.to_string() } else { image.id.short().to_owned() };
-        let age = image.created.map_or_else(|| "N/A".to_owned(), age);
-        let mut shown = false;
         let names = image.names.iter().map(Some).chain(image.names.is_empty().then_some(None));
-        for name in names.filter(|name| matches(*name, wanted.as_ref())) {
-            shown = true;
-            let none = || "<none>".to_owned();
-            let from = |name: &Reference| {
-                let same = image.digests.iter().find(|one| one.repository() == name.repository());
-                same.and_then(|one| one.digest.clone()).map(|digest| digest.to_string())
-            };
-            let mut row = vec![name.map_or_else(none, Reference::repository)];
-            row.push(name.and_then(|name| name.tag.clone()).unwrap_or_else(none));
-            if args.digests {
-                row.push(name.and_then(from).unwrap_or_else(none));
-            }
-            row.extend([id.clone(), age.clone(), size(image.size)]);
-            rows.push(row);
-        }
-        if shown && args.quiet {
-            writeln!(out, "{id}")?;
-        }
+        let names: Vec<_> = names.filter(|name| matches(*name, wanted.as_ref())).collect();
+        // An id is shown once, whatever number of names.
+        let count = if args.quiet && args.format.is_none() { 1 } else { names.len() };
+        rows.extend(names.into_iter().take(count).map(|name| row(&image, name, args.no_trunc)));
     }
-    if args.quiet {
-        return Ok(());
-    }
-    let mut head = vec!["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"];
-    if args.digests {
-        head.insert(2, "DIGEST");
-    }
-    rows.insert(0, head.into_iter().map(str::to_owned).collect());
-    table(&rows, out)
+    screen.say(&listing.show(&rows, TITLES)?)
+}
+
+const TITLES: &[(&str, &str)] = &[
+    ("CreatedAt", "CREATED AT"),
+    ("CreatedSince", "CREATED"),
+    ("Digest", "DIGEST"),
+    ("ID", "IMAGE ID"),
+    ("Repository", "REPOSITORY"),
+    ("Size", "SIZE"),
+    ("Tag", "TAG"),
+];
+
+fn row(image: &Image, name: Option<&Reference>, whole: bool) -> Row {
+    let none = || "<none>".to_owned();
+    let from = |name: &Reference| {
+        let same = image.digests.iter().find(|one| one.repository() == name.repository());
+        same.and_then(|one| one.digest.as_ref()).map(ToString::to_string)
+    };
+    let since =
+        |created: SystemTime| format!("{} ago", fmt::age(created.elapsed().unwrap_or_default()));
+    let at = |created: SystemTime| humantime::format_rfc3339_seconds(created).to_string();
+    let fields = json!({
+        "CreatedAt": image.created.map_or_else(|| "N/A".to_owned(), at),
+        "CreatedSince": image.created.map_or_else(|| "N/A".to_owned(), since),
+        "Digest": name.and_then(from).unwrap_or_else(none),
+        "ID": if whole { image.id.to_string() } else { image.id.short().to_owned() },
+        "Repository": name.map_or_else(none, Reference::repository),
+        "Size": fmt::size(image.size),
+        "Tag": name.and_then(|name| name.tag.clone()).unwrap_or_else(none),
+    });
+    Row { fields, methods: Map::new() }
 }
 
 fn matches(name: Option<&Reference>, wanted: Option<&Reference>) -> bool {
@@ -131,53 +145,7 @@ fn matches(name: Option<&Reference>, wanted: Option<&Reference>) -> bool {
     }
 }
 
-fn table(rows: &[Vec<String>], out: &mut dyn Write) -> Result<()> {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|at| rows.iter().filter_map(|row| row.get(at)).map(String::len).max().unwrap_or(0))
-        .collect();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}   "));
-        writeln!(out, "{}", cells.collect::<String>().trim_end())?;
-    }
-    Ok(())
-}
-
-/// Three significant digits of thousands: `7.05MB`.
-fn size(bytes: u64) -> String {
-    let (mut scaled, mut unit) = (bytes, 1_u64);
-    let mut units = ["B", "kB", "MB", "GB", "TB"].into_iter();
-    let mut name = units.next().unwrap_or_default();
-    while scaled >= 1000 {
-        let Some(next) = units.next() else { break };
-        (scaled, unit, name) = (scaled / 1000, unit * 1000, next);
-    }
-    let hundredths = u128::from(bytes) * 100 / u128::from(unit);
-    match hundredths {
-        _ if unit == 1 => format!("{bytes}{name}"),
-        0..1000 => format!("{}.{:02}{name}", hundredths / 100, hundredths % 100),
-        1000..10_000 => format!("{}.{}{name}", hundredths / 100, hundredths / 10 % 10),
-        10_000.. => format!("{}{name}", hundredths / 100),
-    }
-}
-
-fn age(created: SystemTime) -> String {
-    const UNITS: [(&str, u64); 6] = [
-        ("year", 365 * 86_400),
-        ("month", 30 * 86_400),
-        ("week", 7 * 86_400),
-        ("day", 86_400),
-        ("hour", 3600),
-        ("minute", 60),
-    ];
-    let seconds = created.elapsed().map_or(0, |age| age.as_secs());
-    let found = UNITS.into_iter().find(|(_, length)| seconds >= *length);
-    let (unit, count) =
-        found.map_or(("second", seconds), |(unit, length)| (unit, seconds / length));
-    format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
-}
-
-pub(crate) fn inspect(home: &Home, args: &Inspect, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn inspect(home: &Home, args: &Inspect, screen: &mut Screen<'_>) -> Result<()> {
     let store = Store::open(home)?;
     let (mut shown, mut failed) = (Vec::new(), Vec::new());
     for text in &args.images {
@@ -186,8 +154,7 @@ pub(crate) fn inspect(home: &Home, args: &Inspect, out: &mut dyn Write) -> Resul
             Err(err) => failed.push(err),
         }
     }
-    let text = serde_json::to_string_pretty(&shown).context("JSON")?;
-    writeln!(out, "{text}")?;
+    screen.say(&crate::inspect::show(args.format.as_deref(), &shown)?)?;
     crate::error::all(failed)
 }
 
@@ -229,33 +196,4 @@ fn docker_shape(image: &Image) -> Value {
     put("Metadata", json!({"LastTagTime": "0001-01-01T00:00:00Z"}));
     put("Descriptor", json!({"digest": image.manifest}));
     Value::Object(shape)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn sizes_have_three_digits() {
-        for (bytes, text) in [
-            (0, "0B"),
-            (999, "999B"),
-            (1000, "1.00kB"),
-            (7_051_234, "7.05MB"),
-            (77_800_000, "77.8MB"),
-            (187_999_999, "187MB"),
-            (u64::MAX, "18446744TB"),
-        ] {
-            assert_eq!(size(bytes), text);
-        }
-    }
-
-    #[test]
-    fn ages_have_one_unit() {
-        let ago = |seconds| age(SystemTime::now() - Duration::from_secs(seconds));
-        assert_eq!(ago(61), "1 minute ago");
-        assert_eq!(ago(15 * 86_400), "2 weeks ago");
-        assert_eq!(age(SystemTime::now() + Duration::from_secs(9)), "0 seconds ago");
-    }
 }

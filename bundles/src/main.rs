@@ -6,45 +6,66 @@ mod cli;
 mod digest;
 mod elf;
 mod error;
+mod filter;
+mod fmt;
 mod home;
 mod host;
 mod images;
+mod inspect;
 mod layer;
 mod load;
 mod loader;
 mod reference;
 mod rootfs;
+mod screen;
 mod store;
+mod system;
+mod template;
 #[cfg(test)]
 mod testing;
-mod tree;
+mod volume;
 
-use clap::Parser as _;
-use std::io::Write as _;
+use screen::Screen;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+/// Docker: what was typed was not understood.
+const USAGE: u8 = 125;
+
 fn main() -> ExitCode {
-    let Err(err) = run(&cli::Cli::parse()) else { return ExitCode::SUCCESS };
-    let mut text = String::new();
-    for err in error::each(&err) {
-        text.push_str(&format!("bundles: {}\n", error::chain(err)));
-        if let Some(hint) = error::hint(err) {
-            text.push_str(&format!("  hint: {hint}\n"));
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let cli = match cli::parse(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(cli::Stop::Asked(text)) => {
+            let shown = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            return if shown.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        Err(cli::Stop::Wrong(text)) => {
+            err.write_all(text.as_bytes()).ok(); // nobody is left to be told
+            return ExitCode::from(USAGE);
+        }
+    };
+    let mut input = io::stdin().lock();
+    let mut screen = Screen { input: &mut input, out: &mut out, err: &mut err };
+    match run(&cli, &mut screen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            screen.note(&error::report(&error));
+            ExitCode::FAILURE
         }
     }
-    std::io::stderr().write_all(text.as_bytes()).ok(); // nobody is left to be told
-    ExitCode::FAILURE
 }
 
-fn run(cli: &cli::Cli) -> anyhow::Result<()> {
+fn run(cli: &cli::Cli, screen: &mut Screen<'_>) -> anyhow::Result<()> {
     let home = || home::Home::open(cli.root.as_deref());
-    let out = &mut std::io::stdout().lock();
     match &cli.command {
         cli::Command::Rootfs(args) => rootfs::run(args),
-        cli::Command::Load(args) => images::load(&home()?, args, out),
-        cli::Command::Images(args) => images::list(&home()?, args, out),
+        cli::Command::Load(args) => images::load(&home()?, args, screen),
+        cli::Command::Images(args) => images::list(&home()?, args, screen),
         cli::Command::Tag(args) => images::tag(&home()?, args),
-        cli::Command::Rmi(args) => images::remove(&home()?, args, out),
-        cli::Command::Image(args) => images::image(&home()?, args, out),
+        cli::Command::Rmi(args) => images::remove(&home()?, args, screen),
+        cli::Command::Image(command) => images::image(&home()?, command, screen),
+        cli::Command::System(command) => system::run(command, &home()?, screen),
+        cli::Command::Volume(command) => volume::run(command, &home()?, screen),
     }
 }

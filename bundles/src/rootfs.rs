@@ -47,7 +47,7 @@ const FILES: &[(&str, &str)] = &[
 /// so on the command line.
 const TOP_LINKS: &[&str] = &["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
-pub(crate) fn run(args: &cli::Rootfs) -> Result<()> {
+pub(crate) fn run(args: &cli::rootfs::Rootfs) -> Result<()> {
     let dir = Destination::check(&args.dir)?;
     let host = Host { root: PathBuf::from("/") };
     let search = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());

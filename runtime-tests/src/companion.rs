@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::call::Call;
 use crate::isolate::scratch;
 use crate::requires;
+use crate::second_user::{SecondUser, UID};
 
 /// From `--bundles`.
 pub(crate) fn program() -> Option<PathBuf> {
@@ -22,4 +23,17 @@ pub fn bundles<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Call {
     requires!(companion);
     let program = program().expect("required above");
     Call::of(program, ["--root".as_ref(), home().as_os_str()]).args(args)
+}
+
+/// A call of the companion by the second user, with the home that is usual for him.
+pub fn bundles_as<S: AsRef<OsStr>>(user: &SecondUser, args: impl IntoIterator<Item = S>) -> Call {
+    requires!(companion);
+    let program = program().expect("required above");
+    let ids = [format!("--reuid={UID}"), format!("--regid={UID}")];
+    let words = ["/usr/bin/setpriv", &ids[0], &ids[1], "--clear-groups"];
+    let share = user.directory("share");
+    Call::of(program, args)
+        .through(words)
+        .cwd(user.dir())
+        .env("XDG_DATA_HOME", share.to_str().expect("UTF-8"))
 }

@@ -33,6 +33,10 @@ pub(crate) struct Images {
     #[arg(long)]
     pub(crate) digests: bool,
 
+    /// table, json, 'table TEMPLATE' or a template of Go
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
     /// Do not shorten ids
     #[arg(long)]
     pub(crate) no_trunc: bool,
@@ -71,20 +75,17 @@ pub(crate) struct Remove {
 /// Show all about images, as a list in JSON
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
+    /// json or a template of Go
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
     /// Names, ids, or beginnings of ids
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<String>,
 }
 
-/// Work with images
-#[derive(Debug, Args)]
-pub(crate) struct Image {
-    #[command(subcommand)]
-    pub(crate) command: ImageCommand,
-}
-
 #[derive(Debug, Subcommand)]
-pub(crate) enum ImageCommand {
+pub(crate) enum Command {
     #[command(alias = "list")]
     Ls(Images),
     Load(Load),

@@ -10,12 +10,11 @@ use super::layout::{Index, Manifest};
 use super::{Image, Store, untag};
 use crate::digest::Digest;
 use crate::error::OrHint as _;
-use crate::home::Scratch;
+use crate::home::{Discarded, entries};
 use crate::reference::Reference;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::path::{Path, PathBuf};
 
 /// What an image is made of.
 #[derive(Debug, Default)]
@@ -79,6 +78,16 @@ impl Store<'_> {
         Ok(())
     }
 
+    /// Removes blobs and layers which no image has: those of interrupted commands. A command that
+    /// is about to make an image of them has to start again. Returns the bytes on disk.
+    pub(crate) fn sweep(&self) -> Result<u64> {
+        let lock = self.lock()?;
+        let parts = Parts { blobs: digests(&self.blobs)?, layers: digests(&self.layers)? };
+        let rubbish = self.collect(&self.index()?, &parts)?;
+        drop(lock);
+        rubbish.into_iter().map(Discarded::remove).sum()
+    }
+
     /// Of all images whose id is wanted.
     fn parts(&self, index: &Index, wanted: impl Fn(&Digest) -> bool) -> Result<Parts> {
         let mut parts = Parts::default();
@@ -96,24 +105,23 @@ impl Store<'_> {
     }
 
     /// With the lock held. A layer leaves its name as a whole; its files go with the result.
-    fn collect(&self, index: &Index, parts: &Parts) -> Result<Scratch> {
+    fn collect(&self, index: &Index, parts: &Parts) -> Result<Vec<Discarded>> {
         let used = self.parts(index, |_| true)?;
-        let scratch = self.scratch()?;
-        for layer in parts.layers.difference(&used.layers) {
-            let (from, to) = (self.layers.join(layer.hex()), scratch.path().join(layer.hex()));
-            gone(fs::rename(&from, to)).with_context(|| format!("rename({})", from.display()))?;
+        let mut rubbish = Vec::new();
+        for layer in parts.layers.difference(&used.layers).filter(|layer| self.has_layer(layer)) {
+            rubbish.push(self.home.discard(&self.layers.join(layer.hex()))?);
         }
-        for blob in parts.blobs.difference(&used.blobs) {
-            let path = self.blob(blob);
-            gone(fs::remove_file(&path)).with_context(|| format!("unlink({})", path.display()))?;
+        for blob in parts.blobs.difference(&used.blobs).map(|blob| self.blob(blob)) {
+            if blob.exists() {
+                rubbish.push(self.home.discard(&blob)?);
+            }
         }
-        Ok(scratch)
+        Ok(rubbish)
     }
 }
 
-fn gone(done: io::Result<()>) -> io::Result<()> {
-    match done {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
+/// What has a digest as its name.
+fn digests(directory: &Path) -> Result<BTreeSet<Digest>> {
+    let digest = |path: &PathBuf| format!("sha256:{}", path.file_name()?.to_str()?).parse().ok();
+    Ok(entries(directory)?.iter().filter_map(digest).collect())
 }

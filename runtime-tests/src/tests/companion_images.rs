@@ -22,6 +22,7 @@ tests![
     hostile_layers_are_refused_and_write_nothing,
     archives_that_lie_are_refused,
     killed_load_leaves_a_consistent_store,
+    prune_gives_back_what_no_image_has,
     two_loads_at_once_do_not_disturb_each_other,
     ordinary_user_keeps_images_too,
     root_of_a_user_namespace_sets_the_owners_it_has,
@@ -447,17 +448,36 @@ fn killed_load_leaves_a_consistent_store() {
         removing.wait();
         assert_consistent(FILES);
     }
-    // What they left does not stand in the way, and an image takes all of its own with it.
+    // What they left is found again, does not stand in the way, and an image takes all of its own with it.
     call().ok();
     assert_consistent(FILES);
     bundles(["rmi", "a"]).ok();
     assert!(layers().is_empty() && blobs().is_empty());
-    // All that they left is where `system prune` looks.
+    bundles(["system", "prune", "-f"]).ok();
+    assert!(below("tmp").is_empty());
     let names: BTreeSet<String> = below("oci")
         .iter()
         .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
         .collect();
     assert_eq!(names, ["blobs", "index.json", "oci-layout"].map(str::to_owned).into());
+}
+
+fn prune_gives_back_what_no_image_has() {
+    let layer = Tar::new().file("f", b"x").bytes();
+    load(&saved("a", &[layer])).ok();
+    let (one, two) = (layers(), blobs());
+    // As a command that was killed before its image had an entry.
+    let index = home().join("oci/index.json");
+    load(&saved("b", &[Tar::new().file("g", b"x").bytes()])).ok();
+    let text = fs::read_to_string(&index).unwrap();
+    let mut parsed: Value = serde_json::from_str(&text).unwrap();
+    parsed["manifests"].as_array_mut().unwrap().truncate(1);
+    fs::write(&index, parsed.to_string()).unwrap();
+    let pruned = bundles(["system", "prune", "-f"]).ok();
+    assert!(!pruned.contains("space: 0B"), "{pruned}");
+    assert_eq!((layers(), blobs().len()), (one, two.len()));
+    bundles(["system", "prune", "-f"]).output().assert_stdout("Total reclaimed space: 0B");
+    assert_consistent(1);
 }
 
 fn two_loads_at_once_do_not_disturb_each_other() {

@@ -70,13 +70,17 @@ areas![
     escapes_config,
     escapes_host,
     companion_images,
+    companion_cli,
+    companion_volumes,
 ];
 
 mod annotations;
 mod cgroup_v1;
 mod cgroups;
 mod cli;
+mod companion_cli;
 mod companion_images;
+mod companion_volumes;
 mod devices;
 mod doctor;
 mod errors;

@@ -1,0 +1,129 @@
+//! Dashes as they come out of documents and habits.
+//!
+//! Runs in: before anything else. Touches nothing.
+
+use clap::{ArgAction, Command};
+use std::ffi::OsString;
+
+/// What word processors make of `--`, and the minus sign.
+const DASHES: [char; 7] =
+    ['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2212}'];
+
+/// An em dash before a flag becomes `--` or `-`, and `-subnet` becomes `--subnet` where that is a
+/// flag. Only before the words of a container's own command begin.
+pub(super) fn arguments(cli: &Command, args: Vec<OsString>) -> Vec<OsString> {
+    let mut command = cli;
+    let mut positional = 0;
+    let mut done = false;
+    let mut is_value = true; // the first is the program's name
+    let word = |arg: OsString| {
+        let Some(text) = arg.to_str() else { return arg };
+        if done || std::mem::take(&mut is_value) {
+            return arg;
+        }
+        if text == "--" {
+            done = true;
+            return arg;
+        }
+        let Some(text) = normal(command, text) else {
+            match command.find_subcommand(text) {
+                Some(found) if positional == 0 => command = found,
+                _ => positional += 1,
+            }
+            done = payload_follows(command, positional);
+            return arg;
+        };
+        is_value = takes_next(command, cli, &text);
+        OsString::from(text)
+    };
+    args.into_iter().map(word).collect()
+}
+
+/// The word with ordinary dashes, when it is a flag.
+fn normal(command: &Command, text: &str) -> Option<String> {
+    let bare = text.trim_start_matches('-').trim_start_matches(DASHES).trim_start_matches('-');
+    if bare.len() == text.len() || bare.is_empty() {
+        return None;
+    }
+    let name = bare.split_once('=').map_or(bare, |(name, _)| name);
+    let one_dash = text.starts_with('-') && text.len() - bare.len() == 1;
+    let is_long = name.chars().count() > 1 && long(command, name);
+    Some(match one_dash {
+        true if !is_long => text.to_owned(),
+        // `\u{2013}aq` is two short flags, `\u{2013}name` a long one.
+        false if name.chars().count() == 1 => format!("-{bare}"),
+        true | false => format!("--{bare}"),
+    })
+}
+
+fn long(command: &Command, name: &str) -> bool {
+    command.get_arguments().any(|option| option.get_long() == Some(name))
+}
+
+/// Whether the next word is the value of this flag.
+fn takes_next(command: &Command, cli: &Command, text: &str) -> bool {
+    if text.contains('=') {
+        return false;
+    }
+    let options = command.get_arguments().chain(cli.get_arguments());
+    let takes =
+        |option: &clap::Arg| matches!(option.get_action(), ArgAction::Set | ArgAction::Append);
+    match text.strip_prefix("--") {
+        Some(name) => options.into_iter().any(|o| o.get_long() == Some(name) && takes(o)),
+        // Of `-aqf name=x` the last one may take it.
+        None => {
+            let last = text.chars().next_back();
+            options.into_iter().any(|o| o.get_short() == last && last.is_some() && takes(o))
+        }
+    }
+}
+
+/// `run IMAGE COMMAND...`: what comes behind the image is not ours.
+fn payload_follows(command: &Command, positional: usize) -> bool {
+    let place = command.get_positionals().position(clap::Arg::is_trailing_var_arg_set);
+    place.is_some_and(|place| positional >= place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Arg;
+
+    fn fixed(line: &str) -> String {
+        let volume = Command::new("volume").subcommand(
+            Command::new("create")
+                .arg(Arg::new("label").long("label"))
+                .arg(Arg::new("quiet").long("quiet").short('q').action(ArgAction::SetTrue))
+                .arg(Arg::new("name")),
+        );
+        let words = Arg::new("words").trailing_var_arg(true).num_args(0..);
+        let run = Command::new("run")
+            .arg(Arg::new("name").long("name"))
+            .arg(Arg::new("image"))
+            .arg(words);
+        let root = Arg::new("root").long("root").global(true);
+        let cli = Command::new("bundles").arg(root).subcommand(volume).subcommand(run);
+        let args = line.split(' ').map(OsString::from).collect();
+        let fixed = arguments(&cli, args);
+        fixed.into_iter().map(|word| word.into_string().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn dashes_become_ordinary() {
+        for (typed, meant) in [
+            ("bundles volume create \u{2014}label a=b", "bundles volume create --label a=b"),
+            ("bundles volume create \u{2013}label=a", "bundles volume create --label=a"),
+            ("bundles volume create \u{2013}\u{2013}label a", "bundles volume create --label a"),
+            ("bundles volume create \u{2013}q x", "bundles volume create -q x"),
+            ("bundles volume create -label a=b x", "bundles volume create --label a=b x"),
+            ("bundles volume create -q x", "bundles volume create -q x"),
+            ("bundles volume create --label -label x", "bundles volume create --label -label x"),
+            ("bundles volume create -- \u{2014}label", "bundles volume create -- \u{2014}label"),
+            ("bundles volume create - \u{2014}", "bundles volume create - \u{2014}"),
+            ("bundles --root -root volume", "bundles --root -root volume"),
+            ("bundles run -name x img -name \u{2014}y", "bundles run --name x img -name \u{2014}y"),
+        ] {
+            assert_eq!(fixed(typed), meant);
+        }
+    }
+}

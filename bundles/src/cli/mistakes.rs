@@ -1,0 +1,43 @@
+//! What is said about a command line that is not understood.
+//!
+//! Runs in: before anything else. Touches nothing.
+
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, Error};
+
+/// clap's message with our name, and with a guess where clap has none.
+pub(super) fn message(cli: &Command, args: &[String], err: &Error) -> String {
+    let text = err.render().to_string();
+    let text = text.trim_start_matches("error: ").trim_end();
+    // The first line says what is wrong, the second what to do.
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let mut message = format!("bundles: {first}\n");
+    if err.get(ContextKind::SuggestedSubcommand).is_none()
+        && let Some(ContextValue::String(word)) = err.get(ContextKind::InvalidSubcommand)
+        && let Some(guess) = command(cli, args, word)
+    {
+        message.push_str(&format!("  hint: did you mean 'bundles {guess}'?\n"));
+    }
+    if !rest.is_empty() {
+        message.push_str(&format!("{rest}\n"));
+    }
+    message
+}
+
+/// The nearest command at the place of the wrong one, or one of this name in any group.
+fn command(cli: &Command, args: &[String], word: &str) -> Option<String> {
+    let before = args.iter().take_while(|arg| *arg != word);
+    let group = before.filter_map(|arg| cli.find_subcommand(arg)).last();
+    let place = group.unwrap_or(cli);
+    let near = place
+        .get_subcommands()
+        .map(|sub| (strsim::osa_distance(sub.get_name(), word), sub.get_name()))
+        .filter(|(distance, name)| *distance <= if name.len() < 5 { 1 } else { 2 })
+        .min();
+    if let Some((_, name)) = near {
+        let group = group.map(|group| format!("{} ", group.get_name())).unwrap_or_default();
+        return Some(group + name);
+    }
+    let mut groups = cli.get_subcommands().filter(|group| group.find_subcommand(word).is_some());
+    groups.next().map(|group| format!("{} {word}", group.get_name()))
+}

@@ -1,0 +1,35 @@
+//! `bundles system`.
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Df(Df),
+    Prune(Prune),
+}
+
+/// Show what takes how much of the disk
+#[derive(Debug, Args)]
+pub(crate) struct Df {
+    /// table, json, 'table TEMPLATE' or a template of Go
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+}
+
+/// Remove what nobody uses
+///
+/// What interrupted commands have left is removed always, volumes only with --volumes.
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    /// Volumes too, as by 'volume prune'
+    #[arg(long)]
+    pub(crate) volumes: bool,
+
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) force: bool,
+
+    /// Volumes of this kind only: label= label!=; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<String>,
+}
