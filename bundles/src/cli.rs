@@ -3,6 +3,7 @@
 //! Runs in: before anything else. Touches nothing.
 
 mod dash;
+pub(crate) mod images;
 mod mistakes;
 pub(crate) mod network;
 pub(crate) mod rootfs;
@@ -32,6 +33,13 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Network(network::Command),
     Rootfs(rootfs::Rootfs),
+    Load(images::Load),
+    Images(images::Images),
+    Tag(images::Tag),
+    Rmi(images::Remove),
+    /// Work with images
+    #[command(subcommand)]
+    Image(images::Command),
     /// Show and free what is on the disk
     #[command(subcommand)]
     System(system::Command),

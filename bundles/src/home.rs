@@ -86,6 +86,11 @@ impl Home {
         Ok(path)
     }
 
+    /// Whether there is one already.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.path.join(name).exists()
+    }
+
     /// Waits until nobody else holds the lock of this name.
     pub(crate) fn lock(&self, name: &str) -> Result<Lock> {
         ensure!(!name.contains('/'), "internal error, please report: lock {name:?}");

@@ -3,18 +3,24 @@
 //! Runs in: an ordinary process of the user. Privilege: none of its own.
 
 mod cli;
+mod digest;
 mod elf;
 mod error;
 mod filter;
 mod fmt;
 mod home;
 mod host;
+mod images;
 mod inspect;
+mod layer;
+mod load;
 mod loader;
 mod net;
 mod network;
+mod reference;
 mod rootfs;
 mod screen;
+mod store;
 mod system;
 mod template;
 #[cfg(test)]
@@ -57,6 +63,11 @@ fn run(cli: &cli::Cli, screen: &mut Screen<'_>) -> anyhow::Result<()> {
     match &cli.command {
         cli::Command::Network(command) => network::run(command, &home()?, screen),
         cli::Command::Rootfs(args) => rootfs::run(args),
+        cli::Command::Load(args) => images::load(&home()?, args, screen),
+        cli::Command::Images(args) => images::list(&home()?, args, screen),
+        cli::Command::Tag(args) => images::tag(&home()?, args),
+        cli::Command::Rmi(args) => images::remove(&home()?, args, screen),
+        cli::Command::Image(command) => images::image(&home()?, command, screen),
         cli::Command::System(command) => system::run(command, &home()?, screen),
         cli::Command::Volume(command) => volume::run(command, &home()?, screen),
     }

@@ -8,6 +8,7 @@ use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
 use crate::network;
 use crate::screen::Screen;
+use crate::store::Store;
 use crate::volume::{self, Volumes};
 use anyhow::{Result, bail};
 use serde_json::{Map, json};
@@ -65,7 +66,11 @@ fn prune(args: &cli::Prune, home: &Home, screen: &mut Screen<'_>) -> Result<()> 
         bail!("nothing was removed");
     }
     network::give_back(home, &filters, screen)?;
+    // First what needs no space, which there may be none of.
     let mut freed = home.sweep()?;
+    if home.has("oci") {
+        freed += Store::open(home)?.sweep()?;
+    }
     if args.volumes {
         freed += volume::prune(&Volumes::open(home)?, &filters, false, screen)?;
     }

@@ -70,6 +70,7 @@ areas![
     escapes_devices,
     escapes_config,
     escapes_host,
+    companion_images,
     companion_cli,
     companion_volumes,
 ];
@@ -79,6 +80,7 @@ mod cgroup_v1;
 mod cgroups;
 mod cli;
 mod companion_cli;
+mod companion_images;
 mod companion_networks;
 mod companion_volumes;
 mod devices;

@@ -1,0 +1,10 @@
+//! Layers: from the bytes of an archive to a directory.
+
+mod apply;
+pub(crate) mod archive;
+mod pax;
+mod sparse;
+mod unpack;
+
+pub(crate) use apply::Limits;
+pub(crate) use unpack::{Compression, Unpacked, digests, inflate, unpack};
