@@ -79,12 +79,19 @@ fn settled(dir: &Dir, state: &State) -> Result<Status> {
     if status == Status::Running
         && let Some(process) = state.init
         && let Some(init) = open_process(process)?
-        && proc::is_dying(process.pid)
+        && (proc::is_dying(process.pid) || ends_soon(&init))
     {
         await_end(&init)?;
         return dir.status(state);
     }
     Ok(status)
+}
+
+/// Between SIGKILL being pending and the process being on its way out is an instant that shows
+/// neither, longer on a loaded machine.
+fn ends_soon(init: &OwnedFd) -> bool {
+    const INSTANT: u16 = 50; // ms
+    poll(&mut [PollFd::new(init.as_fd(), PollFlags::POLLIN)], INSTANT) == Ok(1)
 }
 
 /// Waits for the end of a process that was killed.
