@@ -10,6 +10,7 @@ use crate::plan::mount::attr;
 use crate::sys::mount::{self, Attributes, Recursive};
 use crate::sys::{self, Call as _};
 use anyhow::{Context as _, Result};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
 use nix::sys::statfs::statfs;
 use std::ffi::{CString, OsString};
@@ -68,6 +69,15 @@ fn memfd(exe: &OwnedFd) -> Result<OwnedFd> {
         | SealFlag::F_SEAL_SHRINK
         | SealFlag::F_SEAL_GROW
         | SealFlag::F_SEAL_WRITE;
-    fcntl(&copy, FcntlArg::F_ADD_SEALS(seals)).call(|| "fcntl(F_ADD_SEALS)".into())?;
+    // EBUSY: other CPUs still have pages of the copy in hand for their lists. The kernel waits for
+    // them 150 ms (mm/memfd.c, memfd_wait_for_pins), which a busy machine can exceed.
+    let mut attempts = 20;
+    let sealed = loop {
+        match fcntl(&copy, FcntlArg::F_ADD_SEALS(seals)) {
+            Err(Errno::EBUSY) if attempts > 1 => attempts -= 1,
+            sealed => break sealed,
+        }
+    };
+    sealed.call(|| "fcntl(F_ADD_SEALS)".into())?;
     Ok(copy)
 }
