@@ -2,6 +2,7 @@
 //!
 //! Runs in: before anything else. Touches nothing.
 
+use crate::cli_run;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -9,13 +10,33 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "bundles", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
+    /// Directory of everything [default: /var/lib/bundles, or below $XDG_DATA_HOME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Create(Box<cli_run::Create>),
+    Exec(cli_run::Exec),
+    /// Print all that is known of containers, as JSON
+    Inspect(cli_run::Containers),
+    Kill(cli_run::Kill),
+    Logs(cli_run::Logs),
+    #[command(hide = true)]
+    Monitor(cli_run::Monitor),
+    Ps(cli_run::Ps),
+    Rm(cli_run::Rm),
     Rootfs(Rootfs),
+    Run(Box<cli_run::Run>),
+    /// Start containers that do not run
+    Start(cli_run::Containers),
+    Stop(cli_run::Stop),
+    /// Wait until containers end, and print their exit codes
+    Wait(cli_run::Containers),
 }
 
 /// Put together a root file system

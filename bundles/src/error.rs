@@ -3,6 +3,7 @@
 //! Runs in: anywhere. The look is that of `rt`, whose source this program never links.
 
 use std::fmt;
+use std::io::Write as _;
 
 /// One imperative sentence that tells the user what to do next.
 #[derive(Debug)]
@@ -38,4 +39,13 @@ pub(crate) fn chain(err: &anyhow::Error) -> String {
 /// The hint of an error, found under any number of further contexts.
 pub(crate) fn hint(err: &anyhow::Error) -> Option<&str> {
     err.downcast_ref::<Hint>().map(|hint| hint.0.as_str())
+}
+
+/// Tells the person in front of the terminal.
+pub(crate) fn report(err: &anyhow::Error) {
+    let mut text = format!("bundles: {}\n", chain(err));
+    if let Some(hint) = hint(err) {
+        text.push_str(&format!("  hint: {hint}\n"));
+    }
+    std::io::stderr().write_all(text.as_bytes()).ok(); // nobody is left to be told
 }
