@@ -198,10 +198,7 @@ impl Drop for Raw {
 }
 
 /// `-t` and a caller without a terminal do not go together when he also wants to type.
-pub(crate) fn check_terminal(interactive: bool, tty: bool) -> Result<()> {
-    ensure!(
-        !(interactive && tty) || io::stdin().is_terminal(),
-        "-t: standard input is not a terminal"
-    );
+pub(crate) fn check_terminal(wanted: bool) -> Result<()> {
+    ensure!(!wanted || io::stdin().is_terminal(), "-t: standard input is not a terminal");
     Ok(())
 }

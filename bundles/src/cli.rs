@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "bundles", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// Directory of everything [default: /var/lib/bundles, or below $XDG_DATA_HOME]
+    /// Directory of everything [default: /var/lib/bundles, or below `$XDG_DATA_HOME`]
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 
@@ -67,7 +67,10 @@ mod tests {
         let Command::Rootfs(args) =
             Cli::try_parse_from(["bundles", "rootfs", "--from-host", "sh", "/bin/ls", "d"])
                 .unwrap()
-                .command;
+                .command
+        else {
+            panic!("another command")
+        };
         assert_eq!(args.programs, ["sh", "/bin/ls"]);
         assert_eq!(args.dir, PathBuf::from("d"));
     }

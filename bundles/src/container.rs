@@ -72,7 +72,7 @@ pub(crate) enum Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Process {
     pub(crate) pid: i32,
-    /// Field 22 of proc_pid_stat(5), in clock ticks since boot.
+    /// Field 22 of `proc_pid_stat(5)`, in clock ticks since boot.
     start: u64,
     boot: String,
 }
@@ -111,7 +111,9 @@ impl Record {
             }
             // Nobody was left to write that the start succeeded.
             Status::Starting if !alive(&self.state.monitor) => Status::Running,
-            status => status,
+            status @ (Status::Created | Status::Starting | Status::Running | Status::Exited) => {
+                status
+            }
         }
     }
 
@@ -379,7 +381,7 @@ mod tests {
     fn removed_at_once_and_with_everything() {
         let dir = testing::Scratch::new();
         let home = Home::open(Some(&dir.0)).unwrap();
-        let mut container = made(&home, Some("c")).unwrap();
+        let mut container = made(&home, Some("c1")).unwrap();
         let lock = container.lock().unwrap();
         container.remove(&home, &lock).unwrap();
         assert!(!container.refresh().unwrap());

@@ -2,6 +2,7 @@
 //!
 //! Runs in: an ordinary process of the user. What the runtime says goes to a log of its own, since
 //! its standard error is the container's.
+#![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use crate::error::OrHint as _;
 use crate::home::Home;
@@ -103,8 +104,8 @@ impl Runtime {
     pub(crate) fn failure(&self) -> Option<String> {
         let text = fs::read_to_string(&self.log).ok()?;
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let errors = lines.filter(|line| line["level"] == "error");
-        let said = errors.last()?["msg"].as_str()?.trim().to_owned();
+        let mut errors = lines.filter(|line| line["level"] == "error");
+        let said = errors.next_back()?["msg"].as_str()?.trim().to_owned();
         Some(said)
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn create(home: &Home, args: &Create) -> Result<u8> {
 
 pub(crate) fn run(home: &Home, args: &Run) -> Result<u8> {
     if !args.detach {
-        attach::check_terminal(args.make.interactive, args.make.tty)?;
+        attach::check_terminal(args.make.interactive && args.make.tty)?;
     }
     let container = make(home, &args.make)?;
     match attach::start(home, &container)? {

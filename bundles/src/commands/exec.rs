@@ -1,4 +1,5 @@
 //! `exec`: the runtime does it, with the caller's own streams.
+#![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use super::create::environment;
 use crate::cli_run::Exec;
@@ -21,7 +22,7 @@ pub(crate) fn exec(home: &Home, args: &Exec) -> Result<u8> {
             .hint(format!("start it: bundles start {}", args.container));
     }
     if !args.detach {
-        attach::check_terminal(args.interactive, args.tty)?;
+        attach::check_terminal(args.interactive && args.tty)?;
     }
     let scratch = home.scratch()?;
     let file = scratch.path().join("process.json");

@@ -1,4 +1,5 @@
 //! `ps` and `inspect`.
+#![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use super::say;
 use crate::cli_run::{Containers, Ps};

@@ -1,6 +1,6 @@
 //! Whether the kernel has killed something in a container for want of memory.
 //!
-//! Runs in: the monitor. See cgroups(7), proc_pid_mountinfo(5).
+//! Runs in: the monitor. See cgroups(7), `proc_pid_mountinfo(5)`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -261,7 +261,7 @@ impl Monitor<'_> {
             Ok(Some(Message::Input(bytes))) => self.input.extend(bytes),
             Ok(Some(Message::InputEnd)) => self.started.streams.input_ends = true,
             Ok(Some(Message::Resize { rows, columns })) => {
-                self.started.streams.resize(rows, columns)
+                self.started.streams.resize(rows, columns);
             }
             Ok(Some(Message::Signal(number))) => {
                 // It may have ended a moment ago.

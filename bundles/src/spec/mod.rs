@@ -1,6 +1,7 @@
 //! Image configuration and flags become config.json.
 //!
 //! Runs in: pure. What has to be looked up comes as [`Facts`].
+#![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 mod capabilities;
 mod mounts;

@@ -1,6 +1,7 @@
 //! The mounts of a container: the usual ones, and those of the flags.
 //!
 //! Runs in: pure; sources are made absolute by [`super::Facts`].
+#![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use super::{Facts, values};
 use crate::cli_run::FileFlags;
@@ -137,7 +138,7 @@ fn in_words(text: &str, facts: &Facts<'_>) -> Result<Value> {
 
 fn destination<'a>(flag: &str, path: &'a str) -> Result<&'a str> {
     ensure!(path.starts_with('/'), "{flag}: {path:?} is no absolute path in the container");
-    ensure!(path.trim_end_matches('/') != "", "{flag}: the container's / can't be replaced");
+    ensure!(!path.trim_end_matches('/').is_empty(), "{flag}: the container's / can't be replaced");
     Ok(path)
 }
 

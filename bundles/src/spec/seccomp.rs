@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn no_call_is_named_with_and_without_arguments() {
         for name in ["socket", "personality", "clone", "clone3"] {
-            assert!(!CALLS.split_whitespace().any(|word| word == name), "{name}");
+            let mut lines = CALLS.lines().filter(|line| !line.starts_with('#'));
+            assert!(!lines.any(|line| line.split(' ').any(|word| word == name)), "{name}");
         }
     }
 }

@@ -20,10 +20,11 @@ pub(super) fn facts() -> Facts<'static> {
 
 fn flags(words: &[&str]) -> Create {
     let start = ["bundles", "create", "--rootfs", "/r"];
-    match Cli::try_parse_from(start.iter().chain(words)).unwrap().command {
-        Command::Create(flags) => *flags,
-        other => panic!("{other:?}"),
-    }
+    let Command::Create(flags) = Cli::try_parse_from(start.iter().chain(words)).unwrap().command
+    else {
+        panic!("another command")
+    };
+    *flags
 }
 
 fn image(change: impl FnOnce(&mut image::Config)) -> image::Config {
@@ -55,7 +56,7 @@ fn entry_point_and_command() {
     assert_eq!(args(&[]), "/bin/echo Hello World");
     assert_eq!(args(&["aaa"]), "/bin/echo Hello aaa");
     assert_eq!(args(&["--entrypoint", "ls"]), "ls");
-    assert_eq!(args(&["--entrypoint", "ls", "-l"]), "ls");
+    assert_eq!(args(&["--entrypoint", "ls", "--", "-l"]), "ls -l");
     assert_eq!(args(&["--entrypoint", "", "sh", "-c", "x"]), "sh -c x");
     assert_eq!(error(&[]), "no command");
 }
@@ -85,7 +86,8 @@ fn only_root_has_active_capabilities() {
     let set = &spec["process"]["capabilities"];
     assert_eq!(set["bounding"].as_array().unwrap().len(), 14);
     assert_eq!(set["effective"], json!([]));
-    assert_eq!(made(&["x"])["process"]["capabilities"]["effective"], set["bounding"]);
+    let of_root = made(&["x"])["process"]["capabilities"]["effective"].clone();
+    assert_eq!(of_root.as_array().unwrap().len(), 14);
 }
 
 #[test]

@@ -25,6 +25,7 @@ macro_rules! areas {
 }
 
 areas![
+    companion_run,
     cli,
     usage,
     features,
@@ -75,6 +76,7 @@ mod annotations;
 mod cgroup_v1;
 mod cgroups;
 mod cli;
+mod companion_run;
 mod devices;
 mod doctor;
 mod errors;
