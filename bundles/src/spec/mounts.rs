@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(at(&flags, "/b")["options"], json!(["rbind", "rprivate", "rw"]));
         assert_eq!(at(&flags, "/d")["source"], "/here/./c");
         assert_eq!(at(&flags, "/d")["options"][2], "ro");
-        assert_eq!(at(&flags, "/f")["source"], "/home/me/e");
+        assert_eq!(at(&flags, "/f")["source"], "/users/me/e");
     }
 
     #[test]

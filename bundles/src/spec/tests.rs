@@ -7,7 +7,7 @@ pub(super) fn facts() -> Facts<'static> {
         id: "0123456789abcdef",
         rootfs: Path::new("/r"),
         here: "/here".into(),
-        home: Some("/home/me".into()),
+        home: Some("/users/me".into()),
         user: User { home: Some("/root".into()), ..User::default() },
         maps: None,
         capabilities: (1 << 41) - 1,
