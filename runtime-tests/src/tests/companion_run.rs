@@ -119,7 +119,6 @@ fn companion_run_returns_the_exit_code() {
     for code in [0, 1, 42, 255] {
         root.run(&[], &["/probe", "exit", &code.to_string()]).output().assert_exit(code);
     }
-    root.run(&[], &["/probe", "raise", "9"]).output().assert_exit(137);
     assert_nothing_is_left();
 }
 
@@ -170,7 +169,8 @@ fn companion_run_forwards_signals() {
 fn companion_run_with_a_terminal() {
     let root = Root::new();
     let (mut master, slave) = pty::open(31, 97);
-    let script = "stty size; read line; echo read-$line; exit 4";
+    let script =
+        "until stty size | grep '31 97'; do sleep 0.05; done; read line; echo read-$line; exit 4";
     let running = root.run(&["-it"], &["sh", "-c", script]).terminal(slave).spawn();
     master.wait_for("31 97");
     master.write("typed\r");
@@ -340,8 +340,7 @@ fn companion_default_rights() {
     assert_eq!(status(&["--security-opt", "no-new-privileges"], "NoNewPrivs"), "1");
     // unshare(2) needs what is not granted.
     root.run(&[], &["unshare", "-m", "true"]).output().assert_exit(1);
-    let out =
-        root.run(&[], &["sh", "-c", "wc -c < /proc/kcore; ls /sys/firmware | wc -l"]).output();
+    let out = root.run(&[], &["sh", "-c", "wc -c < /proc/keys; ls /sys/firmware | wc -l"]).output();
     out.assert_stdout("0\n0\n");
     let links = |net: &str| root.run(&["--network", net], &["readlink", "/proc/self/ns/net"]).ok();
     let ours = fs::read_link("/proc/self/ns/net").expect("readlink");
