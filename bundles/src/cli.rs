@@ -7,6 +7,7 @@ pub(crate) mod images;
 mod mistakes;
 pub(crate) mod network;
 pub(crate) mod rootfs;
+pub(crate) mod run;
 pub(crate) mod system;
 pub(crate) mod volume;
 
@@ -29,6 +30,21 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Run(Box<run::Run>),
+    Create(Box<run::Create>),
+    /// Start containers that do not run
+    Start(run::Containers),
+    Stop(run::Stop),
+    Kill(run::Kill),
+    Rm(run::Rm),
+    Ps(run::Ps),
+    Logs(run::Logs),
+    Exec(run::Exec),
+    /// Wait until containers end, and print their exit codes
+    Wait(run::Containers),
+    Inspect(run::Inspect),
+    #[command(hide = true)]
+    Monitor(run::Monitor),
     /// Make, list and remove networks, and bring containers onto them
     #[command(subcommand)]
     Network(network::Command),

@@ -5,7 +5,8 @@
 use crate::template::{Data, Template};
 use anyhow::Result;
 use serde_json::{Map, Value};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 /// Characters of an id that tell containers apart well enough.
 const SHORT: usize = 12;
@@ -152,6 +153,17 @@ pub(crate) fn age(age: Duration) -> String {
         (.., 1440..17_520) => format!("{} months", hours / 24 / 30),
         _ => format!("{} years", seconds / 3600 / 24 / 365),
     }
+}
+
+/// How long ago that was.
+pub(crate) fn since(time: SystemTime) -> String {
+    format!("{} ago", age(time.elapsed().unwrap_or_default()))
+}
+
+/// Labels in a column.
+pub(crate) fn labels(labels: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    pairs.join(",")
 }
 
 /// The part of an id that people are shown.

@@ -79,6 +79,10 @@ impl Home {
         }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The directory of one kind of thing: `volumes`, `layers`. Made when it is missing.
     pub(crate) fn directory(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);

@@ -146,16 +146,19 @@ fn matches(name: Option<&Reference>, wanted: Option<&Reference>) -> bool {
 }
 
 pub(crate) fn inspect(home: &Home, args: &Inspect, screen: &mut Screen<'_>) -> Result<()> {
-    let store = Store::open(home)?;
     let (mut shown, mut failed) = (Vec::new(), Vec::new());
     for text in &args.images {
-        match store.image(text) {
-            Ok(image) => shown.push(docker_shape(&image)),
+        match describe(home, text) {
+            Ok(image) => shown.push(image),
             Err(err) => failed.push(err),
         }
     }
     screen.say(&crate::inspect::show(args.format.as_deref(), &shown)?)?;
     crate::error::all(failed)
+}
+
+pub(crate) fn describe(home: &Home, name: &str) -> Result<Value> {
+    Ok(docker_shape(&Store::open(home)?.image(name)?))
 }
 
 /// As `docker image inspect` has it; programs read these names.

@@ -5,6 +5,8 @@
 mod inspect;
 mod list;
 
+pub(crate) use inspect::describe;
+
 use crate::cli::network::{Command, Connect, Create, Disconnect, Driver, Prune, Rm};
 use crate::error::{self, OrHint as _};
 use crate::filter::Filters;

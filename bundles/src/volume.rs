@@ -9,7 +9,7 @@
 mod commands;
 mod options;
 
-pub(crate) use commands::{prune, run, totals};
+pub(crate) use commands::{describe, prune, run, totals};
 
 use crate::error::OrHint as _;
 use crate::fmt;
@@ -81,6 +81,12 @@ impl<'a> Volumes<'a> {
 
     /// The volume, and whether it was made. One of this name that is there already stays as it is.
     pub(crate) fn create(&self, wish: Wish) -> Result<(Volume, bool)> {
+        let lock = self.lock()?;
+        self.ensure(wish, &lock)
+    }
+
+    /// The same for who goes on to record that a container uses it.
+    pub(crate) fn ensure(&self, wish: Wish, _lock: &Lock) -> Result<(Volume, bool)> {
         let mut labels = wish.labels;
         let name = match wish.name {
             Some(name) => check_name(name)?,
@@ -90,7 +96,6 @@ impl<'a> Volumes<'a> {
             }
         };
         options::check(&wish.options)?;
-        let _lock = self.lock()?;
         if let Some(volume) = self.find(&name)? {
             return Ok((volume, false));
         }

@@ -10,33 +10,35 @@ const DASHES: [char; 7] =
     ['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2212}'];
 
 /// An em dash before a flag becomes `--` or `-`, and `-subnet` becomes `--subnet` where that is a
-/// flag. Only before the words of a container's own command begin.
+/// flag. Only before the words of a container's own command begin: there a `--` is put, so that
+/// none of them is taken for a flag of ours.
 pub(super) fn arguments(cli: &Command, args: Vec<OsString>) -> Vec<OsString> {
     let mut command = cli;
     let mut positional = 0;
     let mut done = false;
     let mut is_value = true; // the first is the program's name
-    let word = |arg: OsString| {
-        let Some(text) = arg.to_str() else { return arg };
-        if done || std::mem::take(&mut is_value) {
-            return arg;
-        }
-        if text == "--" {
+    let mut words = Vec::new();
+    for arg in args {
+        let text = arg.to_str().unwrap_or_default();
+        if done || std::mem::take(&mut is_value) || text.is_empty() {
+            words.push(arg);
+        } else if text == "--" {
             done = true;
-            return arg;
-        }
-        let Some(text) = normal(command, text) else {
+            words.push(arg);
+        } else if let Some(text) = normal(command, text) {
+            is_value = takes_next(command, cli, &text);
+            words.push(OsString::from(text));
+        } else {
             match command.find_subcommand(text) {
                 Some(found) if positional == 0 => command = found,
                 _ => positional += 1,
             }
+            words.push(arg);
             done = payload_follows(command, positional);
-            return arg;
-        };
-        is_value = takes_next(command, cli, &text);
-        OsString::from(text)
-    };
-    args.into_iter().map(word).collect()
+            words.extend(done.then(|| OsString::from("--")));
+        }
+    }
+    words
 }
 
 /// The word with ordinary dashes, when it is a flag.
@@ -121,7 +123,12 @@ mod tests {
             ("bundles volume create -- \u{2014}label", "bundles volume create -- \u{2014}label"),
             ("bundles volume create - \u{2014}", "bundles volume create - \u{2014}"),
             ("bundles --root -root volume", "bundles --root -root volume"),
-            ("bundles run -name x img -name \u{2014}y", "bundles run --name x img -name \u{2014}y"),
+            (
+                "bundles run -name x img -name \u{2014}y",
+                "bundles run --name x img -- -name \u{2014}y",
+            ),
+            ("bundles run img", "bundles run img --"),
+            ("bundles run img -- x", "bundles run img -- -- x"),
         ] {
             assert_eq!(fixed(typed), meant);
         }

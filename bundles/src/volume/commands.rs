@@ -12,7 +12,7 @@ use crate::inspect;
 use crate::screen::Screen;
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Serialize;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime};
 
 const TITLES: &[(&str, &str)] = &[
@@ -153,19 +153,28 @@ struct Inspected {
     scope: &'static str,
 }
 
+pub(crate) fn describe(home: &Home, name: &str) -> Result<Value> {
+    serde_json::to_value(inspected(&Volumes::open(home)?, name)?).context("JSON")
+}
+
+fn inspected(volumes: &Volumes<'_>, name: &str) -> Result<Inspected> {
+    let volume = volumes.find(name)?.ok_or_else(|| none(name))?;
+    Ok(Inspected {
+        mountpoint: volumes.data(name).to_string_lossy().into_owned(),
+        created_at: volume.created_at,
+        driver: volume.driver,
+        labels: volume.labels,
+        name: volume.name,
+        options: volume.options,
+        scope: "local",
+    })
+}
+
 fn show(args: &cli::Inspect, volumes: &Volumes<'_>, screen: &mut Screen<'_>) -> Result<()> {
     let (mut found, mut errors) = (Vec::new(), Vec::new());
     for name in &args.names {
-        match volumes.find(name).and_then(|volume| volume.ok_or_else(|| none(name))) {
-            Ok(volume) => found.push(Inspected {
-                mountpoint: volumes.data(name).to_string_lossy().into_owned(),
-                created_at: volume.created_at,
-                driver: volume.driver,
-                labels: volume.labels,
-                name: volume.name,
-                options: volume.options,
-                scope: "local",
-            }),
+        match inspected(volumes, name) {
+            Ok(volume) => found.push(volume),
             Err(err) => errors.push(err),
         }
     }

@@ -72,6 +72,7 @@ areas![
     escapes_host,
     companion_images,
     companion_cli,
+    companion_run,
     companion_volumes,
 ];
 
@@ -82,6 +83,7 @@ mod cli;
 mod companion_cli;
 mod companion_images;
 mod companion_networks;
+mod companion_run;
 mod companion_volumes;
 mod devices;
 mod doctor;
