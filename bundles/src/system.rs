@@ -63,9 +63,9 @@ fn prune(args: &cli::Prune, home: &Home, screen: &mut Screen<'_>) -> Result<()> 
         }
     };
     screen.confirm(args.force, warning)?;
-    network::give_back(home, &filters, screen)?;
     // First what needs no space, which there may be none of.
     let mut freed = home.sweep()?;
+    network::give_back(home, &filters, screen)?;
     if home.has("oci") {
         freed += Store::open(home)?.sweep()?;
     }

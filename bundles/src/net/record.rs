@@ -173,10 +173,9 @@ impl<'a> Networks<'a> {
         fs::rename(&whole, &path).with_context(|| path.display().to_string())
     }
 
+    /// Needs no space on the disk.
     pub(crate) fn forget(&self, network: &Network) -> Result<()> {
-        let path = self.directory.join(&network.name);
-        let scratch = self.home.scratch()?;
-        fs::rename(&path, scratch.path().join("gone")).with_context(|| path.display().to_string())
+        self.home.discard(&self.directory.join(&network.name)).map(drop)
     }
 
     pub(crate) fn endpoints(&self, network: &Network) -> Result<Vec<Endpoint>> {
