@@ -13,6 +13,7 @@ pub(crate) mod volume;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -71,6 +72,15 @@ pub(crate) enum Stop {
     Asked(String),
     /// For standard error.
     Wrong(String),
+}
+
+/// `KEY=VALUE` each; without a value it is empty.
+pub(crate) fn pairs(words: &[String]) -> BTreeMap<String, String> {
+    let pair = |word: &String| {
+        let (key, value) = word.split_once('=').unwrap_or((word, ""));
+        (key.to_owned(), value.to_owned())
+    };
+    words.iter().map(pair).collect()
 }
 
 pub(crate) fn parse(args: Vec<OsString>) -> Result<Cli, Stop> {

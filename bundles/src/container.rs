@@ -14,7 +14,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -367,18 +367,6 @@ pub(crate) fn add(
     Ok(Container { dir, record })
 }
 
-/// 64 random hexadecimal digits.
-pub(crate) fn new_id() -> Result<String> {
-    Ok(random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
-    read.context("/dev/urandom")?;
-    Ok(bytes)
-}
-
 /// Of a record.
 pub(crate) fn time(text: &str) -> SystemTime {
     humantime::parse_rfc3339(text).unwrap_or(SystemTime::UNIX_EPOCH)
@@ -398,11 +386,11 @@ pub(crate) fn files(scratch: &Scratch) -> io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing;
+    use crate::{ids, testing};
 
     fn record(name: &str) -> Record {
         Record {
-            id: new_id().unwrap(),
+            id: ids::made_up().unwrap(),
             name: name.into(),
             created: now(),
             image: "i".into(),

@@ -118,14 +118,12 @@ fn row(image: &Image, name: Option<&Reference>, whole: bool) -> Row {
         let same = image.digests.iter().find(|one| one.repository() == name.repository());
         same.and_then(|one| one.digest.as_ref()).map(ToString::to_string)
     };
-    let since =
-        |created: SystemTime| format!("{} ago", fmt::age(created.elapsed().unwrap_or_default()));
     let at = |created: SystemTime| humantime::format_rfc3339_seconds(created).to_string();
     let fields = json!({
         "CreatedAt": image.created.map_or_else(|| "N/A".to_owned(), at),
-        "CreatedSince": image.created.map_or_else(|| "N/A".to_owned(), since),
+        "CreatedSince": image.created.map_or_else(|| "N/A".to_owned(), fmt::since),
         "Digest": name.and_then(from).unwrap_or_else(none),
-        "ID": if whole { image.id.to_string() } else { image.id.short().to_owned() },
+        "ID": if whole { image.id.to_string() } else { fmt::short_id(image.id.hex()).to_owned() },
         "Repository": name.map_or_else(none, Reference::repository),
         "Size": fmt::size(image.size),
         "Tag": name.and_then(|name| name.tag.clone()).unwrap_or_else(none),

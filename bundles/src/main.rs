@@ -13,6 +13,7 @@ mod filter;
 mod fmt;
 mod home;
 mod host;
+mod ids;
 mod images;
 mod inspect;
 mod layer;

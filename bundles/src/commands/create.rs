@@ -2,6 +2,7 @@
 
 use super::mounts;
 use crate::attach::{self, Outcome};
+use crate::cli;
 use crate::cli::run::{Containers, Create, Pull, Run};
 use crate::container::{self, Container, Record, Root, State};
 use crate::digest::Digest;
@@ -12,7 +13,7 @@ use crate::screen::Screen;
 use crate::spec::{self, Device, Facts, Security, values, wish};
 use crate::store::{Image, Missing, Store};
 use crate::volume::Volumes;
-use crate::{runtime, users};
+use crate::{ids, runtime, users};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use oci_spec::image;
 use std::collections::BTreeMap;
@@ -94,7 +95,7 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     let runtime = runtime::find(args.runtime.as_deref())?;
     let scratch = home.scratch()?;
     let base = base(home, args, scratch.path(), screen)?;
-    let id = container::new_id()?;
+    let id = ids::made_up()?;
     let files = container::files(&scratch)?;
     let stop_signal = args.stop_signal.as_deref().or(base.config.stop_signal().as_deref());
     let stop_signal = stop_signal.map_or(Ok(SIGTERM), values::signal)?;
@@ -169,10 +170,7 @@ fn labels(args: &Create, image: &image::Config) -> BTreeMap<String, String> {
     let of_image = image.labels().iter().flatten();
     let mut labels: BTreeMap<String, String> =
         of_image.map(|(key, value)| (key.clone(), value.clone())).collect();
-    labels.extend(args.label.iter().map(|label| {
-        let (key, value) = label.split_once('=').unwrap_or((label, ""));
-        (key.to_owned(), value.to_owned())
-    }));
+    labels.extend(cli::pairs(&args.label));
     labels
 }
 

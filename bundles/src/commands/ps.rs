@@ -31,7 +31,7 @@ const LONGEST_COMMAND: usize = 20;
 
 pub(crate) fn ps(home: &Home, args: &Ps, screen: &mut Screen<'_>) -> Result<()> {
     let listing = Listing::new(args.format.as_deref(), USUAL, args.quiet.then_some("{{.ID}}"))?;
-    let listing = if args.noheading { listing.without_heading() } else { listing };
+    let listing = listing.heading(!args.noheading);
     let filters = Filters::new(&args.filter, FILTERS)?;
     let mut all = container::all(home)?;
     all.sort_by(|one, other| other.record.created.cmp(&one.record.created));

@@ -36,7 +36,7 @@ pub(super) fn check(name: &str) -> Result<()> {
 /// A name that nobody has; with a number when chance finds only taken ones.
 pub(super) fn make_up(taken: &[String]) -> Result<String> {
     for attempt in 0_u32.. {
-        let [mood, thing, number] = super::random::<3>()?;
+        let [mood, thing, number] = crate::ids::random::<3>()?;
         let pick = |list: &[&'static str], by: u8| list.get(usize::from(by) % list.len()).copied();
         let mood = pick(MOODS, mood).unwrap_or_default();
         let mut name = format!("{mood}_{}", pick(THINGS, thing).unwrap_or_default());
