@@ -2,6 +2,7 @@
 
 mod apply;
 pub(crate) mod archive;
+pub(crate) mod attributes;
 mod pax;
 mod sparse;
 mod unpack;

@@ -73,6 +73,7 @@ areas![
     companion_images,
     companion_cli,
     companion_run,
+    companion_mounts,
     companion_volumes,
 ];
 
@@ -82,6 +83,7 @@ mod cgroups;
 mod cli;
 mod companion_cli;
 mod companion_images;
+mod companion_mounts;
 mod companion_networks;
 mod companion_run;
 mod companion_volumes;
