@@ -88,9 +88,10 @@ install: ## copy binaries, man pages and completions to $(DESTDIR)$(PREFIX)
 	install -D -m 755 dist/bundles "$(DESTDIR)$(PREFIX)/bin/bundles"
 	for page in man/*.1; do \
 		install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}" || exit 1; done
-	install -D -m 644 contrib/completions/rt.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/rt"
-	install -D -m 644 contrib/completions/_rt "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_rt"
-	install -D -m 644 contrib/completions/rt.fish "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/rt.fish"
+	for program in rt bundles; do \
+		install -D -m 644 contrib/completions/$$program.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program" && \
+		install -D -m 644 contrib/completions/_$$program "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$program" && \
+		install -D -m 644 contrib/completions/$$program.fish "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$program.fish" || exit 1; done
 
 clean: ## remove everything that was built
 	rm -rf dist target

@@ -164,6 +164,20 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// `UPDATE_DOCS=1 cargo test -p bundles cli::tests` writes them anew.
+    #[test]
+    fn man_pages_and_completions_are_in_step() {
+        let docs = cli_docs::Docs {
+            root: concat!(env!("CARGO_MANIFEST_DIR"), "/..").into(),
+            program: "bundles",
+            source: "bundles/src/cli",
+            date: "2026-11-21",
+            cli: Cli::command(),
+        };
+        docs.check_pages();
+        docs.check_completions();
+    }
+
     #[test]
     fn last_argument_is_the_directory() {
         let cli = parsed("bundles rootfs --from-host sh /bin/ls d").unwrap();
