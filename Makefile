@@ -16,7 +16,7 @@ MAX_RT_SIZE := 2500000
 export T
 
 .DEFAULT_GOAL := help
-.PHONY: help build release check test test-unit test-runtime test-bundles test-vm test-other test-engines test-stress bench demo install clean
+.PHONY: help build release check test test-unit test-runtime test-bundles test-vm test-other test-engines test-stress bench bench-bundles demo install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -77,6 +77,9 @@ test-stress: deps-test ## many runs, and creations killed at random instants: no
 
 bench: deps-bench release ## times and sizes against runc, crun and a floor of bare system calls
 	@RUNC="$(RUNC)" CRUN="$(CRUN)" .ci/bench $(BENCH)
+
+bench-bundles: deps-bench deps-engines release ## bundles against Podman: run, exec, ps, a burst of starts
+	@.ci/bench bundles $(BENCH)
 
 demo: deps-build ## a container in a few seconds, seen from inside
 	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi
