@@ -10,6 +10,7 @@ mod copy;
 mod digest;
 mod elf;
 mod error;
+mod etc;
 mod filter;
 mod fmt;
 mod home;
@@ -90,6 +91,7 @@ fn run(cli: &Cli, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
         Command::Logs(args) => commands::logs(&home()?, args, screen),
         Command::Exec(args) => return commands::exec(&home()?, args),
         Command::Wait(args) => commands::wait(&home()?, args, screen),
+        Command::Container(args) => commands::prune::run(&home()?, args, screen),
         Command::Inspect(args) => commands::inspect(&home()?, args, screen),
         Command::Network(command) => network::run(command, &home()?, screen),
         Command::Rootfs(args) => rootfs::run(args),

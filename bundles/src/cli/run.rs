@@ -2,6 +2,7 @@
 //!
 //! Runs in: before anything else. Touches nothing.
 
+use super::names::NameFlags;
 use clap::{ArgAction, Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -61,6 +62,9 @@ pub(crate) struct Create {
 
     #[command(flatten)]
     pub(crate) process: ProcessFlags,
+
+    #[command(flatten)]
+    pub(crate) names: NameFlags,
 
     #[command(flatten)]
     pub(crate) files: FileFlags,
@@ -128,10 +132,6 @@ pub(crate) struct ProcessFlags {
     /// Program to run instead of the image's; empty for none
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) entrypoint: Option<String>,
-
-    /// Host name
-    #[arg(short = 'h', long, value_name = "NAME")]
-    pub(crate) hostname: Option<String>,
 }
 
 #[derive(Debug, Default, Args)]

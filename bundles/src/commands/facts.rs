@@ -3,18 +3,22 @@
 use crate::cli::run::Create;
 use crate::spec::{Device, Facts, Security};
 use crate::users;
-use anyhow::{Context as _, Result, bail};
+use crate::{copy, etc, fmt};
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::fcntl::AtFlags;
+use nix::unistd::{AccessFlags, faccessat};
 use oci_spec::image;
+use rustix::fs::FileType;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-/// `files` are those of the image, `rootfs` where the container will have them.
+/// `files` are those of the image, `rootfs` where the container will have them, `dir` its own.
 pub(super) fn find<'a>(
     args: &Create,
     image: &image::Config,
     files: &Path,
-    (id, rootfs): (&'a str, &'a Path),
+    (id, dir, rootfs): (&'a str, &'a Path, &'a Path),
 ) -> Result<Facts<'a>> {
     let user = args.process.user.as_deref().or(image.user().as_deref()).unwrap_or_default();
     let file = Security::parse(&args.rights)?.file;
@@ -23,6 +27,8 @@ pub(super) fn find<'a>(
     Ok(Facts {
         id,
         rootfs,
+        hostname: hostname(args, id)?,
+        etc: etc(args, files)?.into_iter().map(|name| dir.join(name)).collect(),
         mounts: Vec::new(),
         recursive_read_only: recursive_read_only()?,
         user: users::find(files, user, &args.process.group_add)?,
@@ -32,6 +38,38 @@ pub(super) fn find<'a>(
         env: environment(&args.process.env_file, &args.process.env)?,
         devices: args.files.device.iter().map(|text| device(text)).collect::<Result<_>>()?,
         seccomp,
+    })
+}
+
+/// A mount point is made where there is none, but not in a directory of somebody else.
+fn etc(args: &Create, files: &Path) -> Result<Vec<&'static str>> {
+    if args.files.rootfs.is_none() {
+        return Ok(etc::FILES.to_vec());
+    }
+    let Some(dir) = copy::directory_in(files, "/etc")? else { return Ok(Vec::new()) };
+    let writable = faccessat(&dir, ".", AccessFlags::W_OK, AtFlags::empty()).is_ok();
+    let is_file = |name: &str| {
+        let found = rustix::fs::statat(&dir, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
+        found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile)
+    };
+    Ok(etc::FILES.into_iter().filter(|name| writable || is_file(name)).collect())
+}
+
+/// On the network of the host it has the host's name, too.
+fn hostname(args: &Create, id: &str) -> Result<String> {
+    Ok(match &args.names.hostname {
+        Some(name) => {
+            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+            ensure!(
+                (1..=64).contains(&name.len()) && name.chars().all(fits),
+                "--hostname {name}: not a name of 1 to 64 letters, digits, - and ."
+            );
+            name.clone()
+        }
+        None if args.rights.network == "host" => {
+            nix::sys::utsname::uname().context("uname")?.nodename().to_string_lossy().into_owned()
+        }
+        None => fmt::short_id(id).to_owned(),
     })
 }
 

@@ -9,7 +9,9 @@ mod facts;
 mod inspect;
 mod logs;
 mod mounts;
+pub(crate) mod prune;
 mod ps;
+mod shape;
 
 pub(crate) use create::{create, run, start};
 pub(crate) use end::{kill, rm, stop, wait};

@@ -12,7 +12,6 @@ pub(crate) mod wish;
 use crate::cli::run::{Create, LimitFlags, RightFlags};
 use crate::container::Mount;
 use crate::error::OrHint as _;
-use crate::fmt;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use oci_spec::image;
 use oci_spec::runtime::Spec;
@@ -28,6 +27,9 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub(crate) struct Facts<'a> {
     pub(crate) id: &'a str,
     pub(crate) rootfs: &'a Path,
+    pub(crate) hostname: String,
+    /// The files that are mounted below /etc, such as /etc/hosts.
+    pub(crate) etc: Vec<PathBuf>,
     pub(crate) mounts: Vec<Mount>,
     /// Whether the kernel can make all mounts of a tree read-only.
     pub(crate) recursive_read_only: bool,
@@ -91,7 +93,6 @@ pub(crate) fn make(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> 
         flags.rights.privileged,
         facts.capabilities,
     )?;
-    let hostname = flags.process.hostname.as_deref().unwrap_or_else(|| fmt::short_id(facts.id));
     let mut linux = isolation(flags, facts, network)?;
     if !flags.rights.privileged {
         mask(&mut linux);
@@ -105,9 +106,9 @@ pub(crate) fn make(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> 
     devices(&mut linux, &mut mounts, facts);
     let spec = json!({
         "ociVersion": VERSION,
-        "hostname": hostname,
+        "hostname": facts.hostname,
         "root": { "path": facts.rootfs, "readonly": flags.files.read_only },
-        "process": process(flags, image, facts, &granted, hostname)?,
+        "process": process(flags, image, facts, &granted)?,
         "mounts": mounts,
         "linux": linux,
     });
@@ -119,7 +120,6 @@ fn process(
     image: &image::Config,
     facts: &Facts<'_>,
     granted: &capabilities::Set,
-    hostname: &str,
 ) -> Result<Value> {
     let cwd = flags.process.workdir.as_deref().or(image.working_dir().as_deref());
     let cwd = cwd.filter(|dir| !dir.is_empty()).unwrap_or("/");
@@ -134,7 +134,7 @@ fn process(
         "terminal": flags.tty,
         "user": { "uid": facts.user.uid, "gid": facts.user.gid, "additionalGids": facts.user.groups },
         "args": arguments(flags, image)?,
-        "env": environment(flags, image, facts, hostname)?,
+        "env": environment(flags, image, facts)?,
         "cwd": cwd,
         "capabilities": { "bounding": granted, "effective": active, "permitted": active },
         "noNewPrivileges": Security::parse(&flags.rights)?.no_new_privileges,
@@ -163,13 +163,8 @@ pub(crate) fn arguments(flags: &Create, image: &image::Config) -> Result<Vec<Str
 }
 
 /// The usual ones, those of the image, and those of the flags; the last of a name wins.
-fn environment(
-    flags: &Create,
-    image: &image::Config,
-    facts: &Facts<'_>,
-    hostname: &str,
-) -> Result<Vec<String>> {
-    let mut env = vec![format!("PATH={PATH}"), format!("HOSTNAME={hostname}")];
+fn environment(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> Result<Vec<String>> {
+    let mut env = vec![format!("PATH={PATH}"), format!("HOSTNAME={}", facts.hostname)];
     if flags.tty {
         env.push("TERM=xterm".into());
     }
@@ -229,6 +224,9 @@ fn isolation(flags: &Create, facts: &Facts<'_>, network: bool) -> Result<Value> 
         let (name, value) =
             setting.split_once('=').with_context(|| format!("--sysctl {setting}: no value"))?;
         sysctl.insert(name.to_owned(), value.into());
+    }
+    if let Some(name) = &flags.names.domainname {
+        sysctl.insert("kernel.domainname".to_owned(), name.as_str().into());
     }
     linux["sysctl"] = sysctl.into();
     Ok(linux)

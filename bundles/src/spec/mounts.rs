@@ -7,11 +7,18 @@ use crate::cli::run::FileFlags;
 use crate::container::Mount;
 use anyhow::Result;
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// `network` says whether the container has one of its own.
 pub(crate) fn all(flags: &FileFlags, facts: &Facts<'_>, network: bool) -> Result<Vec<Value>> {
     let shm = values::bytes("--shm-size", &flags.shm_size)?;
     let mut mounts = usual(shm, facts, network);
+    let write = if flags.read_only { "ro" } else { "rw" };
+    for file in &facts.etc {
+        let at = Path::new("/etc").join(file.file_name().unwrap_or_default());
+        mounts.push(json!({ "destination": at, "type": "bind", "source": file,
+            "options": ["bind", "rprivate", write] }));
+    }
     for wanted in &facts.mounts {
         // What the user mounts replaces the usual mount of the same place.
         mounts.retain(|mount: &Value| mount["destination"] != *wanted.destination);

@@ -74,6 +74,7 @@ areas![
     companion_cli,
     companion_run,
     companion_mounts,
+    companion_create,
     companion_volumes,
 ];
 
@@ -82,6 +83,7 @@ mod cgroup_v1;
 mod cgroups;
 mod cli;
 mod companion_cli;
+mod companion_create;
 mod companion_images;
 mod companion_mounts;
 mod companion_networks;
