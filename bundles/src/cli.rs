@@ -4,9 +4,12 @@
 
 pub(crate) mod container;
 mod dash;
+pub(crate) mod health;
 pub(crate) mod images;
+pub(crate) mod limits;
 mod mistakes;
 pub(crate) mod names;
+pub(crate) mod namespaces;
 pub(crate) mod network;
 pub(crate) mod rootfs;
 pub(crate) mod run;

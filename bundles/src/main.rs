@@ -18,6 +18,7 @@ mod host;
 mod ids;
 mod images;
 mod inspect;
+mod joins;
 mod layer;
 mod load;
 mod loader;

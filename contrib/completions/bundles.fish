@@ -53,6 +53,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l root -d 'Where a
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l name -d 'Name to call it by; one is made up otherwise' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s l -l label -d 'Label, KEY=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l label-file -d 'File of labels, one a line' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l annotation -d 'Annotation for the runtime, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l stop-timeout -d 'Seconds that stop waits' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
@@ -74,21 +76,50 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l mount -d 'The sa
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l device -d 'Device of the host, or directory of devices, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l device-cgroup-rule -d 'Devices that it may make and use, TYPE MAJOR:MINOR ACCESS, such as "c 189:* rw"' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cap-add -d 'Capability to grant; ALL for all' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cap-drop -d 'Capability to take away; ALL for all' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -l security-opt -d 'no-new-privileges, seccomp=unconfined or seccomp=FILE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l security-opt -d 'no-new-privileges, seccomp=FILE or unconfined, apparmor=PROFILE, systempaths=unconfined, mask=PATH, unmask=PATH' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l network -l net -d 'Network: none or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l uts -d 'Host name: its own, or that of the host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l cgroupns -d 'Cgroups that it sees: private or host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l userns -d 'Users: host, where the caller is root' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s m -l memory -d 'Memory' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l memory-reservation -d 'Memory that it keeps when there is little' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpus -d 'CPUs, such as 1.5' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpu-period -d 'The period, in microseconds' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s c -l cpu-shares -d 'Weight against other containers; 1024 is usual' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l blkio-weight -d 'Weight of its input and output, 10 to 1000' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l blkio-weight-device -d 'The same on one device, DEVICE:WEIGHT' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l device-read-bps -d 'Bytes a second to read, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l device-write-bps -d 'Bytes a second to write, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l device-read-iops -d 'Operations a second to read, DEVICE:NUMBER' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l device-write-iops -d 'Operations a second to write, DEVICE:NUMBER' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cgroup-parent -d 'Cgroup to make it in' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-cmd -d 'Command that tells whether it is well; recorded, and not run yet' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-interval -d 'Time between two checks, such as 30s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-timeout -d 'Time that a check may take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-start-period -d 'Time in which failures do not count, at the start' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-start-interval -d 'Time between two checks in that time' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-retries -d 'Failures until it is unwell' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l platform -d 'Platform of the image: that of this machine' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l isolation -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l gpus -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l storage-opt -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l volume-driver -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l pull -d 'When to pull the image' -r -f -a "always\t''
 missing\t''
 never\t''"
@@ -99,10 +130,14 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -s i -l interactive
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s t -l tty -d 'Give it a terminal'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l read-only -d 'Let it write nowhere but to its mounts'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l privileged -d 'Grant everything'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l oom-kill-disable -d 'Let it wait instead of killing it when the memory is used up; with cgroup v1 only'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l no-healthcheck -d 'Forget the check of the image'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l name -d 'Name to call it by; one is made up otherwise' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s l -l label -d 'Label, KEY=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l label-file -d 'File of labels, one a line' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l annotation -d 'Annotation for the runtime, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l stop-timeout -d 'Seconds that stop waits' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
@@ -124,21 +159,50 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -l mount -d 'The
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l shm-size -d 'Size of /dev/shm' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l device -d 'Device of the host, or directory of devices, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l device-cgroup-rule -d 'Devices that it may make and use, TYPE MAJOR:MINOR ACCESS, such as "c 189:* rw"' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cap-add -d 'Capability to grant; ALL for all' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cap-drop -d 'Capability to take away; ALL for all' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -l security-opt -d 'no-new-privileges, seccomp=unconfined or seccomp=FILE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l security-opt -d 'no-new-privileges, seccomp=FILE or unconfined, apparmor=PROFILE, systempaths=unconfined, mask=PATH, unmask=PATH' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l network -l net -d 'Network: none or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l uts -d 'Host name: its own, or that of the host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l cgroupns -d 'Cgroups that it sees: private or host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l userns -d 'Users: host, where the caller is root' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s m -l memory -d 'Memory' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l memory-reservation -d 'Memory that it keeps when there is little' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpus -d 'CPUs, such as 1.5' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpu-period -d 'The period, in microseconds' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s c -l cpu-shares -d 'Weight against other containers; 1024 is usual' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l blkio-weight -d 'Weight of its input and output, 10 to 1000' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l blkio-weight-device -d 'The same on one device, DEVICE:WEIGHT' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l device-read-bps -d 'Bytes a second to read, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l device-write-bps -d 'Bytes a second to write, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l device-read-iops -d 'Operations a second to read, DEVICE:NUMBER' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l device-write-iops -d 'Operations a second to write, DEVICE:NUMBER' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cgroup-parent -d 'Cgroup to make it in' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-cmd -d 'Command that tells whether it is well; recorded, and not run yet' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-interval -d 'Time between two checks, such as 30s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-timeout -d 'Time that a check may take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-start-period -d 'Time in which failures do not count, at the start' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-start-interval -d 'Time between two checks in that time' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-retries -d 'Failures until it is unwell' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l platform -d 'Platform of the image: that of this machine' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l isolation -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l gpus -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l storage-opt -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l volume-driver -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l pull -d 'When to pull the image' -r -f -a "always\t''
 missing\t''
 never\t''"
@@ -148,6 +212,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -s i -l interact
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s t -l tty -d 'Give it a terminal'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l read-only -d 'Let it write nowhere but to its mounts'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l privileged -d 'Grant everything'
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l oom-kill-disable -d 'Let it wait instead of killing it when the memory is used up; with cgroup v1 only'
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l no-healthcheck -d 'Forget the check of the image'
 complete -c bundles -n "__fish_bundles_using_subcommand start" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand start" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand stop" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
@@ -211,6 +277,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fis
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l name -d 'Name to call it by; one is made up otherwise' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s l -l label -d 'Label, KEY=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l label-file -d 'File of labels, one a line' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l annotation -d 'Annotation for the runtime, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-timeout -d 'Seconds that stop waits' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
@@ -232,21 +300,50 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l shm-size -d 'Size of /dev/shm' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device -d 'Device of the host, or directory of devices, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device-cgroup-rule -d 'Devices that it may make and use, TYPE MAJOR:MINOR ACCESS, such as "c 189:* rw"' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cap-add -d 'Capability to grant; ALL for all' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cap-drop -d 'Capability to take away; ALL for all' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l security-opt -d 'no-new-privileges, seccomp=unconfined or seccomp=FILE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l security-opt -d 'no-new-privileges, seccomp=FILE or unconfined, apparmor=PROFILE, systempaths=unconfined, mask=PATH, unmask=PATH' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l network -l net -d 'Network: none or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l uts -d 'Host name: its own, or that of the host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroupns -d 'Cgroups that it sees: private or host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l userns -d 'Users: host, where the caller is root' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s m -l memory -d 'Memory' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l memory-reservation -d 'Memory that it keeps when there is little' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpus -d 'CPUs, such as 1.5' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpu-period -d 'The period, in microseconds' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s c -l cpu-shares -d 'Weight against other containers; 1024 is usual' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l blkio-weight -d 'Weight of its input and output, 10 to 1000' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l blkio-weight-device -d 'The same on one device, DEVICE:WEIGHT' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device-read-bps -d 'Bytes a second to read, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device-write-bps -d 'Bytes a second to write, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device-read-iops -d 'Operations a second to read, DEVICE:NUMBER' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device-write-iops -d 'Operations a second to write, DEVICE:NUMBER' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroup-parent -d 'Cgroup to make it in' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l health-cmd -d 'Command that tells whether it is well; recorded, and not run yet' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l health-interval -d 'Time between two checks, such as 30s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l health-timeout -d 'Time that a check may take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l health-start-period -d 'Time in which failures do not count, at the start' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l health-start-interval -d 'Time between two checks in that time' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l health-retries -d 'Failures until it is unwell' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l platform -d 'Platform of the image: that of this machine' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l isolation -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l gpus -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l storage-opt -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l volume-driver -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l pull -d 'When to pull the image' -r -f -a "always\t''
 missing\t''
 never\t''"
@@ -258,9 +355,13 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s t -l tty -d 'Give it a terminal'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l read-only -d 'Let it write nowhere but to its mounts'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l privileged -d 'Grant everything'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l oom-kill-disable -d 'Let it wait instead of killing it when the memory is used up; with cgroup v1 only'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l no-healthcheck -d 'Forget the check of the image'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l name -d 'Name to call it by; one is made up otherwise' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s l -l label -d 'Label, KEY=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l label-file -d 'File of labels, one a line' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l annotation -d 'Annotation for the runtime, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-timeout -d 'Seconds that stop waits' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
@@ -282,21 +383,50 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l shm-size -d 'Size of /dev/shm' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device -d 'Device of the host, or directory of devices, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device-cgroup-rule -d 'Devices that it may make and use, TYPE MAJOR:MINOR ACCESS, such as "c 189:* rw"' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cap-add -d 'Capability to grant; ALL for all' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cap-drop -d 'Capability to take away; ALL for all' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l security-opt -d 'no-new-privileges, seccomp=unconfined or seccomp=FILE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l security-opt -d 'no-new-privileges, seccomp=FILE or unconfined, apparmor=PROFILE, systempaths=unconfined, mask=PATH, unmask=PATH' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l network -l net -d 'Network: none or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l uts -d 'Host name: its own, or that of the host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroupns -d 'Cgroups that it sees: private or host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l userns -d 'Users: host, where the caller is root' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s m -l memory -d 'Memory' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l memory-reservation -d 'Memory that it keeps when there is little' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpus -d 'CPUs, such as 1.5' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpu-period -d 'The period, in microseconds' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s c -l cpu-shares -d 'Weight against other containers; 1024 is usual' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l blkio-weight -d 'Weight of its input and output, 10 to 1000' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l blkio-weight-device -d 'The same on one device, DEVICE:WEIGHT' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device-read-bps -d 'Bytes a second to read, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device-write-bps -d 'Bytes a second to write, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device-read-iops -d 'Operations a second to read, DEVICE:NUMBER' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device-write-iops -d 'Operations a second to write, DEVICE:NUMBER' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroup-parent -d 'Cgroup to make it in' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l health-cmd -d 'Command that tells whether it is well; recorded, and not run yet' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l health-interval -d 'Time between two checks, such as 30s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l health-timeout -d 'Time that a check may take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l health-start-period -d 'Time in which failures do not count, at the start' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l health-start-interval -d 'Time between two checks in that time' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l health-retries -d 'Failures until it is unwell' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l platform -d 'Platform of the image: that of this machine' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l isolation -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l gpus -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l storage-opt -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l volume-driver -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l pull -d 'When to pull the image' -r -f -a "always\t''
 missing\t''
 never\t''"
@@ -307,6 +437,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s t -l tty -d 'Give it a terminal'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l read-only -d 'Let it write nowhere but to its mounts'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l privileged -d 'Grant everything'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l oom-kill-disable -d 'Let it wait instead of killing it when the memory is used up; with cgroup v1 only'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l no-healthcheck -d 'Forget the check of the image'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stop" -s t -l time -l timeout -d 'Seconds to wait before they are killed [default: 10]' -r

@@ -1,9 +1,10 @@
 //! `create`, `run` and `start`.
 
 use super::mounts::{self, Places};
-use super::{facts, shape};
+use super::{facts, notes, shape};
 use crate::attach::{self, Outcome};
 use crate::cli;
+use crate::cli::namespaces::NamespaceFlags;
 use crate::cli::run::{Create, Pull, Run, Start};
 use crate::container::{self, Container, Record, Root, State};
 use crate::digest::Digest;
@@ -12,6 +13,7 @@ use crate::etc::{self, Reach};
 use crate::home::{self, Home};
 use crate::overlay::{self, View};
 use crate::screen::Screen;
+use crate::spec::namespaces::{Namespaces, Whose};
 use crate::spec::{self, values, wish};
 use crate::store::{Image, Missing, Store};
 use crate::volume::{self, Volumes};
@@ -97,6 +99,7 @@ impl Files {
 
 /// Everything but the start.
 fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container> {
+    notes::tell(args, screen)?;
     let runtime = runtime::find(args.runtime.as_deref())?;
     let scratch = home.scratch()?;
     let base = base(home, args, scratch.path(), screen)?;
@@ -121,6 +124,7 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     let gateway = (reach == Reach::Host).then_some(Ipv4Addr::LOCALHOST.into());
     etc::make(&files, &args.names, &facts.hostname, (reach, gateway))?;
     let mut record = record(args, &base, &id, runtime)?;
+    record.joins = joins(home, &args.namespaces)?;
     spec::make(args, &base.config, &facts)?; // all mistakes are told before a volume is made
     let volumes = Volumes::open(home)?;
     let lock = volumes.lock()?;
@@ -155,10 +159,11 @@ fn record(args: &Create, base: &Base, id: &str, runtime: PathBuf) -> Result<Reco
         created: container::now(),
         image: base.name.clone(),
         command: spec::arguments(args, &base.config)?,
-        labels: labels(args, &base.config),
+        labels: labels(args, &base.config)?,
         runtime,
         root: base.files.root(),
         mounts: Vec::new(),
+        joins: BTreeMap::new(),
         interactive: args.interactive,
         tty: args.tty,
         remove: args.rm,
@@ -207,12 +212,29 @@ fn find_image(home: &Home, name: &str, pull: Pull, _screen: &mut Screen<'_>) -> 
 }
 
 /// Those of the image, and of the flags.
-fn labels(args: &Create, image: &image::Config) -> BTreeMap<String, String> {
+fn labels(args: &Create, image: &image::Config) -> Result<BTreeMap<String, String>> {
     let of_image = image.labels().iter().flatten();
     let mut labels: BTreeMap<String, String> =
         of_image.map(|(key, value)| (key.clone(), value.clone())).collect();
+    for file in &args.label_file {
+        labels.extend(cli::pairs(&facts::lines("--label-file", file)?));
+    }
     labels.extend(cli::pairs(&args.label));
-    labels
+    Ok(labels)
+}
+
+/// The containers whose namespaces it is to be in, by their ids.
+fn joins(home: &Home, flags: &NamespaceFlags) -> Result<BTreeMap<String, String>> {
+    let mut joins = BTreeMap::new();
+    let is_root = nix::unistd::geteuid().is_root();
+    for (kind, whose) in Namespaces::parse(flags, is_root)?.list() {
+        if let Whose::Container(name) = whose {
+            let other = Container::find(home, name);
+            let other = other.with_context(|| format!("--{kind} container:{name}"))?;
+            joins.insert(kind.to_owned(), other.record.id);
+        }
+    }
+    Ok(joins)
 }
 
 fn write_new(file: &Path, id: &str) -> Result<()> {

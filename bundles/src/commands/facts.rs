@@ -1,16 +1,16 @@
 //! What flags of `create` and `run` name has to be looked up: users, devices, files of variables.
 
+use super::devices;
 use crate::cli::run::Create;
-use crate::spec::{Device, Facts, Security};
+use crate::spec::{Facts, Security};
 use crate::users;
 use crate::{copy, etc, fmt};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 use oci_spec::image;
 use rustix::fs::FileType;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 /// `files` are those of the image, `rootfs` where the container will have them, `dir` its own.
@@ -36,7 +36,8 @@ pub(super) fn find<'a>(
         maps,
         privileged: args.rights.privileged,
         env: environment(&args.process.env_file, &args.process.env)?,
-        devices: args.files.device.iter().map(|text| device(text)).collect::<Result<_>>()?,
+        devices: devices::all(args, nix::unistd::geteuid().is_root())?,
+        throttles: devices::throttles(&args.limits)?,
         seccomp,
     })
 }
@@ -66,7 +67,7 @@ fn hostname(args: &Create, id: &str) -> Result<String> {
             );
             name.clone()
         }
-        None if args.rights.network == "host" => {
+        None if args.rights.network == "host" || args.namespaces.uts.as_deref() == Some("host") => {
             nix::sys::utsname::uname().context("uname")?.nodename().to_string_lossy().into_owned()
         }
         None => fmt::short_id(id).to_owned(),
@@ -94,49 +95,33 @@ fn bounding() -> Result<u64> {
     u64::from_str_radix(set.unwrap_or_default().trim(), 16).context("/proc/self/status: CapBnd")
 }
 
-/// Those of the files first; a name without a value takes the caller's, or nothing.
+/// Those of the files first; a name without a value takes the caller's. Where he has none, the name
+/// stays alone.
 pub(super) fn environment(files: &[PathBuf], flags: &[String]) -> Result<Vec<String>> {
     let mut all = Vec::new();
     for file in files {
-        let text =
-            fs::read_to_string(file).with_context(|| format!("--env-file {}", file.display()))?;
-        let lines = text.lines().map(str::trim_start);
-        all.extend(lines.filter(|l| !l.is_empty() && !l.starts_with('#')).map(ToOwned::to_owned));
+        for line in lines("--env-file", file)? {
+            let name = line.split('=').next().unwrap_or_default();
+            ensure!(
+                !name.is_empty() && !name.contains(char::is_whitespace),
+                "--env-file {}: {name:?} is no name of a variable",
+                file.display()
+            );
+            all.push(line);
+        }
     }
     all.extend(flags.iter().cloned());
-    let with_value = |variable: String| {
-        if variable.contains('=') {
-            return Some(variable);
-        }
-        std::env::var(&variable).ok().map(|value| format!("{variable}={value}"))
+    let with_value = |variable: String| match std::env::var(&variable) {
+        Ok(value) if !variable.contains('=') => format!("{variable}={value}"),
+        _ => variable,
     };
-    Ok(all.into_iter().filter_map(with_value).collect())
+    Ok(all.into_iter().map(with_value).collect())
 }
 
-/// `HOST[:CONTAINER[:rwm]]`.
-fn device(text: &str) -> Result<Device> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let is_access = |part: &str| !part.is_empty() && part.chars().all(|c| "rwm".contains(c));
-    let (host, path, access) = match parts.as_slice() {
-        [host] => (*host, *host, "rwm"),
-        [host, access] if is_access(access) => (*host, *host, *access),
-        [host, path] => (*host, *path, "rwm"),
-        [host, path, access] if is_access(access) => (*host, *path, *access),
-        _ => bail!("--device {text}: not HOST[:CONTAINER[:rwm]]"),
-    };
-    let meta = fs::metadata(host).with_context(|| format!("--device {text}"))?;
-    let kind = match meta.file_type() {
-        kind if kind.is_char_device() => "c",
-        kind if kind.is_block_device() => "b",
-        _ => bail!("--device {text}: {host} is not a device"),
-    };
-    let number = (nix::sys::stat::major(meta.rdev()), nix::sys::stat::minor(meta.rdev()));
-    Ok(Device {
-        host: host.into(),
-        path: path.to_owned(),
-        kind,
-        number,
-        mode: meta.mode() & 0o777,
-        access: access.to_owned(),
-    })
+/// Of a file of names and values, without empty lines and comments. Quotes mean nothing.
+pub(super) fn lines(flag: &str, file: &Path) -> Result<Vec<String>> {
+    let text = fs::read_to_string(file).with_context(|| format!("{flag} {}", file.display()))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let lines = text.lines().map(str::trim_start);
+    Ok(lines.filter(|l| !l.is_empty() && !l.starts_with('#')).map(ToOwned::to_owned).collect())
 }

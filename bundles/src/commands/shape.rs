@@ -2,11 +2,13 @@
 //! the image. They are written down when a container is made; limits are read when they are shown.
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
+use crate::cli::health::HealthFlags;
 use crate::cli::run::Create;
 use crate::container::Record;
-use crate::spec::Facts;
+use crate::spec::{Facts, values};
 use oci_spec::image;
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 /// Next to config.json.
 pub(super) const FILE: &str = "inspect.json";
@@ -65,7 +67,7 @@ fn config(
         "Labels": record.labels,
     });
     for (name, value) in [
-        ("Healthcheck", raw["Healthcheck"].clone()),
+        ("Healthcheck", healthcheck(&args.health, &raw["Healthcheck"])),
         ("ExposedPorts", raw["ExposedPorts"].clone()),
         ("Shell", raw["Shell"].clone()),
         ("StopSignal", json!(args.stop_signal.as_ref().or(image.stop_signal().as_ref()))),
@@ -76,6 +78,32 @@ fn config(
         }
     }
     config
+}
+
+/// Of the image, and of the flags; times in nanoseconds.
+fn healthcheck(flags: &HealthFlags, of_image: &Value) -> Value {
+    if flags.no_healthcheck {
+        return json!({ "Test": ["NONE"] });
+    }
+    let mut check = of_image.clone();
+    if let Some(command) = &flags.health_cmd {
+        check["Test"] = json!(["CMD-SHELL", command]);
+    }
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    for (name, time) in [
+        ("Interval", flags.health_interval),
+        ("Timeout", flags.health_timeout),
+        ("StartPeriod", flags.health_start_period),
+        ("StartInterval", flags.health_start_interval),
+    ] {
+        if let Some(time) = time {
+            check[name] = nanoseconds(time).into();
+        }
+    }
+    if let Some(times) = flags.health_retries {
+        check["Retries"] = times.into();
+    }
+    check
 }
 
 fn host_config(args: &Create, record: &Record) -> Value {
@@ -102,6 +130,12 @@ fn host_config(args: &Create, record: &Record) -> Value {
         "ReadonlyRootfs": args.files.read_only,
         "SecurityOpt": or_null(&args.rights.security_opt),
         "Tmpfs": if tmpfs.is_empty() { Value::Null } else { tmpfs.into() },
+        "PidMode": args.namespaces.pid.as_deref().unwrap_or_default(),
+        "IpcMode": args.namespaces.ipc.as_deref().unwrap_or("private"),
+        "UTSMode": args.namespaces.uts.as_deref().unwrap_or_default(),
+        "CgroupnsMode": args.namespaces.cgroupns.as_deref().unwrap_or("private"),
+        "UsernsMode": args.namespaces.userns.as_deref().unwrap_or_default(),
+        "ShmSize": values::bytes("--shm-size", &args.files.shm_size).unwrap_or_default(),
         "Runtime": record.runtime,
         "CgroupParent": args.limits.cgroup_parent.as_deref().unwrap_or_default(),
     })

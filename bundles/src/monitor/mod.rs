@@ -11,6 +11,7 @@ pub(crate) mod wire;
 
 use crate::container::{self, Container, Process, Record, Root, State, Status};
 use crate::home::Home;
+use crate::joins;
 use crate::overlay;
 use crate::runtime::{self, Runtime};
 use crate::store::Store;
@@ -103,8 +104,8 @@ fn start(home: &Home, container: &mut Container, runtime: &Runtime) -> Result<Op
     }
     let monitor = Process::of(std::process::id().cast_signed());
     container.record.state = State { monitor, ..State::default() };
-    let started =
-        mount_root(home, &container.record).and_then(|()| create_and_start(container, runtime));
+    let started = mount_root(home, &container.record)
+        .and_then(|()| create_and_start(home, container, runtime));
     match started {
         Ok(started) => Ok(Some(started)),
         Err(err) => {
@@ -133,12 +134,13 @@ fn mount_root(home: &Home, record: &Record) -> Result<()> {
     overlay::mount_layers(&layers, Some(&upper), Path::new("rootfs"))
 }
 
-fn create_and_start(container: &mut Container, runtime: &Runtime) -> Result<Started> {
+fn create_and_start(home: &Home, container: &mut Container, runtime: &Runtime) -> Result<Started> {
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGCHLD);
     mask.thread_block().context("block SIGCHLD")?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let record = &mut container.record;
+    joins::prepare(home, record)?;
     let mut create = runtime.command(["create", "--bundle", ".", "--pid-file", "pid"]);
     let streams = if record.tty {
         let console = streams::Console::listen()?;

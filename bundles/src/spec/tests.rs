@@ -15,6 +15,7 @@ pub(super) fn facts() -> Facts<'static> {
         privileged: false,
         env: vec![],
         devices: vec![],
+        throttles: vec![],
         seccomp: None,
     }
 }
@@ -131,6 +132,8 @@ fn devices_are_made_and_allowed() {
         kind: "c",
         number: (10, 229),
         mode: 0o666,
+        uid: 0,
+        gid: 5,
         access: "rw".into(),
     };
     let root = Facts { devices: vec![device.clone()], ..facts() };

@@ -123,14 +123,19 @@ pub(crate) fn check_count(layers: usize) -> Result<()> {
     Ok(())
 }
 
-/// The manifest for this machine.
-pub(crate) fn choose(index: &Index) -> Result<&Descriptor> {
-    let wanted = match std::env::consts::ARCH {
+/// Of this machine, by its name in images.
+pub(crate) fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         "x86" => "386",
         other => other,
-    };
+    }
+}
+
+/// The manifest for this machine.
+pub(crate) fn choose(index: &Index) -> Result<&Descriptor> {
+    let wanted = architecture();
     let platforms: Vec<String> = index
         .manifests
         .iter()

@@ -186,6 +186,7 @@ fn companion_used_image_stays() {
     bundles(["rmi", "app:1"]).ok();
     bundles(["rmi", "app:2"]).output().assert_exit(1);
     bundles(["start", "web"]).ok();
+    bundles(["wait", "web"]).ok();
     bundles(["rm", "-f", "web"]).ok();
     bundles(["rmi", "app:2"]).ok();
     assert_eq!(fs::read_dir(home().join("layers")).expect("layers").count(), 0);

@@ -75,6 +75,7 @@ areas![
     companion_run,
     companion_mounts,
     companion_create,
+    companion_flags,
     companion_volumes,
 ];
 
@@ -84,6 +85,7 @@ mod cgroups;
 mod cli;
 mod companion_cli;
 mod companion_create;
+mod companion_flags;
 mod companion_images;
 mod companion_mounts;
 mod companion_networks;
