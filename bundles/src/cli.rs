@@ -6,6 +6,7 @@ mod dash;
 pub(crate) mod images;
 mod mistakes;
 pub(crate) mod network;
+pub(crate) mod pull;
 pub(crate) mod rootfs;
 pub(crate) mod system;
 pub(crate) mod volume;
@@ -34,6 +35,9 @@ pub(crate) enum Command {
     Network(network::Command),
     Rootfs(rootfs::Rootfs),
     Load(images::Load),
+    Pull(pull::Pull),
+    Login(pull::Login),
+    Logout(pull::Logout),
     Images(images::Images),
     Tag(images::Tag),
     Rmi(images::Remove),

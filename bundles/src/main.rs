@@ -15,9 +15,12 @@ mod inspect;
 mod layer;
 mod load;
 mod loader;
+mod login;
 mod net;
 mod network;
+mod pull;
 mod reference;
+mod registry;
 mod rootfs;
 mod screen;
 mod store;
@@ -64,6 +67,9 @@ fn run(cli: &cli::Cli, screen: &mut Screen<'_>) -> anyhow::Result<()> {
         cli::Command::Network(command) => network::run(command, &home()?, screen),
         cli::Command::Rootfs(args) => rootfs::run(args),
         cli::Command::Load(args) => images::load(&home()?, args, screen),
+        cli::Command::Pull(args) => pull::command(&home()?, args, screen),
+        cli::Command::Login(args) => login::login(args, screen),
+        cli::Command::Logout(args) => login::logout(args, screen),
         cli::Command::Images(args) => images::list(&home()?, args, screen),
         cli::Command::Tag(args) => images::tag(&home()?, args),
         cli::Command::Rmi(args) => images::remove(&home()?, args, screen),

@@ -127,7 +127,7 @@ impl<'a> Store<'a> {
     }
 
     /// Of a manifest or a configuration; the digest is verified each time.
-    fn read_json(&self, digest: &Digest) -> Result<Vec<u8>> {
+    pub(crate) fn read_json(&self, digest: &Digest) -> Result<Vec<u8>> {
         let path = self.blob(digest);
         let read = || -> Result<Vec<u8>> {
             let mut bytes = Vec::new();
@@ -260,6 +260,11 @@ impl<'a> Store<'a> {
 
     pub(crate) fn scratch(&self) -> Result<Scratch> {
         self.home.scratch()
+    }
+
+    /// For the bytes of a blob, as far as they have come.
+    pub(crate) fn partial(&self, blob: &Digest) -> Result<Scratch> {
+        self.home.resumed(&format!("pull-{}", blob.hex()))
     }
 }
 
