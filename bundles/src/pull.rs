@@ -206,7 +206,7 @@ impl cli::Registry {
     }
 }
 
-/// Of content that is not what was promised.
+/// Of content that is not what was promised, or that would do harm.
 fn damaged(err: anyhow::Error) -> anyhow::Error {
-    hinted(err, "pull again; if it stays so, the registry's copy is damaged: tell its owner")
+    hinted(err, "tell the owner of the registry: what is kept there is damaged, or means harm")
 }

@@ -163,7 +163,7 @@ impl<'a> Store<'a> {
     /// layer is there already, the digests are compared all the same: the blob is kept too.
     pub(crate) fn unpack(
         &self,
-        blob: impl Read,
+        blob: impl Read + Send,
         wanted: &Wanted,
         limits: &Limits,
     ) -> Result<Compression> {

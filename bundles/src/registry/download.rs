@@ -8,6 +8,7 @@
 
 use super::session::{Failure, Session};
 use crate::digest::Digest;
+use crate::error::OrHint as _;
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write as _};
@@ -139,7 +140,8 @@ impl<'a> Download<'a> {
             return Err(Failure::Passing(err, None));
         }
         let came = room.get(..count).unwrap_or_default();
-        self.file.write_all(came).context("write to tmp/")?;
+        let written = self.file.write_all(came).context("write to tmp/");
+        written.hint("make room: bundles system prune, or another disk with --root DIR")?;
         self.passed(count);
         Ok(count)
     }

@@ -49,6 +49,7 @@ pub(super) fn agent(registry: &str, verify: Verify, options: &Options) -> Result
         .user_agent(concat!("bundles/", env!("CARGO_PKG_VERSION")))
         .max_response_header_size(LONGEST_HEADER)
         .input_buffer_size(256 * 1024)
+        .timeout_resolve(Some(options.timeout.min(Duration::from_secs(15))))
         .timeout_connect(Some(options.timeout.min(Duration::from_secs(15))))
         .timeout_recv_response(Some(options.timeout))
         .timeout_per_read(Some(options.timeout))
@@ -64,7 +65,6 @@ pub(super) fn is_passing(err: &ureq::Error) -> bool {
     match err {
         ureq::Error::Io(err) => tls_error(err).is_none(),
         ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed => true,
-        ureq::Error::Protocol(_) => true, // the answer was cut off
         _ => false,
     }
 }

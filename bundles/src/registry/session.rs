@@ -276,7 +276,8 @@ impl Session {
         };
         *failures += 1;
         if *failures > self.options.retries {
-            return Err(err).with_context(|| format!("{failures} attempts"));
+            let tried = |err: Error| err.context(format!("{failures} attempts"));
+            return Err(if *failures > 1 { tried(err) } else { err });
         }
         let doubled = Duration::from_millis(250 << (*failures).min(7));
         let wait = wait.unwrap_or(doubled);

@@ -71,6 +71,8 @@ areas![
     escapes_config,
     escapes_host,
     companion_images,
+    companion_pull,
+    companion_pull_faults,
     companion_cli,
     companion_volumes,
 ];
@@ -82,6 +84,8 @@ mod cli;
 mod companion_cli;
 mod companion_images;
 mod companion_networks;
+mod companion_pull;
+mod companion_pull_faults;
 mod companion_volumes;
 mod devices;
 mod doctor;
