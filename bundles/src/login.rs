@@ -8,7 +8,7 @@ use crate::registry::credentials::{self, Secret};
 use crate::registry::{DOCKER_HUB, Endpoint, Registries, Session};
 use crate::screen::Screen;
 use anyhow::{Context as _, Result, anyhow, ensure};
-use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::io::{self, IsTerminal as _};
 
 pub(crate) fn login(args: &Login, screen: &mut Screen<'_>) -> Result<()> {
@@ -92,13 +92,13 @@ fn hidden(screen: &mut Screen<'_>) -> Result<String> {
     };
     if let Some(usual) = &usual {
         let mut dark = usual.clone();
-        dark.local_flags.remove(LocalFlags::ECHO);
-        tcsetattr(&stdin, SetArg::TCSAFLUSH, &dark).context("tcsetattr(0)")?;
+        dark.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&stdin, OptionalActions::Flush, &dark).context("tcsetattr(0)")?;
     }
     let typed = answer(screen, "Password: ");
     if let Some(usual) = &usual {
         screen.note("\n");
-        tcsetattr(&stdin, SetArg::TCSAFLUSH, usual).context("tcsetattr(0)")?;
+        tcsetattr(&stdin, OptionalActions::Flush, usual).context("tcsetattr(0)")?;
     }
     typed
 }

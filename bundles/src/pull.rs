@@ -74,6 +74,13 @@ pub(crate) fn pull(
     Err(anyhow!("internal error, please report: a name without candidates"))
 }
 
+/// The image that [`pull`] would get, if it is here: a short name may be that of a registry which
+/// registries.conf names.
+pub(crate) fn known(store: &Store<'_>, text: &str) -> Result<Option<Image>> {
+    let candidates = Registries::read()?.candidates(text)?;
+    Ok(candidates.iter().find_map(|name| store.image(&name.to_string()).ok()))
+}
+
 /// From a mirror, or else from the registry.
 fn by_name(
     store: &Store<'_>,

@@ -4,9 +4,10 @@
 
 use super::ipam::{self, Pool, Used};
 use super::netlink::Socket;
-use super::record::{Driver, Network, Networks, check_name, random};
+use super::record::{Driver, Network, Networks, check_name};
 use super::subnet::Subnet;
 use crate::error::OrHint as _;
+use crate::ids::random;
 use anyhow::{Result, anyhow};
 use std::collections::BTreeMap;
 use std::net::IpAddr;

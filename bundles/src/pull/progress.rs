@@ -57,7 +57,7 @@ impl Progress {
             Outcome::Pulled => format!("Pull complete {}", fmt::size(layer.size)),
             Outcome::WasThere => "Already exists".to_owned(),
         };
-        self.say(screen, &format!("{}: {what}", layer.blob.short()));
+        self.say(screen, &format!("{}: {what}", fmt::short_id(layer.blob.hex())));
     }
 }
 
@@ -68,5 +68,5 @@ fn bar(layer: &Layer) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(look) {
         bar.set_style(style.progress_chars("=> "));
     }
-    bar.with_prefix(layer.blob.short().to_owned())
+    bar.with_prefix(fmt::short_id(layer.blob.hex()).to_owned())
 }

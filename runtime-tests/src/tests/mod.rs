@@ -74,6 +74,7 @@ areas![
     companion_pull,
     companion_pull_faults,
     companion_cli,
+    companion_run,
     companion_volumes,
 ];
 
@@ -86,6 +87,7 @@ mod companion_images;
 mod companion_networks;
 mod companion_pull;
 mod companion_pull_faults;
+mod companion_run;
 mod companion_volumes;
 mod devices;
 mod doctor;
