@@ -6,6 +6,7 @@ mod dash;
 pub(crate) mod images;
 mod mistakes;
 pub(crate) mod network;
+pub(crate) mod pull;
 pub(crate) mod rootfs;
 pub(crate) mod run;
 pub(crate) mod system;
@@ -93,6 +94,9 @@ commands! {
     Inspect(run::Inspect) "inspect" flags,
     Images(images::Images) "images" flags,
     Load(images::Load) "load" flags,
+    Pull(pull::Pull) "pull" flags,
+    Login(pull::Login) "login" flags,
+    Logout(pull::Logout) "logout" flags,
     Tag(images::Tag) "tag" flags,
     Rmi(images::Remove) "rmi" flags,
     Image(images::Command) "image" group,

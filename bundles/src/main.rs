@@ -19,11 +19,14 @@ mod inspect;
 mod layer;
 mod load;
 mod loader;
+mod login;
 mod monitor;
 mod net;
 mod network;
 mod overlay;
+mod pull;
 mod reference;
+mod registry;
 mod rootfs;
 mod runtime;
 mod screen;
@@ -92,6 +95,9 @@ fn run(cli: &Cli, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
         Command::Inspect(args) => commands::inspect(&home()?, args, screen),
         Command::Network(command) => network::run(command, &home()?, screen),
         Command::Rootfs(args) => rootfs::run(args),
+        Command::Pull(args) => pull::command(&home()?, args, screen),
+        Command::Login(args) => login::login(args, screen),
+        Command::Logout(args) => login::logout(args, screen),
         Command::Load(args) => images::load(&home()?, args, screen),
         Command::Images(args) => images::list(&home()?, args, screen),
         Command::Tag(args) => images::tag(&home()?, args),

@@ -40,6 +40,12 @@ _bundles() {
             bundles,load)
                 cmd="bundles__subcmd__load"
                 ;;
+            bundles,login)
+                cmd="bundles__subcmd__login"
+                ;;
+            bundles,logout)
+                cmd="bundles__subcmd__logout"
+                ;;
             bundles,logs)
                 cmd="bundles__subcmd__logs"
                 ;;
@@ -48,6 +54,9 @@ _bundles() {
                 ;;
             bundles,ps)
                 cmd="bundles__subcmd__ps"
+                ;;
+            bundles,pull)
+                cmd="bundles__subcmd__pull"
                 ;;
             bundles,rm)
                 cmd="bundles__subcmd__rm"
@@ -103,6 +112,12 @@ _bundles() {
             bundles__subcmd__help,load)
                 cmd="bundles__subcmd__help__subcmd__load"
                 ;;
+            bundles__subcmd__help,login)
+                cmd="bundles__subcmd__help__subcmd__login"
+                ;;
+            bundles__subcmd__help,logout)
+                cmd="bundles__subcmd__help__subcmd__logout"
+                ;;
             bundles__subcmd__help,logs)
                 cmd="bundles__subcmd__help__subcmd__logs"
                 ;;
@@ -111,6 +126,9 @@ _bundles() {
                 ;;
             bundles__subcmd__help,ps)
                 cmd="bundles__subcmd__help__subcmd__ps"
+                ;;
+            bundles__subcmd__help,pull)
+                cmd="bundles__subcmd__help__subcmd__pull"
                 ;;
             bundles__subcmd__help,rm)
                 cmd="bundles__subcmd__help__subcmd__rm"
@@ -154,6 +172,9 @@ _bundles() {
             bundles__subcmd__image,ls)
                 cmd="bundles__subcmd__image__subcmd__ls"
                 ;;
+            bundles__subcmd__image,pull)
+                cmd="bundles__subcmd__image__subcmd__pull"
+                ;;
             bundles__subcmd__image,rm)
                 cmd="bundles__subcmd__image__subcmd__rm"
                 ;;
@@ -171,6 +192,9 @@ _bundles() {
                 ;;
             bundles__subcmd__image__subcmd__help,ls)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__ls"
+                ;;
+            bundles__subcmd__image__subcmd__help,pull)
+                cmd="bundles__subcmd__image__subcmd__help__subcmd__pull"
                 ;;
             bundles__subcmd__image__subcmd__help,rm)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__rm"
@@ -287,7 +311,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-h -V --root --help --version run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help"
+            opts="-h -V --root --help --version run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -537,7 +561,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help)
-            opts="run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help"
+            opts="run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -662,6 +686,34 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__help__subcmd__login)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__logout)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__help__subcmd__logs)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -691,6 +743,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help__subcmd__ps)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__pull)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -845,7 +911,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image)
-            opts="-h --root --help ls load tag rm inspect help"
+            opts="-h --root --help ls load pull tag rm inspect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -863,7 +929,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help)
-            opts="ls load tag rm inspect help"
+            opts="ls load pull tag rm inspect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -919,6 +985,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help__subcmd__ls)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__help__subcmd__pull)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1020,6 +1100,40 @@ _bundles() {
             fi
             case "${prev}" in
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__pull)
+            opts="-q -h --platform --quiet --insecure --cert-dir --timeout --retry --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cert-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1164,6 +1278,70 @@ _bundles() {
                     return 0
                     ;;
                 -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__login)
+            opts="-u -p -h --root --username --password --password-stdin --insecure --cert-dir --timeout --retry --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cert-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__logout)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1582,6 +1760,40 @@ _bundles() {
                     return 0
                     ;;
                 -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__pull)
+            opts="-q -h --root --platform --quiet --insecure --cert-dir --timeout --retry --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cert-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -71,6 +71,8 @@ areas![
     escapes_config,
     escapes_host,
     companion_images,
+    companion_pull,
+    companion_pull_faults,
     companion_cli,
     companion_run,
     companion_volumes,
@@ -83,6 +85,8 @@ mod cli;
 mod companion_cli;
 mod companion_images;
 mod companion_networks;
+mod companion_pull;
+mod companion_pull_faults;
 mod companion_run;
 mod companion_volumes;
 mod devices;
