@@ -8,6 +8,7 @@ mod names;
 use crate::digest::Digest;
 use crate::error::OrHint as _;
 use crate::home::{self, Home, Scratch};
+use crate::volume;
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -59,20 +60,27 @@ pub(crate) enum Root {
 }
 
 /// A mount as `inspect` shows it. Volumes are looked up here: who removes one asks all containers.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct Mount {
-    /// "bind", "volume" or "tmpfs".
+    /// "bind", "volume", "tmpfs" or "overlay".
     #[serde(rename = "type")]
     pub(crate) kind: String,
     /// Of the volume.
     pub(crate) name: String,
+    /// The name was made up for this container, which may take the volume along when it goes.
+    pub(crate) anonymous: bool,
+    /// Empty for what is in memory, as a volume may be.
     pub(crate) source: PathBuf,
     pub(crate) destination: String,
     pub(crate) read_only: bool,
     pub(crate) propagation: String,
-    /// Of a tmpfs.
+    /// Without what is mounted below the source.
+    pub(crate) alone: bool,
+    /// Further words of mount(8).
     pub(crate) options: Vec<String>,
+    /// The options of `-v`, as they were typed.
+    pub(crate) mode: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -181,14 +189,24 @@ impl Record {
         }
     }
 
+    /// The names of its volumes that nobody has chosen.
+    pub(crate) fn anonymous_volumes(&self) -> Vec<&str> {
+        anonymous_volumes(&self.mounts)
+    }
+
     /// 255 when nobody saw it.
     pub(crate) fn exit_code(&self) -> i32 {
         self.state.exit_code.unwrap_or(255)
     }
 }
 
+pub(crate) fn anonymous_volumes(mounts: &[Mount]) -> Vec<&str> {
+    let own = mounts.iter().filter(|mount| mount.anonymous);
+    own.map(|mount| mount.name.as_str()).collect()
+}
+
 /// One container's directory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Container {
     pub(crate) dir: PathBuf,
     pub(crate) record: Record,
@@ -258,9 +276,15 @@ impl Container {
         Ok(Lock { _dir: dir })
     }
 
-    /// All its files at once, for whoever looks. The lock has to be held.
+    /// All its files at once, for whoever looks. The lock has to be held. With `--rm`, the volumes
+    /// go that were made for this container alone.
     pub(crate) fn remove(&self, home: &Home, _lock: &Lock) -> Result<()> {
-        home.discard(&self.dir).map(drop)
+        home.discard(&self.dir).map(drop)?;
+        if self.record.remove {
+            volume::release(home, &self.record.anonymous_volumes())
+        } else {
+            Ok(())
+        }
     }
 
     /// Waits until the condition holds, or the time is over: false. What cannot be heard of, a

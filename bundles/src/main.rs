@@ -6,6 +6,7 @@ mod attach;
 mod cli;
 mod commands;
 mod container;
+mod copy;
 mod digest;
 mod elf;
 mod error;

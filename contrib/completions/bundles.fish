@@ -66,8 +66,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l group-add -d 'Fu
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l entrypoint -d 'Program to run instead of the image\'s; empty for none' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s h -l hostname -d 'Host name' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l rootfs -d 'Directory to run in, instead of an image' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand run" -s v -l volume -d 'Bind a directory or file of the host, HOST:CONTAINER[:ro]' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -l mount -d 'The same in words: type=bind,source=HOST,target=CONTAINER[,readonly], or type=tmpfs' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s v -l volume -d 'Directory or file of the host, HOST:CONTAINER[:ro], or volume, NAME:CONTAINER[:ro]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l mount -d 'The same in words: type=bind|volume|tmpfs,source=HOST,target=CONTAINER[,readonly]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
@@ -110,8 +111,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -l group-add -d 
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l entrypoint -d 'Program to run instead of the image\'s; empty for none' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s h -l hostname -d 'Host name' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l rootfs -d 'Directory to run in, instead of an image' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand create" -s v -l volume -d 'Bind a directory or file of the host, HOST:CONTAINER[:ro]' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -l mount -d 'The same in words: type=bind,source=HOST,target=CONTAINER[,readonly], or type=tmpfs' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s v -l volume -d 'Directory or file of the host, HOST:CONTAINER[:ro], or volume, NAME:CONTAINER[:ro]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l mount -d 'The same in words: type=bind|volume|tmpfs,source=HOST,target=CONTAINER[,readonly]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l shm-size -d 'Size of /dev/shm' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
@@ -148,6 +150,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand kill" -s s -l signal -d 
 complete -c bundles -n "__fish_bundles_using_subcommand kill" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand rm" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand rm" -s f -l force -d 'Kill those that run'
+complete -c bundles -n "__fish_bundles_using_subcommand rm" -s v -l volumes -d 'Also remove volumes without a name that no other container uses'
 complete -c bundles -n "__fish_bundles_using_subcommand rm" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand ps" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand ps" -s f -l filter -d 'Only those that fit: id name label status exited ancestor before since volume network' -r

@@ -75,6 +75,7 @@ areas![
     companion_pull_faults,
     companion_cli,
     companion_run,
+    companion_mounts,
     companion_volumes,
 ];
 
@@ -84,6 +85,7 @@ mod cgroups;
 mod cli;
 mod companion_cli;
 mod companion_images;
+mod companion_mounts;
 mod companion_networks;
 mod companion_pull;
 mod companion_pull_faults;
