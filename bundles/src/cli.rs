@@ -8,6 +8,7 @@ mod mistakes;
 pub(crate) mod network;
 pub(crate) mod rootfs;
 pub(crate) mod system;
+pub(crate) mod unshare;
 pub(crate) mod volume;
 
 use clap::error::ErrorKind;
@@ -46,6 +47,9 @@ pub(crate) enum Command {
     /// Make, list and remove volumes
     #[command(subcommand)]
     Volume(volume::Command),
+    Unshare(unshare::Unshare),
+    Hold(unshare::Hold),
+    Uplink(unshare::Uplink),
 }
 
 /// Why there is nothing to run.

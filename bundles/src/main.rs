@@ -10,6 +10,7 @@ mod filter;
 mod fmt;
 mod home;
 mod host;
+mod ids;
 mod images;
 mod inspect;
 mod layer;
@@ -17,6 +18,7 @@ mod load;
 mod loader;
 mod net;
 mod network;
+mod process;
 mod reference;
 mod rootfs;
 mod screen;
@@ -70,5 +72,8 @@ fn run(cli: &cli::Cli, screen: &mut Screen<'_>) -> anyhow::Result<()> {
         cli::Command::Image(command) => images::image(&home()?, command, screen),
         cli::Command::System(command) => system::run(command, &home()?, screen),
         cli::Command::Volume(command) => volume::run(command, &home()?, screen),
+        cli::Command::Unshare(args) => net::holder::run(&home()?, args),
+        cli::Command::Hold(args) => net::holder::hold(args, screen),
+        cli::Command::Uplink(args) => net::uplink::run(args, screen),
     }
 }
