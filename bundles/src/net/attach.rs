@@ -84,10 +84,15 @@ pub(crate) fn forget_lost(networks: &Networks<'_>) -> Result<()> {
     if holder::is_lost(networks)? { forget(networks) } else { Ok(()) }
 }
 
-/// Nothing of what is recorded is there any more.
+/// Nothing of what is recorded is there any more, or it goes now.
 fn forget(networks: &Networks<'_>) -> Result<()> {
+    holder::bury(networks)?;
     let gone: Vec<Endpoint> =
         everybody(networks)?.into_iter().map(|(_, endpoint)| endpoint).collect();
+    for endpoint in &gone {
+        // The kernel takes a moment to do so itself, which it does if we may not.
+        remove_inside(endpoint).ok();
+    }
     for network in networks.all()? {
         if !networks.endpoints(&network)?.is_empty() {
             networks.set_endpoints(&network, &[])?;
@@ -435,6 +440,11 @@ fn undo(host: &Socket, endpoint: &Endpoint, links: &[Link]) -> Result<()> {
         let link = if link.is_some() { link } else { host.link(name)? };
         return link.map_or(Ok(()), |link| host.delete(&link));
     }
+    remove_inside(endpoint)
+}
+
+/// The container's link.
+fn remove_inside(endpoint: &Endpoint) -> Result<()> {
     let Some(namespace) = namespace_of(endpoint)? else { return Ok(()) };
     let inside = Socket::inside(&namespace)?;
     let mac = read_mac(&endpoint.mac)?;

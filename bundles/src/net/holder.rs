@@ -61,10 +61,8 @@ impl Place {
         if let Some(place) = Self::existing(networks)? {
             return Ok(place);
         }
+        bury(networks)?;
         let old = read(networks)?;
-        if let Some(uplink) = old.as_ref().and_then(|record| record.uplink.as_ref()) {
-            uplink.end()?;
-        }
         // Containers that have outlived their holder can be reached from their namespace only.
         let survivor = old.as_ref().and_then(|record| neighbours(record.user).next());
         let was_guest = match (&old, &survivor) {
@@ -172,6 +170,23 @@ pub(crate) fn is_ordinary(networks: &Networks<'_>) -> Result<bool> {
 pub(crate) fn is_lost(networks: &Networks<'_>) -> Result<bool> {
     let record = read(networks)?;
     Ok(!is_root(record.as_ref()) && !record.is_some_and(|record| record.holder.is_alive()))
+}
+
+/// Ends the way out which a killed holder has left, and forgets the holder unless containers live in
+/// its user namespace.
+pub(crate) fn bury(networks: &Networks<'_>) -> Result<()> {
+    let Some(mut record) = read(networks)? else { return Ok(()) };
+    if record.holder.is_alive() {
+        return Ok(());
+    }
+    if let Some(uplink) = record.uplink.take() {
+        uplink.end()?;
+        write(networks, &record)?;
+    }
+    match neighbours(record.user).next() {
+        Some(_) => Ok(()),
+        None => fs::remove_file(path(networks)).context("holder.json"),
+    }
 }
 
 fn path(networks: &Networks<'_>) -> PathBuf {
@@ -330,6 +345,7 @@ fn map(pid: i32, maps: &Maps) -> Result<()> {
 /// The holder: `bundles hold`. Never returns but with an error.
 pub(crate) fn hold(args: &cli::unshare::Hold, screen: &mut Screen<'_>) -> Result<()> {
     nix::unistd::setsid().context("setsid")?;
+    nix::sys::prctl::set_name(c"bundles").context("prctl(PR_SET_NAME)")?; // or it would be "exe"
     if args.fresh {
         unshare(CloneFlags::CLONE_NEWUSER).context("unshare(CLONE_NEWUSER)").hint(
             "networks of ordinary users need user namespaces: have root see to \

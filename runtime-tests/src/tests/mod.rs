@@ -32,6 +32,7 @@ areas![
     fields,
     net_devices,
     companion_networks,
+    companion_network_rootless,
     doctor,
     lifecycle,
     process,
@@ -81,6 +82,7 @@ mod cgroups;
 mod cli;
 mod companion_cli;
 mod companion_images;
+mod companion_network_rootless;
 mod companion_networks;
 mod companion_volumes;
 mod devices;
