@@ -17,7 +17,7 @@ pub(crate) use create::{Create, NewContainer, Run};
 
 pub(crate) use exec::Exec;
 pub(crate) use inspect::{Doctor, Events, List, Plan, PlanFormat, Ps, TableFormat};
-pub(crate) use mounts::Mounts;
+pub(crate) use mounts::{Mounts, MountsAction};
 pub(crate) use update::Update;
 
 use clap::error::ErrorKind;

@@ -43,9 +43,7 @@ impl Output {
         let HooksOutput { stdout, stderr } = &hooks.output;
         Ok(Self { stdout: open(HOOKS_STDOUT, stdout)?, stderr: open(HOOKS_STDERR, stderr)? })
     }
-}
 
-impl Output {
     pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.stdout.iter().chain(&self.stderr).map(AsFd::as_fd)
     }

@@ -50,12 +50,21 @@ impl Filters {
 
     /// `id=`: the beginning of it.
     pub(crate) fn id(&self, id: &str) -> bool {
-        self.values("id").next().is_none() || self.values("id").any(|start| id.starts_with(start))
+        self.any("id", |start| id.starts_with(start))
     }
 
     /// A key whose value is one of those given, or which is not given.
     pub(crate) fn one_of(&self, key: &str, value: &str) -> bool {
-        self.values(key).next().is_none() || self.values(key).any(|wanted| wanted == value)
+        self.any(key, |wanted| wanted == value)
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.values(key).next().is_some()
+    }
+
+    /// A key for which one of the values fits, or which is not given.
+    pub(crate) fn any(&self, key: &str, fits: impl Fn(&str) -> bool) -> bool {
+        !self.has(key) || self.values(key).any(fits)
     }
 
     /// `label=KEY`, `label=KEY=VALUE` and `label!=`: all of them.

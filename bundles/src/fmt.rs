@@ -1,11 +1,12 @@
 //! What people read: tables, sizes, ages, short ids. The look is Docker's.
 //!
-//! Runs in: anywhere. Touches nothing.
+//! Runs in: anywhere. Touches nothing but the clock.
 
 use crate::template::{Data, Template};
 use anyhow::Result;
 use serde_json::{Map, Value};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 /// Characters of an id that tell containers apart well enough.
 const SHORT: usize = 12;
@@ -42,8 +43,9 @@ impl Listing {
         Ok(Self { template: Some(Template::new(&text)?), table, heading: table })
     }
 
-    pub(crate) fn without_heading(mut self) -> Self {
-        self.heading = false;
+    /// A format that has no heading gets none.
+    pub(crate) fn heading(mut self, wanted: bool) -> Self {
+        self.heading &= wanted;
         self
     }
 
@@ -154,6 +156,16 @@ pub(crate) fn age(age: Duration) -> String {
     }
 }
 
+/// What `docker ps` has under CREATED. A clock that was put back is no reason to fail.
+pub(crate) fn since(time: SystemTime) -> String {
+    format!("{} ago", age(time.elapsed().unwrap_or_default()))
+}
+
+pub(crate) fn labels(labels: &BTreeMap<String, String>) -> String {
+    let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    labels.join(",")
+}
+
 /// The part of an id that people are shown.
 pub(crate) fn short_id(id: &str) -> &str {
     let id = id.strip_prefix("sha256:").unwrap_or(id);
@@ -204,7 +216,7 @@ mod tests {
             shown(Some("json"), None),
             "{\"Driver\":\"local\",\"Name\":\"a\"}\n{\"Driver\":\"a-very-long-driver\",\"Name\":\"b\"}\n"
         );
-        let listing = Listing::new(Some("table {{.Name}}"), USUAL, None).unwrap().without_heading();
+        let listing = Listing::new(Some("table {{.Name}}"), USUAL, None).unwrap().heading(false);
         assert_eq!(listing.show(&rows(&[json!({ "Name": "a" })]), TITLES).unwrap(), "a\n");
     }
 
@@ -266,6 +278,19 @@ mod tests {
         ] {
             assert_eq!(age(Duration::from_secs(seconds)), text, "{seconds}");
         }
+    }
+
+    #[test]
+    fn times_to_come_are_now() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(since(SystemTime::now() - hour), "About an hour ago");
+        assert_eq!(since(SystemTime::now() + hour), "Less than a second ago");
+    }
+
+    #[test]
+    fn labels_are_joined_in_order() {
+        let pair = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        assert_eq!(labels(&[("b", ""), ("a", "1=2")].map(pair).into()), "a=1=2,b=");
     }
 
     #[test]

@@ -45,6 +45,13 @@ pub(crate) struct Discarded {
     path: PathBuf,
 }
 
+/// A directory below `tmp/` that no living process holds.
+struct Leftover {
+    dir: PathBuf,
+    /// Without one it is garbage: `scratch` makes the lock first. On a full disk none can be made.
+    lock: Option<Flock<File>>,
+}
+
 impl Home {
     /// Finds the directory, and makes it when it is missing: `--root`, or `/var/lib/bundles` for
     /// root, or `$XDG_DATA_HOME/bundles`.
@@ -77,6 +84,10 @@ impl Home {
             }
             Err(err) => Err(err).with_context(|| file.display().to_string()),
         }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The directory of one kind of thing: `volumes`, `layers`. Made when it is missing.
@@ -140,10 +151,9 @@ impl Home {
     /// Bytes on disk below `tmp/` that no living process holds.
     pub(crate) fn leftovers(&self) -> Result<u64> {
         let mut bytes = 0;
-        for dir in self.unfinished()? {
-            let lock = dir.with_extension("lock");
-            let held = lock.exists() && locked(&lock, FlockArg::LockExclusiveNonblock)?.is_none();
-            bytes += if held { 0 } else { usage(&dir)? };
+        for leftover in self.abandoned()? {
+            let dir = leftover?.dir; // who wants to remove it meanwhile may
+            bytes += usage(&dir)?;
         }
         Ok(bytes)
     }
@@ -152,21 +162,13 @@ impl Home {
     /// holds. Returns the bytes on disk which that gave back.
     pub(crate) fn sweep(&self) -> Result<u64> {
         let mut freed = 0;
-        for dir in self.unfinished()? {
-            let path = dir.with_extension("lock");
-            // Without one it is garbage: `scratch` makes the lock first. On a full disk none can
-            // be made.
-            let lock = match path.exists() {
-                true => match locked(&path, FlockArg::LockExclusiveNonblock)? {
-                    Some(lock) => Some(lock),
-                    None => continue,
-                },
-                false => None,
-            };
+        for leftover in self.abandoned()? {
+            let Leftover { dir, lock } = leftover?;
             let bytes = usage(&dir)?;
             remove_tree(&dir)?;
             freed += bytes;
             if let Some(lock) = lock {
+                let path = dir.with_extension("lock");
                 fs::remove_file(&path).with_context(|| path.display().to_string())?;
                 drop(lock); // held until its name is gone, see `locked`
             }
@@ -178,6 +180,11 @@ impl Home {
             }
         }
         Ok(freed)
+    }
+
+    /// What no living process holds, one by one.
+    fn abandoned(&self) -> Result<impl Iterator<Item = Result<Leftover>>> {
+        Ok(self.unfinished()?.into_iter().filter_map(|dir| Leftover::take(dir).transpose()))
     }
 
     /// The directories below `tmp/`, also those of which only the lock is left.
@@ -202,6 +209,18 @@ impl Lock {
 impl Scratch {
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl Leftover {
+    /// `None` when a living process holds it.
+    fn take(dir: PathBuf) -> Result<Option<Self>> {
+        let path = dir.with_extension("lock");
+        if !path.exists() {
+            return Ok(Some(Self { dir, lock: None }));
+        }
+        let lock = locked(&path, FlockArg::LockExclusiveNonblock)?;
+        Ok(lock.map(|lock| Self { dir, lock: Some(lock) }))
     }
 }
 
@@ -356,6 +375,15 @@ fn open_for_lock(path: &Path) -> Result<File> {
     options.open(path).with_context(|| path.display().to_string())
 }
 
+/// Writes a file anew. A power failure, or whoever reads it meanwhile, may find less than the whole:
+/// for that there is [`replace`].
+pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    Ok(file)
+}
+
 /// Gives a file new content, at once: whoever reads it sees the old or the new one. It is on disk
 /// before it has its name.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
@@ -364,12 +392,8 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
         hidden.push(path.file_name().unwrap_or_default());
         hidden.push(format!(".{}", std::process::id()));
         let temporary = path.with_file_name(hidden);
-        let mut options = OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        let named = file
-            .write_all(content)
-            .and_then(|()| file.sync_all())
+        let named = write(&temporary, content)
+            .and_then(|file| file.sync_all())
             .and_then(|()| fs::rename(&temporary, path));
         if named.is_err() {
             fs::remove_file(&temporary).ok();

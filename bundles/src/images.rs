@@ -118,14 +118,12 @@ fn row(image: &Image, name: Option<&Reference>, whole: bool) -> Row {
         let same = image.digests.iter().find(|one| one.repository() == name.repository());
         same.and_then(|one| one.digest.as_ref()).map(ToString::to_string)
     };
-    let since =
-        |created: SystemTime| format!("{} ago", fmt::age(created.elapsed().unwrap_or_default()));
     let at = |created: SystemTime| humantime::format_rfc3339_seconds(created).to_string();
     let fields = json!({
         "CreatedAt": image.created.map_or_else(|| "N/A".to_owned(), at),
-        "CreatedSince": image.created.map_or_else(|| "N/A".to_owned(), since),
+        "CreatedSince": image.created.map_or_else(|| "N/A".to_owned(), fmt::since),
         "Digest": name.and_then(from).unwrap_or_else(none),
-        "ID": if whole { image.id.to_string() } else { image.id.short().to_owned() },
+        "ID": if whole { image.id.to_string() } else { fmt::short_id(image.id.hex()).to_owned() },
         "Repository": name.map_or_else(none, Reference::repository),
         "Size": fmt::size(image.size),
         "Tag": name.and_then(|name| name.tag.clone()).unwrap_or_else(none),
@@ -146,16 +144,19 @@ fn matches(name: Option<&Reference>, wanted: Option<&Reference>) -> bool {
 }
 
 pub(crate) fn inspect(home: &Home, args: &Inspect, screen: &mut Screen<'_>) -> Result<()> {
-    let store = Store::open(home)?;
     let (mut shown, mut failed) = (Vec::new(), Vec::new());
     for text in &args.images {
-        match store.image(text) {
-            Ok(image) => shown.push(docker_shape(&image)),
+        match describe(home, text) {
+            Ok(image) => shown.push(image),
             Err(err) => failed.push(err),
         }
     }
     screen.say(&crate::inspect::show(args.format.as_deref(), &shown)?)?;
     crate::error::all(failed)
+}
+
+pub(crate) fn describe(home: &Home, name: &str) -> Result<Value> {
+    Ok(docker_shape(&Store::open(home)?.image(name)?))
 }
 
 /// As `docker image inspect` has it; programs read these names.

@@ -2,7 +2,10 @@
 //!
 //! Runs in: an ordinary process of the user. Privilege: none of its own.
 
+mod attach;
 mod cli;
+mod commands;
+mod container;
 mod digest;
 mod elf;
 mod error;
@@ -16,28 +19,43 @@ mod inspect;
 mod layer;
 mod load;
 mod loader;
+mod monitor;
 mod net;
 mod network;
+mod overlay;
 mod process;
 mod reference;
 mod rootfs;
+mod runtime;
 mod screen;
+mod spec;
 mod store;
 mod system;
 mod template;
 #[cfg(test)]
 mod testing;
+mod users;
 mod volume;
 
+use cli::{Cli, Command};
+use home::Home;
 use screen::Screen;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-/// Docker: what was typed was not understood.
+/// Docker: what was typed was not understood; and every failure of `run`, `create` and `exec`
+/// themselves, since other codes are the container's.
 const USAGE: u8 = 125;
 
 fn main() -> ExitCode {
+    if let Some(code) = monitor::called() {
+        return code;
+    }
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    if let Some(error) = net::holder::called() {
+        err.write_all(error::report(&error).as_bytes()).ok(); // whoever called may have ended
+        return ExitCode::FAILURE;
+    }
     let cli = match cli::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(cli::Stop::Asked(text)) => {
@@ -52,28 +70,41 @@ fn main() -> ExitCode {
     let mut input = io::stdin().lock();
     let mut screen = Screen { input: &mut input, out: &mut out, err: &mut err };
     match run(&cli, &mut screen) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             screen.note(&error::report(&error));
-            ExitCode::FAILURE
+            let own =
+                matches!(cli.command, Command::Run(_) | Command::Create(_) | Command::Exec(_));
+            if own { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }
 
-fn run(cli: &cli::Cli, screen: &mut Screen<'_>) -> anyhow::Result<()> {
-    let home = || home::Home::open(cli.root.as_deref());
+/// Returns the exit code: that of a container for `run` and its like.
+fn run(cli: &Cli, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
+    let home = || Home::open(cli.root.as_deref());
     match &cli.command {
-        cli::Command::Network(command) => network::run(command, &home()?, screen),
-        cli::Command::Rootfs(args) => rootfs::run(args),
-        cli::Command::Load(args) => images::load(&home()?, args, screen),
-        cli::Command::Images(args) => images::list(&home()?, args, screen),
-        cli::Command::Tag(args) => images::tag(&home()?, args),
-        cli::Command::Rmi(args) => images::remove(&home()?, args, screen),
-        cli::Command::Image(command) => images::image(&home()?, command, screen),
-        cli::Command::System(command) => system::run(command, &home()?, screen),
-        cli::Command::Volume(command) => volume::run(command, &home()?, screen),
-        cli::Command::Unshare(args) => net::holder::run(&home()?, args),
-        cli::Command::Hold(args) => net::holder::hold(args, screen),
-        cli::Command::Uplink(args) => net::uplink::run(args, screen),
-    }
+        Command::Run(args) => return commands::run(&home()?, args, screen),
+        Command::Create(args) => commands::create(&home()?, args, screen),
+        Command::Start(args) => commands::start(&home()?, args, screen),
+        Command::Stop(args) => commands::stop(&home()?, args, screen),
+        Command::Kill(args) => commands::kill(&home()?, args, screen),
+        Command::Rm(args) => commands::rm(&home()?, args, screen),
+        Command::Ps(args) => commands::ps(&home()?, args, screen),
+        Command::Logs(args) => commands::logs(&home()?, args, screen),
+        Command::Exec(args) => return commands::exec(&home()?, args),
+        Command::Wait(args) => commands::wait(&home()?, args, screen),
+        Command::Inspect(args) => commands::inspect(&home()?, args, screen),
+        Command::Network(command) => network::run(command, &home()?, screen),
+        Command::Rootfs(args) => rootfs::run(args),
+        Command::Load(args) => images::load(&home()?, args, screen),
+        Command::Images(args) => images::list(&home()?, args, screen),
+        Command::Tag(args) => images::tag(&home()?, args),
+        Command::Rmi(args) => images::remove(&home()?, args, screen),
+        Command::Image(command) => images::image(&home()?, command, screen),
+        Command::System(command) => system::run(command, &home()?, screen),
+        Command::Volume(command) => volume::run(command, &home()?, screen),
+        Command::Unshare(args) => net::holder::run(&home()?, args),
+    }?;
+    Ok(0)
 }

@@ -5,7 +5,10 @@
 mod inspect;
 mod list;
 
+pub(crate) use inspect::describe;
+
 use crate::cli::network::{Command, Connect, Create, Disconnect, Driver, Prune, Rm};
+use crate::cli::pairs;
 use crate::error::{self, OrHint as _};
 use crate::filter::Filters;
 use crate::home::Home;
@@ -13,8 +16,7 @@ use crate::net::attach::{self, Wanted};
 use crate::net::create::{self, Request};
 use crate::net::record::{self, Network, Networks};
 use crate::screen::Screen;
-use anyhow::{Context as _, Result, anyhow, bail};
-use std::collections::BTreeMap;
+use anyhow::{Context as _, Result, anyhow};
 use std::fs;
 
 pub(crate) fn run(command: &Command, home: &Home, screen: &mut Screen<'_>) -> Result<()> {
@@ -57,15 +59,6 @@ fn open(home: &Home) -> Result<Networks<'_>> {
     Ok(networks)
 }
 
-/// "key=value" each; without a value it is empty.
-fn pairs(words: &[String]) -> BTreeMap<String, String> {
-    let pair = |word: &String| {
-        let (key, value) = word.split_once('=').unwrap_or((word, ""));
-        (key.to_owned(), value.to_owned())
-    };
-    words.iter().map(pair).collect()
-}
-
 /// All that can be removed are; the errors are told in the end.
 fn remove(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> {
     let networks = open(home)?;
@@ -104,9 +97,7 @@ fn remove_one(networks: &Networks<'_>, network: &Network) -> Result<()> {
 fn prune(home: &Home, args: &Prune, screen: &mut Screen<'_>) -> Result<()> {
     let filters = Filters::new(&args.filter, &["label", "label!"])?;
     let warning = "This will remove all networks that no container is on.";
-    if !args.force && !screen.confirm(warning)? {
-        bail!("nothing was removed");
-    }
+    screen.confirm(args.force, warning)?;
     give_back(home, &filters, screen)
 }
 

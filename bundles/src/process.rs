@@ -8,6 +8,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::fd::AsFd as _;
+use std::sync::OnceLock;
 
 /// In milliseconds: how long a process may take to be gone after SIGKILL.
 const END: u16 = 5000;
@@ -16,14 +17,13 @@ const END: u16 = 5000;
 pub(crate) struct Process {
     pub(crate) pid: i32,
     /// Field 22 of `proc_pid_stat(5)`, in clock ticks since boot.
-    start: u64,
-    boot: String,
+    pub(crate) start: u64,
+    pub(crate) boot: String,
 }
 
 impl Process {
     pub(crate) fn of(pid: i32) -> Option<Self> {
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        Some(Self { pid, start: start_time(pid)?, boot: boot.trim().to_owned() })
+        Some(Self { pid, start: start_time(pid)?, boot: boot_id()?.to_owned() })
     }
 
     /// A zombie has ended.
@@ -50,6 +50,12 @@ impl Process {
         let mut fds = [PollFd::new(held.as_fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::from(END)).context("poll(pidfd)").map(drop)
     }
+}
+
+fn boot_id() -> Option<&'static str> {
+    static ID: OnceLock<Option<String>> = OnceLock::new();
+    let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    ID.get_or_init(read).as_deref().map(str::trim)
 }
 
 /// `None` when there is no such process, or only what its parent has not asked for yet.

@@ -3,7 +3,7 @@
 //! Runs in: an ordinary process of the user. Only `main` makes one of the real streams.
 
 use crate::error::Closed;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use std::io::{self, BufRead, Write};
 
 pub(crate) struct Screen<'a> {
@@ -26,12 +26,17 @@ impl Screen<'_> {
         self.err.write_all(text.as_bytes()).ok();
     }
 
-    /// Whether they are sure; the end of input is a no.
-    pub(crate) fn confirm(&mut self, warning: &str) -> Result<bool> {
+    /// Asks before something is removed, unless they want that by `force`; the end of input is a no.
+    pub(crate) fn confirm(&mut self, force: bool, warning: &str) -> Result<()> {
+        if force {
+            return Ok(());
+        }
         self.say(&format!("WARNING! {warning}\nAre you sure you want to continue? [y/N] "))?;
         let mut answer = String::new();
         self.input.read_line(&mut answer).context("read the answer from standard input")?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
+        let is_sure = matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES");
+        ensure!(is_sure, "nothing was removed");
+        Ok(())
     }
 }
 
@@ -72,8 +77,18 @@ mod tests {
         {
             let (mut input, mut out) = (answer.as_bytes(), Vec::new());
             let mut screen = Screen { input: &mut input, out: &mut out, err: &mut io::sink() };
-            assert_eq!(screen.confirm("All goes.").unwrap(), yes, "{answer:?}");
+            let confirmed = screen.confirm(false, "All goes.").map_err(|err| err.to_string());
+            let refused = || "nothing was removed".to_owned();
+            assert_eq!(confirmed, yes.then_some(()).ok_or_else(refused), "{answer:?}");
             assert!(String::from_utf8(out).unwrap().starts_with("WARNING! All goes.\n"));
         }
+    }
+
+    #[test]
+    fn whoever_forces_is_not_asked() {
+        let (mut input, mut out) = (&b"n\n"[..], Vec::new());
+        let mut screen = Screen { input: &mut input, out: &mut out, err: &mut io::sink() };
+        screen.confirm(true, "All goes.").unwrap();
+        assert!(out.is_empty());
     }
 }

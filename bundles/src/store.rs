@@ -15,6 +15,7 @@ pub(crate) use remove::Parts;
 
 use crate::digest::{Digest, Hashing};
 use crate::error::OrHint as _;
+use crate::fmt;
 use crate::home::{Home, Lock, Scratch, replace};
 use crate::layer::{self, Compression, Limits, Unpacked};
 use crate::reference::Reference;
@@ -242,9 +243,9 @@ impl<'a> Store<'a> {
         let _lock = self.lock()?;
         let mut index = self.index()?;
         let found = index.manifests.iter().find(|one| one.digest == image.manifest);
-        let mut descriptor = found
-            .cloned()
-            .with_context(|| format!("image {}: removed meanwhile", image.id.short()))?;
+        let mut descriptor = found.cloned().with_context(|| {
+            format!("image {}: removed meanwhile", fmt::short_id(image.id.hex()))
+        })?;
         descriptor.annotations.remove(REF_NAME);
         name(&mut index, &descriptor, std::slice::from_ref(new));
         self.write_index(&index)

@@ -10,7 +10,7 @@ use crate::network;
 use crate::screen::Screen;
 use crate::store::Store;
 use crate::volume::{self, Volumes};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::{Map, json};
 
 pub(crate) fn run(command: &cli::Command, home: &Home, screen: &mut Screen<'_>) -> Result<()> {
@@ -62,12 +62,10 @@ fn prune(args: &cli::Prune, home: &Home, screen: &mut Screen<'_>) -> Result<()> 
             "This will remove what was left by interrupted commands,\n  and all networks not used by at least one container."
         }
     };
-    if !args.force && !screen.confirm(warning)? {
-        bail!("nothing was removed");
-    }
-    network::give_back(home, &filters, screen)?;
+    screen.confirm(args.force, warning)?;
     // First what needs no space, which there may be none of.
     let mut freed = home.sweep()?;
+    network::give_back(home, &filters, screen)?;
     if home.has("oci") {
         freed += Store::open(home)?.sweep()?;
     }

@@ -9,17 +9,18 @@
 mod commands;
 mod options;
 
-pub(crate) use commands::{prune, run, totals};
+pub(crate) use commands::{describe, prune, run, totals};
 
 use crate::error::OrHint as _;
 use crate::fmt;
 use crate::home::{self, Discarded, Home, Lock};
+use crate::ids;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -81,16 +82,21 @@ impl<'a> Volumes<'a> {
 
     /// The volume, and whether it was made. One of this name that is there already stays as it is.
     pub(crate) fn create(&self, wish: Wish) -> Result<(Volume, bool)> {
+        let lock = self.lock()?;
+        self.ensure(wish, &lock)
+    }
+
+    /// The same for who goes on to record that a container uses it.
+    pub(crate) fn ensure(&self, wish: Wish, _lock: &Lock) -> Result<(Volume, bool)> {
         let mut labels = wish.labels;
         let name = match wish.name {
             Some(name) => check_name(name)?,
             None => {
                 labels.insert(ANONYMOUS.to_owned(), String::new());
-                made_up_name()?
+                ids::made_up()?
             }
         };
         options::check(&wish.options)?;
-        let _lock = self.lock()?;
         if let Some(volume) = self.find(&name)? {
             return Ok((volume, false));
         }
@@ -252,14 +258,6 @@ fn check_name(name: String) -> Result<String> {
     )
 }
 
-/// 64 hexadecimal digits.
-fn made_up_name() -> Result<String> {
-    let mut bytes = [0; 32];
-    let read = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
-    read.context("/dev/urandom")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,13 +289,6 @@ mod tests {
             let err = format!("{:#}", check_name(name.to_owned()).unwrap_err());
             assert!(err.contains(why), "{name:?}: {err}");
         }
-    }
-
-    #[test]
-    fn names_are_made_up() {
-        let (a, b) = (made_up_name().unwrap(), made_up_name().unwrap());
-        assert_ne!(a, b);
-        assert!(a.len() == 64 && a.bytes().all(|c| c.is_ascii_hexdigit()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Calling `bundles`, with a home of the test's own; what it runs is run by the runtime under test.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::call::Call;
 use crate::isolate::scratch;
@@ -20,9 +20,14 @@ pub fn home() -> PathBuf {
 
 /// A call of the companion.
 pub fn bundles<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Call {
+    bundles_of(&home()).args(args)
+}
+
+/// The same with another home.
+pub fn bundles_of(home: &Path) -> Call {
     requires!(companion);
     let program = program().expect("required above");
-    Call::of(program, ["--root".as_ref(), home().as_os_str()]).args(args)
+    Call::of(program, ["--root".as_ref(), home.as_os_str()])
 }
 
 /// A call of the companion by the second user, with the home that is usual for him.

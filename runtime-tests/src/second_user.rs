@@ -133,6 +133,13 @@ impl SecondUser {
         self.env.iter().fold(call, |call, (key, value)| call.env(key, value))
     }
 
+    /// A call of any program, by him.
+    pub fn through(&self, call: Call) -> Call {
+        let ids = [format!("--reuid={UID}"), format!("--regid={UID}")];
+        let call = call.through(["/usr/bin/setpriv", &ids[0], &ids[1], "--clear-groups"]);
+        self.env.iter().fold(call.cwd(&self.dir), |call, (key, value)| call.env(key, value))
+    }
+
     /// The same after another program of root's, which becomes the rest.
     pub fn call_after<S: AsRef<OsStr>>(
         &self,

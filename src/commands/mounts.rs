@@ -2,7 +2,7 @@
 
 use super::Host;
 use super::exec;
-use crate::cli::Mounts;
+use crate::cli::{Mounts, MountsAction};
 use crate::config::{self, Saved};
 use crate::container::state::Status;
 use crate::container::{Dir, Lock, open_process};
@@ -26,19 +26,20 @@ pub(crate) fn run(host: &Host, args: &Mounts) -> Result<()> {
     let inside = Inside::of(&state)?;
     live::check_namespace(&inside.namespaces)?;
     let saved = Saved::read(&dir.saved_config()?)?;
-    let change = if args.action == "remove" {
-        Change::Remove(saved.removed(&mounts)?)
-    } else {
-        let surroundings = live::Inside {
-            bundle: &state.bundle,
-            uid_maps: &inside.uid_maps,
-            gid_maps: &inside.gid_maps,
-            own_cgroup: state.cgroup.is_some(),
-            cgroup_v1: !state.cgroup_v1.is_empty(),
-        };
-        let added = saved.added(&mounts, &surroundings)?;
-        added.warnings.iter().for_each(|warning| host.log.warning(warning));
-        Change::Add(added)
+    let change = match args.action {
+        MountsAction::Remove => Change::Remove(saved.removed(&mounts)?),
+        MountsAction::Add => {
+            let surroundings = live::Inside {
+                bundle: &state.bundle,
+                uid_maps: &inside.uid_maps,
+                gid_maps: &inside.gid_maps,
+                own_cgroup: state.cgroup.is_some(),
+                cgroup_v1: !state.cgroup_v1.is_empty(),
+            };
+            let added = saved.added(&mounts, &surroundings)?;
+            added.warnings.iter().for_each(|warning| host.log.warning(warning));
+            Change::Add(added)
+        }
     };
     let cgroup = exec::cgroup(&dir, &state, init.pid, &[])?;
     let plan = Plan { change, inside };

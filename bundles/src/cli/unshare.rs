@@ -1,8 +1,7 @@
-//! `bundles unshare`, and what this program starts itself as for the networks of ordinary users.
+//! `bundles unshare`.
 
 use clap::Args;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 /// Run a command as the root of an ordinary user's containers
 ///
@@ -14,26 +13,11 @@ pub(crate) struct Unshare {
     #[arg(short, long)]
     pub(crate) network: bool,
 
-    #[arg(value_name = "COMMAND", required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) command: Vec<OsString>,
-}
+    /// Program to become
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: OsString,
 
-/// Keep the namespaces of an ordinary user's networks
-#[derive(Debug, Args)]
-#[command(hide = true)]
-pub(crate) struct Hold {
-    /// In a user namespace of its own
-    #[arg(long)]
-    pub(crate) fresh: bool,
-}
-
-/// Become the way out of an ordinary user's networks
-#[derive(Debug, Args)]
-#[command(hide = true)]
-pub(crate) struct Uplink {
-    /// The process that keeps the namespaces
-    pub(crate) holder: i32,
-
-    /// pasta
-    pub(crate) program: PathBuf,
+    /// Its arguments
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
 }

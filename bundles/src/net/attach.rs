@@ -9,10 +9,11 @@
 use super::holder::{self, Held, Place};
 use super::hosts::{self, Line};
 use super::netlink::{Inside, Link, Mac, Pair, Socket, errno};
-use super::record::{Driver, Endpoint, Lease, Network, Networks, hex, random};
+use super::record::{Driver, Endpoint, Lease, Network, Networks};
 use super::rules;
 use crate::error::OrHint as _;
 use crate::home::Home;
+use crate::ids::{hex, random};
 use anyhow::{Context as _, Result, anyhow, bail};
 use netlink_packet_route::link::MacVlanMode;
 use nix::errno::Errno;

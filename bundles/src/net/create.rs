@@ -4,10 +4,11 @@
 
 use super::ipam::{self, Pool, Used};
 use super::netlink::Socket;
-use super::record::{Driver, Network, Networks, check_name, random};
+use super::record::{Driver, Network, Networks, check_name};
 use super::subnet::Subnet;
 use super::{holder, uplink};
 use crate::error::OrHint as _;
+use crate::ids::random;
 use anyhow::{Result, anyhow};
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -12,20 +12,26 @@ use super::enter;
 use super::netlink::Socket;
 use super::record::{Networks, put};
 use super::uplink;
-use crate::cli;
 use crate::error::OrHint as _;
-use crate::ids::Maps;
 use crate::process::Process;
-use crate::screen::Screen;
+use crate::spec::Maps;
+use crate::users;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::sched::{CloneFlags, setns, unshare};
 use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+/// The names of this program when it is to be no command.
+const HOLDER: &str = "bundles-networks";
+pub(super) const UPLINK: &str = "bundles-uplink";
+/// The word for a user namespace of its own.
+const FRESH: &str = "fresh";
 
 /// Where bridges are.
 #[derive(Debug)]
@@ -237,8 +243,8 @@ fn join(pid: i32, expected: (u64, u64)) -> Result<bool> {
 
 /// A new holder, in a user namespace of its own when it is `fresh`.
 fn start(networks: &Networks<'_>, fresh: bool) -> Result<Record> {
-    let mut command = itself("hold");
-    command.args(fresh.then_some("--fresh"));
+    let mut command = itself(HOLDER);
+    command.args(fresh.then_some(FRESH));
     let mut child = command.spawn().context("start the holder of networks")?;
     let started = guide(&mut child, networks, fresh);
     if started.is_err() {
@@ -249,9 +255,9 @@ fn start(networks: &Networks<'_>, fresh: bool) -> Result<Record> {
 }
 
 /// This program again, to be talked to by its standard streams.
-pub(super) fn itself(command: &str) -> Command {
+pub(super) fn itself(name: &str) -> Command {
     let mut itself = Command::new("/proc/self/exe");
-    itself.arg0("bundles").arg(command).current_dir("/");
+    itself.arg0(name).current_dir("/");
     itself.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     itself
 }
@@ -260,7 +266,7 @@ fn guide(child: &mut Child, networks: &Networks<'_>, fresh: bool) -> Result<Reco
     let pid = child.id().cast_signed();
     if fresh {
         hear(child)?;
-        map(pid, &Maps::of_user())?;
+        map(pid, &users::maps().context("internal error, please report: no ids")?)?;
         tell(child)?;
     }
     hear(child)?;
@@ -309,7 +315,7 @@ pub(super) fn tell(child: &mut Child) -> Result<()> {
 }
 
 fn map(pid: i32, maps: &Maps) -> Result<()> {
-    if maps.is_single() {
+    if maps.uid.len() == 1 {
         let write = |file: &str, text: String| {
             let path = format!("/proc/{pid}/{file}");
             let opened = OpenOptions::new().write(true).open(&path);
@@ -342,16 +348,30 @@ fn map(pid: i32, maps: &Maps) -> Result<()> {
     Ok(())
 }
 
-/// The holder: `bundles hold`. Never returns but with an error.
-pub(crate) fn hold(args: &cli::unshare::Hold, screen: &mut Screen<'_>) -> Result<()> {
+/// Whatever this process is to be, when it was started as a holder or a way out, until it fails.
+/// `None` when it was not.
+pub(crate) fn called() -> Option<anyhow::Error> {
+    let mut args = std::env::args_os();
+    let name = args.next()?;
+    let done = match name.to_str()? {
+        HOLDER => hold(args.next().is_some_and(|word| word == FRESH)),
+        UPLINK => uplink::run(args.next()?.to_str()?, &PathBuf::from(args.next()?)),
+        _ => return None,
+    };
+    let Err(err) = done;
+    Some(err)
+}
+
+/// In a user namespace of its own when it is `fresh`.
+fn hold(fresh: bool) -> Result<Infallible> {
     nix::unistd::setsid().context("setsid")?;
     nix::sys::prctl::set_name(c"bundles").context("prctl(PR_SET_NAME)")?; // or it would be "exe"
-    if args.fresh {
+    if fresh {
         unshare(CloneFlags::CLONE_NEWUSER).context("unshare(CLONE_NEWUSER)").hint(
             "networks of ordinary users need user namespaces: have root see to \
              `sysctl user.max_user_namespaces` and the like, or use --network host or none",
         )?;
-        next(screen)?;
+        next()?;
     }
     unshare(CloneFlags::CLONE_NEWNET).context("unshare(CLONE_NEWNET)")?;
     let socket = Socket::open()?;
@@ -359,7 +379,7 @@ pub(crate) fn hold(args: &cli::unshare::Hold, screen: &mut Screen<'_>) -> Result
         socket.up(loopback.index)?;
     }
     drop(socket);
-    next(screen)?;
+    next()?;
     loop {
         nix::unistd::pause();
     }
@@ -369,15 +389,16 @@ pub(crate) fn hold(args: &cli::unshare::Hold, screen: &mut Screen<'_>) -> Result
 ///
 /// # Errors
 /// Whoever is to give it has ended.
-pub(super) fn next(screen: &mut Screen<'_>) -> Result<()> {
-    screen.say("\n")?;
-    let read = screen.input.read(&mut [0]).context("read(pipe)")?;
+pub(super) fn next() -> Result<()> {
+    let mut out = io::stdout();
+    out.write_all(b"\n").and_then(|()| out.flush()).context("write(pipe)")?;
+    let read = io::stdin().read(&mut [0]).context("read(pipe)")?;
     ensure!(read == 1, "the command that wanted networks has ended");
     Ok(())
 }
 
 /// `bundles unshare`: becomes another program.
-pub(crate) fn run(home: &crate::home::Home, args: &cli::unshare::Unshare) -> Result<()> {
+pub(crate) fn run(home: &crate::home::Home, args: &crate::cli::unshare::Unshare) -> Result<()> {
     let networks = Networks::lock(home)?;
     let place = super::attach::place(&networks)?;
     let Place::Held(held) = &place else {
@@ -388,9 +409,8 @@ pub(crate) fn run(home: &crate::home::Home, args: &cli::unshare::Unshare) -> Res
         setns(&held.net, CloneFlags::CLONE_NEWNET).context("setns(CLONE_NEWNET)")?;
     }
     drop(networks);
-    let (program, rest) = args.command.split_first().context("no command")?;
-    let err = Command::new(program).args(rest).exec();
-    Err(err).with_context(|| program.to_string_lossy().into_owned())
+    let err = Command::new(&args.command).args(&args.arguments).exec();
+    Err(err).with_context(|| args.command.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@
 
 use super::ipam::{Pool, Used};
 use crate::error::OrHint as _;
-use crate::home::{Home, Lock};
+use crate::fmt;
+use crate::home::{self, Home, Lock};
+use crate::ids;
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs;
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -53,7 +55,7 @@ impl Network {
     pub(crate) fn new(name: &str, driver: Driver) -> Result<Self> {
         Ok(Self {
             name: name.to_owned(),
-            id: hex(&random::<32>()?),
+            id: ids::made_up()?,
             created: humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),
             driver,
             pools: vec![],
@@ -65,11 +67,7 @@ impl Network {
 
     /// The name of its bridge: as long as a link's name can be, 15 characters.
     pub(crate) fn bridge(&self) -> String {
-        format!("br-{}", self.short_id())
-    }
-
-    pub(crate) fn short_id(&self) -> &str {
-        self.id.get(..12).unwrap_or(&self.id)
+        format!("br-{}", fmt::short_id(&self.id))
     }
 
     /// Made by us, and not to be removed.
@@ -170,15 +168,14 @@ impl<'a> Networks<'a> {
         let whole = scratch.path().join("whole");
         fs::create_dir(&whole).with_context(|| whole.display().to_string())?;
         let text = serde_json::to_vec_pretty(network).context("network.json")?;
-        crate::home::replace(&whole.join("network.json"), &text)?;
+        home::replace(&whole.join("network.json"), &text)?;
         let path = self.directory.join(&network.name);
         fs::rename(&whole, &path).with_context(|| path.display().to_string())
     }
 
+    /// Needs no space on the disk.
     pub(crate) fn forget(&self, network: &Network) -> Result<()> {
-        let path = self.directory.join(&network.name);
-        let scratch = self.home.scratch()?;
-        fs::rename(&path, scratch.path().join("gone")).with_context(|| path.display().to_string())
+        self.home.discard(&self.directory.join(&network.name)).map(drop)
     }
 
     pub(crate) fn endpoints(&self, network: &Network) -> Result<Vec<Endpoint>> {
@@ -220,14 +217,8 @@ impl<'a> Networks<'a> {
 /// power failure either.
 pub(super) fn put(directory: &Path, name: &str, text: &[u8]) -> Result<()> {
     let (path, new) = (directory.join(name), directory.join(format!(".{name}")));
-    let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&new)
-        .and_then(|mut file| file.write_all(text))
-        .and_then(|()| fs::rename(&new, &path))
+    home::write(&new, text)
+        .and_then(|_unsynced| fs::rename(&new, &path))
         .with_context(|| format!("write {}", path.display()))
 }
 
@@ -240,18 +231,6 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     }
     Err(anyhow!("network name {name:?}: only letters, digits and _ . - are possible"))
         .hint("choose a name that begins with a letter or a digit")
-}
-
-pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    fs::File::open(Path::new("/dev/urandom"))
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .context("/dev/urandom")?;
-    Ok(bytes)
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

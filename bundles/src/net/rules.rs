@@ -7,12 +7,12 @@
 
 use super::subnet::Subnet;
 use crate::error::OrHint as _;
-use crate::home::Lock;
+use crate::home::{self, Lock};
 use crate::host::Host;
 use anyhow::{Context as _, Result, anyhow};
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -87,14 +87,9 @@ pub(crate) fn apply(directory: &Path, lock: &Lock, wanted: &Wanted<'_>) -> Resul
     if sure && (nothing || same) {
         return Ok(());
     }
-    let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&new)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .with_context(|| format!("write {}", new.display()))?;
+    // Not synced: when the power fails, the table is lost, too.
+    let written = home::write(&new, text.as_bytes());
+    written.with_context(|| format!("write {}", new.display()))?;
     run(&new, lock)?;
     let settled = if wanted.bridges.is_empty() {
         fs::remove_file(&kept).or_else(|err| if kept.exists() { Err(err) } else { Ok(()) })

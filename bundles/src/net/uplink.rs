@@ -3,18 +3,17 @@
 //!
 //! Runs in: an ordinary process in the user namespace of the holder, and in the host's network.
 
-use super::holder::{hear, itself, next, tell};
+use super::holder::{UPLINK, hear, itself, next, tell};
 use super::subnet::Subnet;
-use crate::cli;
 use crate::error::OrHint as _;
 use crate::host::Host;
 use crate::process::Process;
-use crate::screen::Screen;
 use anyhow::{Context as _, Result, anyhow};
+use std::convert::Infallible;
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 /// Its link, and the addresses of its two ends: of RFC 5737, which nobody has in earnest.
@@ -32,11 +31,8 @@ pub(crate) fn subnet() -> Subnet {
 pub(super) fn start(holder: i32, record: impl FnOnce(Process) -> Result<()>) -> Result<()> {
     let no_way_out = "containers reach each other, but have no way out";
     let program = program().context(no_way_out)?;
-    let mut child = itself("uplink")
-        .arg(holder.to_string())
-        .arg(program)
-        .spawn()
-        .context("start the way out")?;
+    let mut child =
+        itself(UPLINK).arg(holder.to_string()).arg(program).spawn().context("start the way out")?;
     let started = guide(&mut child, record);
     if started.is_err() {
         child.kill().ok(); // it may have ended itself
@@ -61,17 +57,17 @@ fn program() -> Result<PathBuf> {
         .hint("install it, on Debian with `apt install passt`, or use --network host or none")
 }
 
-/// `bundles uplink`: becomes pasta, as the process that is recorded already.
-pub(crate) fn run(args: &cli::unshare::Uplink, screen: &mut Screen<'_>) -> Result<()> {
+/// Becomes pasta, as the process that is recorded already.
+pub(super) fn run(holder: &str, program: &Path) -> Result<Infallible> {
     nix::unistd::setsid().context("setsid")?;
-    next(screen)?;
+    next()?;
     // Its own view of /proc would be too narrow to open it.
-    let path = format!("/proc/{}/ns/net", args.holder);
+    let path = format!("/proc/{holder}/ns/net");
     let net = File::open(&path).context(path)?;
     nix::unistd::dup2_stdin(&net).context("dup2(stdin)")?;
     drop(net);
     // It wants SIGPIPE as it is by default, which this gives back, and ignores it itself.
-    let err = Command::new(&args.program)
+    let err = Command::new(program)
         .args(["--foreground", "--quiet", "--config-net", "--netns-only"])
         .args(["--netns", "/proc/self/fd/0", "--no-netns-quit", "--pid", "/proc/self/fd/1"])
         .args(["--ns-ifname", LINK, "--address", OURS, "--gateway", GATEWAY])
@@ -87,5 +83,5 @@ pub(crate) fn run(args: &cli::unshare::Uplink, screen: &mut Screen<'_>) -> Resul
             "none",
         ])
         .exec();
-    Err(err).with_context(|| args.program.display().to_string())
+    Err(err).with_context(|| program.display().to_string())
 }

@@ -5,10 +5,11 @@ use crate::cli::network::Inspect;
 use crate::error;
 use crate::home::Home;
 use crate::inspect;
-use crate::net::record::{Driver, Endpoint, Network};
+use crate::net::record::{Driver, Endpoint, Network, Networks};
 use crate::screen::Screen;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Serialize)]
@@ -67,14 +68,23 @@ pub(super) fn run(home: &Home, args: &Inspect, screen: &mut Screen<'_>) -> Resul
     let networks = open(home)?;
     let (mut all, mut errors) = (vec![], vec![]);
     for name in &args.networks {
-        let found = networks.find(name);
-        match found.and_then(|network| Ok((networks.endpoints(&network)?, network))) {
-            Ok((endpoints, network)) => all.push(shown(network, endpoints)),
+        match find(&networks, name) {
+            Ok(network) => all.push(network),
             Err(err) => errors.push(err),
         }
     }
     screen.say(&inspect::show(args.format.as_deref(), &all)?)?;
     error::all(errors)
+}
+
+pub(crate) fn describe(home: &Home, name: &str) -> Result<Value> {
+    serde_json::to_value(find(&open(home)?, name)?).context("JSON")
+}
+
+fn find(networks: &Networks<'_>, name: &str) -> Result<Shown> {
+    let network = networks.find(name)?;
+    let endpoints = networks.endpoints(&network)?;
+    Ok(shown(network, endpoints))
 }
 
 fn shown(network: Network, endpoints: Vec<Endpoint>) -> Shown {

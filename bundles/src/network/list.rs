@@ -3,7 +3,7 @@
 use super::open;
 use crate::cli::network::Ls;
 use crate::filter::Filters;
-use crate::fmt::{Listing, Row};
+use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
 use crate::net::record::Network;
 use crate::screen::Screen;
@@ -30,10 +30,7 @@ pub(super) fn run(home: &Home, args: &Ls, screen: &mut Screen<'_>) -> Result<()>
     let filters = Filters::new(&args.filter, &KEYS)?;
     let dangling = filters.truth("dangling")?;
     let quiet = args.quiet.then_some("{{.ID}}");
-    let mut listing = Listing::new(args.format.as_deref(), USUAL, quiet)?;
-    if args.noheading {
-        listing = listing.without_heading();
-    }
+    let listing = Listing::new(args.format.as_deref(), USUAL, quiet)?.heading(!args.noheading);
     let networks = open(home)?;
     let mut rows = vec![];
     for network in networks.all()? {
@@ -57,16 +54,15 @@ fn taken(network: &Network, filters: &Filters) -> bool {
 
 /// All fields are texts, as with Docker.
 fn row(network: &Network, whole_id: bool) -> Row {
-    let labels: Vec<String> = network.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let has = |v6: bool| network.pools.iter().any(|pool| pool.subnet.is_v6() == v6);
     let fields = json!({
         "CreatedAt": network.created,
         "Driver": network.driver.name(),
-        "ID": if whole_id { &network.id } else { network.short_id() },
+        "ID": if whole_id { &network.id } else { fmt::short_id(&network.id) },
         "IPv4": has(false).to_string(),
         "IPv6": has(true).to_string(),
         "Internal": network.internal.to_string(),
-        "Labels": labels.join(","),
+        "Labels": fmt::labels(&network.labels),
         "Name": network.name,
         "Scope": "local",
     });

@@ -10,6 +10,7 @@ use super::layout::{Index, Manifest};
 use super::{Image, Store, untag};
 use crate::digest::Digest;
 use crate::error::OrHint as _;
+use crate::fmt;
 use crate::home::{Discarded, entries};
 use crate::reference::Reference;
 use anyhow::{Result, anyhow};
@@ -52,7 +53,7 @@ impl Store<'_> {
         }
         let names: Vec<String> = image.names.iter().map(Reference::familiar).collect();
         if names.len() > 1 && !force {
-            let id = image.id.short();
+            let id = fmt::short_id(image.id.hex());
             return Err(anyhow!("image {id}: has {} names: {}", names.len(), names.join(", ")))
                 .hint("remove it name by name, or with all of them: bundles rmi -f");
         }

@@ -72,7 +72,7 @@ fn image_is_found_by_name_id_and_digest() {
         a.id.hex(),
         &complete,
         &complete[..15],
-        a.id.short(),
+        fmt::short_id(a.id.hex()),
         &pulled,
     ] {
         assert_eq!(store.image(text).unwrap().id, a.id, "{text}");
@@ -113,7 +113,7 @@ fn names_move_and_images_stay_without() {
     let b = add(&store, "b", &["two"], &["app"]);
     assert_eq!(store.image("app").unwrap().id, b.id);
     assert_eq!(names(&store.image(a.id.hex()).unwrap()), Vec::<String>::new());
-    store.tag(&store.image(a.id.short()).unwrap(), &named("old:1")).unwrap();
+    store.tag(&store.image(fmt::short_id(a.id.hex())).unwrap(), &named("old:1")).unwrap();
     store.tag(&store.image("old:1").unwrap(), &named("old:2")).unwrap();
     let old = store.image("old:2").unwrap();
     assert_eq!((&old.id, names(&old)), (&a.id, vec!["old:1".to_owned(), "old:2".to_owned()]));
@@ -128,8 +128,8 @@ fn removing_minds_other_names_and_users() {
     let store = Store::open(&home).unwrap();
     let a = add(&store, "a", &["one"], &["a", "b"]);
     let free = |_: &Image| Ok(None);
-    let err = store.remove(a.id.short(), false, free).unwrap_err();
-    let wanted = format!("image {}: has 2 names: a:latest, b:latest", a.id.short());
+    let err = store.remove(fmt::short_id(a.id.hex()), false, free).unwrap_err();
+    let wanted = format!("image {}: has 2 names: a:latest, b:latest", fmt::short_id(a.id.hex()));
     assert_eq!(crate::error::chain(&err), wanted);
     let removed = store.remove("a", false, free).unwrap();
     assert_eq!((removed.untagged.len(), removed.deleted.len()), (1, 0));

@@ -12,8 +12,8 @@ use crate::inspect;
 use crate::screen::Screen;
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Serialize;
-use serde_json::{Map, json};
-use std::time::{Duration, SystemTime};
+use serde_json::{Map, Value, json};
+use std::time::SystemTime;
 
 const TITLES: &[(&str, &str)] = &[
     ("Availability", "AVAILABILITY"),
@@ -44,9 +44,7 @@ pub(crate) fn run(command: &cli::Command, home: &Home, screen: &mut Screen<'_>) 
                     "This will remove anonymous local volumes not used by at least one container."
                 }
             };
-            if !args.force && !screen.confirm(warning)? {
-                bail!("nothing was removed");
-            }
+            screen.confirm(args.force, warning)?;
             let filters = Filters::new(&args.filter, &["label", "label!", "all"])?;
             let all = args.all || filters.truth("all")? == Some(true);
             let freed = prune(&volumes, &filters, all, screen)?;
@@ -80,16 +78,12 @@ fn create(args: &cli::Create, volumes: &Volumes<'_>, screen: &mut Screen<'_>) ->
     screen.say(&format!("{}\n", volume.name))
 }
 
-/// `KEY=VALUE` or `KEY`.
+/// No key may be empty.
 fn pairs(flag: &str, words: &[String]) -> Result<Strings> {
-    let pair = |word: &String| {
-        let (key, value) = word.split_once('=').unwrap_or((word, ""));
-        if key.is_empty() {
-            bail!("{flag} {word:?}: the key is missing");
-        }
-        Ok((key.to_owned(), value.to_owned()))
-    };
-    words.iter().map(pair).collect()
+    if let Some(word) = words.iter().find(|word| word.is_empty() || word.starts_with('=')) {
+        bail!("{flag} {word:?}: the key is missing");
+    }
+    Ok(crate::cli::pairs(words))
 }
 
 fn ls(args: &cli::Ls, volumes: &Volumes<'_>, screen: &mut Screen<'_>) -> Result<()> {
@@ -97,10 +91,8 @@ fn ls(args: &cli::Ls, volumes: &Volumes<'_>, screen: &mut Screen<'_>) -> Result<
     let filters = Filters::new(&args.filter, &keys)?;
     let dangling = filters.truth("dangling")?;
     let quiet = args.quiet.then_some("{{.Name}}");
-    let mut listing = Listing::new(args.format.as_deref(), "{{.Driver}}\t{{.Name}}", quiet)?;
-    if args.noheading {
-        listing = listing.without_heading();
-    }
+    let listing = Listing::new(args.format.as_deref(), "{{.Driver}}\t{{.Name}}", quiet)?
+        .heading(!args.noheading);
     let users = if dangling.is_some() { volumes.users()? } else { Default::default() };
     let (all, errors) = volumes.all()?;
     let rows: Vec<Row> = all
@@ -119,17 +111,14 @@ fn ls(args: &cli::Ls, volumes: &Volumes<'_>, screen: &mut Screen<'_>) -> Result<
 
 fn row(volume: &Volume, volumes: &Volumes<'_>) -> Row {
     let labels = volume.labels.clone().unwrap_or_default();
-    let joined: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let created = humantime::parse_rfc3339(&volume.created_at).unwrap_or(SystemTime::UNIX_EPOCH);
-    // A clock that was put back is no reason to fail.
-    let age = SystemTime::now().duration_since(created).unwrap_or(Duration::ZERO);
     let fields = json!({
         "Availability": "N/A",
         "CreatedAt": volume.created_at,
-        "CreatedSince": format!("{} ago", fmt::age(age)),
+        "CreatedSince": fmt::since(created),
         "Driver": volume.driver,
         "Group": "N/A",
-        "Labels": joined.join(","),
+        "Labels": fmt::labels(&labels),
         "Links": "N/A",
         "Mountpoint": volumes.data(&volume.name).to_string_lossy(),
         "Name": volume.name,
@@ -153,19 +142,28 @@ struct Inspected {
     scope: &'static str,
 }
 
+pub(crate) fn describe(home: &Home, name: &str) -> Result<Value> {
+    serde_json::to_value(inspected(&Volumes::open(home)?, name)?).context("JSON")
+}
+
+fn inspected(volumes: &Volumes<'_>, name: &str) -> Result<Inspected> {
+    let volume = volumes.find(name)?.ok_or_else(|| none(name))?;
+    Ok(Inspected {
+        mountpoint: volumes.data(name).to_string_lossy().into_owned(),
+        created_at: volume.created_at,
+        driver: volume.driver,
+        labels: volume.labels,
+        name: volume.name,
+        options: volume.options,
+        scope: "local",
+    })
+}
+
 fn show(args: &cli::Inspect, volumes: &Volumes<'_>, screen: &mut Screen<'_>) -> Result<()> {
     let (mut found, mut errors) = (Vec::new(), Vec::new());
     for name in &args.names {
-        match volumes.find(name).and_then(|volume| volume.ok_or_else(|| none(name))) {
-            Ok(volume) => found.push(Inspected {
-                mountpoint: volumes.data(name).to_string_lossy().into_owned(),
-                created_at: volume.created_at,
-                driver: volume.driver,
-                labels: volume.labels,
-                name: volume.name,
-                options: volume.options,
-                scope: "local",
-            }),
+        match inspected(volumes, name) {
+            Ok(volume) => found.push(volume),
             Err(err) => errors.push(err),
         }
     }

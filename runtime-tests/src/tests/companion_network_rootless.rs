@@ -76,7 +76,7 @@ fn processes(words: &str) -> Vec<i32> {
 }
 
 fn holder() -> i32 {
-    let all = processes("bundles hold");
+    let all = processes("bundles-networks");
     assert_eq!(all.len(), 1, "holders: {all:?}");
     all[0]
 }
@@ -558,8 +558,8 @@ fn assert_consistent(user: &SecondUser) {
     network(user, "prune -f").ok();
     // What waits for a word of the killed command ends by itself.
     until("the end of what nobody knows", || {
-        let few = processes("bundles hold").len() <= 1 && pasta().len() <= 1;
-        (few && processes("bundles uplink").is_empty()).then_some(())
+        let few = processes("bundles-networks").len() <= 1 && pasta().len() <= 1;
+        (few && processes("bundles-uplink").is_empty()).then_some(())
     });
 }
 
@@ -577,7 +577,7 @@ fn connect_killed_at_any_instant_leaves_nothing() {
     for at in instants(again()) {
         space.disconnect("bridge").output();
         network(&user, "ls").ok();
-        if processes("bundles hold").is_empty() {
+        if processes("bundles-networks").is_empty() {
             bundles_as(&user, ["unshare", "true"]).ok();
         }
         kill_after(again(), at);

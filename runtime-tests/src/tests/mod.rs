@@ -73,6 +73,7 @@ areas![
     escapes_host,
     companion_images,
     companion_cli,
+    companion_run,
     companion_volumes,
 ];
 
@@ -84,6 +85,7 @@ mod companion_cli;
 mod companion_images;
 mod companion_network_rootless;
 mod companion_networks;
+mod companion_run;
 mod companion_volumes;
 mod devices;
 mod doctor;

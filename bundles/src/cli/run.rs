@@ -1,0 +1,410 @@
+//! The command line of `run` and its like. The doc comments are the help text.
+//!
+//! Runs in: before anything else. Touches nothing.
+
+use clap::{ArgAction, Args, ValueEnum};
+use std::path::PathBuf;
+
+/// Make a container and start it
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Leave it to itself, and print its id
+    #[arg(short, long)]
+    pub(crate) detach: bool,
+
+    #[command(flatten)]
+    pub(crate) make: Create,
+}
+
+/// Make a container without starting it
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Create {
+    #[arg(long, action = ArgAction::Help, help = "Print help; -h is the host name")]
+    help: Option<bool>,
+
+    /// Name to call it by; one is made up otherwise
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+
+    /// Remove it when it ends
+    #[arg(long)]
+    pub(crate) rm: bool,
+
+    /// Keep its standard input open
+    #[arg(short, long)]
+    pub(crate) interactive: bool,
+
+    /// Give it a terminal
+    #[arg(short, long)]
+    pub(crate) tty: bool,
+
+    /// Write its id to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cidfile: Option<PathBuf>,
+
+    /// Label, KEY=VALUE
+    #[arg(short, long, value_name = "LABEL")]
+    pub(crate) label: Vec<String>,
+
+    /// Signal that stop sends first [default: SIGTERM]
+    #[arg(long, value_name = "SIGNAL")]
+    pub(crate) stop_signal: Option<String>,
+
+    /// Seconds that stop waits
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) stop_timeout: Option<u64>,
+
+    /// OCI runtime: a name or a path [default: rt, runc or crun]
+    #[arg(long)]
+    pub(crate) runtime: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) process: ProcessFlags,
+
+    #[command(flatten)]
+    pub(crate) files: FileFlags,
+
+    #[command(flatten)]
+    pub(crate) rights: RightFlags,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitFlags,
+
+    /// When to pull the image
+    #[arg(long, value_name = "WHEN", default_value = "missing")]
+    pub(crate) pull: Pull,
+
+    /// Image to make it from; with --rootfs the command begins here
+    #[arg(value_name = "IMAGE")]
+    image: Option<String>,
+
+    /// Command and its arguments, instead of the image's
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Pull {
+    Always,
+    Missing,
+    Never,
+}
+
+impl Create {
+    /// `None` with --rootfs.
+    pub(crate) fn image(&self) -> Option<&str> {
+        self.image.as_deref().filter(|_| self.files.rootfs.is_none())
+    }
+
+    pub(crate) fn command(&self) -> Vec<String> {
+        let first = self.image.iter().filter(|_| self.files.rootfs.is_some());
+        first.chain(&self.command).cloned().collect()
+    }
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct ProcessFlags {
+    /// Environment variable, KEY=VALUE, or KEY to take the caller's
+    #[arg(short, long, value_name = "VARIABLE")]
+    pub(crate) env: Vec<String>,
+
+    /// File of environment variables, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
+
+    /// Working directory
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) workdir: Option<String>,
+
+    /// User, and group: NAME or number, USER[:GROUP]
+    #[arg(short, long)]
+    pub(crate) user: Option<String>,
+
+    /// Further group, by name or number
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group_add: Vec<String>,
+
+    /// Program to run instead of the image's; empty for none
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) entrypoint: Option<String>,
+
+    /// Host name
+    #[arg(short = 'h', long, value_name = "NAME")]
+    pub(crate) hostname: Option<String>,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct FileFlags {
+    /// Directory to run in, instead of an image
+    #[arg(long, value_name = "DIR")]
+    pub(crate) rootfs: Option<PathBuf>,
+
+    /// Let it write nowhere but to its mounts
+    #[arg(long)]
+    pub(crate) read_only: bool,
+
+    /// Bind a directory or file of the host, HOST:CONTAINER[:ro]
+    #[arg(short, long, value_name = "VOLUME")]
+    pub(crate) volume: Vec<String>,
+
+    /// The same in words: type=bind,source=HOST,target=CONTAINER[,readonly], or type=tmpfs
+    #[arg(long)]
+    pub(crate) mount: Vec<String>,
+
+    /// Directory in memory, PATH[:OPTIONS]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tmpfs: Vec<String>,
+
+    /// Size of /dev/shm
+    #[arg(long, value_name = "BYTES", default_value = "64m")]
+    pub(crate) shm_size: String,
+
+    /// Device of the host, HOST[:CONTAINER[:rwm]]
+    #[arg(long)]
+    pub(crate) device: Vec<String>,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct RightFlags {
+    /// Capability to grant; ALL for all
+    #[arg(long, value_name = "CAPABILITY")]
+    pub(crate) cap_add: Vec<String>,
+
+    /// Capability to take away; ALL for all
+    #[arg(long, value_name = "CAPABILITY")]
+    pub(crate) cap_drop: Vec<String>,
+
+    /// Grant everything
+    #[arg(long)]
+    pub(crate) privileged: bool,
+
+    /// no-new-privileges, seccomp=unconfined or seccomp=FILE
+    #[arg(long, value_name = "OPTION")]
+    pub(crate) security_opt: Vec<String>,
+
+    /// Network: none or host
+    #[arg(long, visible_alias = "net", default_value = "none")]
+    pub(crate) network: String,
+
+    /// Setting of the kernel, NAME=VALUE
+    #[arg(long, value_name = "SETTING")]
+    pub(crate) sysctl: Vec<String>,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct LimitFlags {
+    /// Resource limit, NAME=SOFT[:HARD]
+    #[arg(long, value_name = "LIMIT")]
+    pub(crate) ulimit: Vec<String>,
+
+    /// Memory
+    #[arg(short, long, value_name = "BYTES")]
+    pub(crate) memory: Option<String>,
+
+    /// Memory and swap together; -1 for no limit
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
+    pub(crate) memory_swap: Option<String>,
+
+    /// CPUs, such as 1.5
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) cpus: Option<String>,
+
+    /// Weight against other containers; 1024 is usual
+    #[arg(short, long, value_name = "WEIGHT")]
+    pub(crate) cpu_shares: Option<u64>,
+
+    /// CPUs to run on, such as 0-2,4
+    #[arg(long, value_name = "CPUS")]
+    pub(crate) cpuset_cpus: Option<String>,
+
+    /// Memory nodes to use
+    #[arg(long, value_name = "NODES")]
+    pub(crate) cpuset_mems: Option<String>,
+
+    /// Processes; -1 for no limit
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub(crate) pids_limit: Option<i64>,
+
+    /// Cgroup to make it in
+    #[arg(long, value_name = "CGROUP")]
+    pub(crate) cgroup_parent: Option<String>,
+}
+
+/// Containers by name, id or the beginning of an id.
+#[derive(Debug, Args)]
+pub(crate) struct Containers {
+    #[arg(value_name = "CONTAINER", required = true)]
+    pub(crate) containers: Vec<String>,
+}
+
+/// Start containers that do not run
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    pub(crate) of: Containers,
+}
+
+/// Wait until containers end, and print their exit codes
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
+    #[command(flatten)]
+    pub(crate) of: Containers,
+}
+
+/// Ask containers to end, and make them
+#[derive(Debug, Args)]
+pub(crate) struct Stop {
+    /// Seconds to wait before they are killed [default: 10]
+    #[arg(short, long = "time", visible_alias = "timeout", value_name = "SECONDS")]
+    pub(crate) time: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) of: Containers,
+}
+
+/// Send a signal to containers
+#[derive(Debug, Args)]
+pub(crate) struct Kill {
+    /// By name or number
+    #[arg(short, long, default_value = "SIGKILL")]
+    pub(crate) signal: String,
+
+    #[command(flatten)]
+    pub(crate) of: Containers,
+}
+
+/// Remove containers
+#[derive(Debug, Args)]
+pub(crate) struct Rm {
+    /// Kill those that run
+    #[arg(short, long)]
+    pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) of: Containers,
+}
+
+/// List containers
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub(crate) struct Ps {
+    /// Also those that do not run
+    #[arg(short, long)]
+    pub(crate) all: bool,
+
+    /// Only those that fit: id name label status exited ancestor before since volume network
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<String>,
+
+    /// table, json, 'table TEMPLATE' or a template of Go
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
+    /// The ones made last, whatever their state
+    #[arg(short = 'n', long, value_name = "NUMBER")]
+    pub(crate) last: Option<usize>,
+
+    /// The one made last, whatever its state
+    #[arg(short, long)]
+    pub(crate) latest: bool,
+
+    /// Whole ids and commands
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+
+    /// Print no heading
+    #[arg(long)]
+    pub(crate) noheading: bool,
+
+    /// Ids only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// Print all that is known of containers, images, networks and volumes
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// A template of Go, or json
+    #[arg(short, long)]
+    pub(crate) format: Option<String>,
+
+    /// What they are, where several have the name
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<Kind>,
+
+    /// Accepted for scripts; sizes are not counted
+    #[arg(short, long, hide = true)]
+    pub(crate) size: bool,
+
+    /// Names or ids
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    Container,
+    Image,
+    Network,
+    Volume,
+}
+
+/// Print what a container has written
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// Go on until it ends
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+
+    /// Begin each line with its time
+    #[arg(short, long)]
+    pub(crate) timestamps: bool,
+
+    /// Only the last lines
+    #[arg(short = 'n', long, value_name = "LINES", default_value = "all")]
+    pub(crate) tail: String,
+
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) container: String,
+}
+
+/// Run a command in a running container
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    /// Leave it to itself
+    #[arg(short, long)]
+    pub(crate) detach: bool,
+
+    /// Pass on standard input
+    #[arg(short, long)]
+    pub(crate) interactive: bool,
+
+    /// Give it a terminal
+    #[arg(short, long)]
+    pub(crate) tty: bool,
+
+    /// Environment variable, KEY=VALUE, or KEY to take the caller's
+    #[arg(short, long, value_name = "VARIABLE")]
+    pub(crate) env: Vec<String>,
+
+    /// Working directory
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) workdir: Option<String>,
+
+    /// User, and group: NAME or number, USER[:GROUP]
+    #[arg(short, long)]
+    pub(crate) user: Option<String>,
+
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) container: String,
+
+    /// Command and its arguments
+    #[arg(
+        value_name = "COMMAND",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) command: Vec<String>,
+}

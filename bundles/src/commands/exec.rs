@@ -1,0 +1,92 @@
+//! `exec`: the runtime does it, with the caller's own streams.
+#![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
+
+use super::create::environment;
+use crate::cli::run::Exec;
+use crate::container::Container;
+use crate::error::OrHint as _;
+use crate::home::{self, Home};
+use crate::runtime::{self, Runtime};
+use crate::{attach, spec, users};
+use anyhow::{Context as _, Result, anyhow};
+use oci_spec::runtime::Spec;
+use serde_json::json;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+pub(crate) fn exec(home: &Home, args: &Exec) -> Result<u8> {
+    let container = Container::find(home, &args.container)?;
+    if !container.record.is_running() {
+        return Err(anyhow!("{}: does not run", args.container))
+            .hint(format!("start it: bundles start {}", args.container));
+    }
+    if !args.detach {
+        attach::check_terminal(args.interactive && args.tty)?;
+    }
+    let scratch = home.scratch()?;
+    let file = scratch.path().join("process.json");
+    home::replace(&file, &serde_json::to_vec(&process(&container, args)?)?)?;
+    let runtime = Runtime::new(home, &container.record.runtime, scratch.path())?;
+    let mut command = runtime.command(["exec", "--process"]);
+    command.arg(&file);
+    if args.detach {
+        command.arg("--detach");
+    } else {
+        // A terminal can be resized, and be typed into, only if the runtime sees the caller's.
+        if args.interactive || args.tty {
+            command.stdin(Stdio::inherit());
+        }
+        command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    }
+    let status = command.arg(&container.record.id).status().context("start the runtime")?;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(255);
+    let code = match runtime.failure() {
+        Some(failure) if code != 0 => runtime::exit_code_of(&failure),
+        _ => code,
+    };
+    Ok(u8::try_from(code)?)
+}
+
+/// That of the container, but for what the flags say.
+fn process(container: &Container, args: &Exec) -> Result<serde_json::Value> {
+    let file = container.dir.join("config.json");
+    let text = fs::read(&file).with_context(|| file.display().to_string())?;
+    let spec: Spec = serde_json::from_slice(&text).context("config.json")?;
+    let process = spec.process().as_ref().context("config.json: no process")?;
+    let mut env = process.env().clone().unwrap_or_default();
+    if args.tty {
+        spec::set(&mut env, "TERM=xterm")?;
+    }
+    let user = args.user.as_deref();
+    let user = user.map(|user| users::find(&root(container)?, user, &[])).transpose()?;
+    if let Some(home) = user.as_ref().and_then(|user| user.home.as_deref()) {
+        spec::set(&mut env, &format!("HOME={home}"))?;
+    }
+    for variable in environment(&[], &args.env)? {
+        spec::set(&mut env, &variable)?;
+    }
+    let mut process = serde_json::to_value(process)?;
+    process["args"] = json!(args.command);
+    process["env"] = json!(env);
+    process["terminal"] = args.tty.into();
+    if let Some(dir) = &args.workdir {
+        process["cwd"] = dir.as_str().into();
+    }
+    if let Some(user) = user {
+        process["user"] =
+            json!({ "uid": user.uid, "gid": user.gid, "additionalGids": user.groups });
+        let granted = process["capabilities"]["bounding"].clone();
+        let active = if user.uid == 0 { granted } else { json!([]) };
+        process["capabilities"]["effective"] = active.clone();
+        process["capabilities"]["permitted"] = active;
+    }
+    Ok(process)
+}
+
+/// The files of a running container, as it sees them.
+fn root(container: &Container) -> Result<PathBuf> {
+    let process = container.record.state.process.as_ref().context("it has ended meanwhile")?;
+    Ok(PathBuf::from(format!("/proc/{}/root", process.pid)))
+}

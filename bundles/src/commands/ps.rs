@@ -1,0 +1,143 @@
+//! `ps`.
+
+use crate::cli::run::Ps;
+use crate::container::{self, Container, Mount, Record, Status};
+use crate::filter::Filters;
+use crate::fmt::{self, Listing, Row};
+use crate::home::Home;
+use crate::screen::Screen;
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+const USUAL: &str =
+    "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+const TITLES: &[(&str, &str)] = &[
+    ("Command", "COMMAND"),
+    ("CreatedAt", "CREATED AT"),
+    ("ID", "CONTAINER ID"),
+    ("Image", "IMAGE"),
+    ("Labels", "LABELS"),
+    ("LocalVolumes", "LOCAL VOLUMES"),
+    ("Mounts", "MOUNTS"),
+    ("Names", "NAMES"),
+    ("Networks", "NETWORKS"),
+    ("Ports", "PORTS"),
+    ("RunningFor", "CREATED"),
+    ("State", "STATE"),
+    ("Status", "STATUS"),
+];
+/// Of a command in the table, in characters.
+const LONGEST_COMMAND: usize = 20;
+
+pub(crate) fn ps(home: &Home, args: &Ps, screen: &mut Screen<'_>) -> Result<()> {
+    let listing = Listing::new(args.format.as_deref(), USUAL, args.quiet.then_some("{{.ID}}"))?;
+    let listing = listing.heading(!args.noheading);
+    let filters = Filters::new(&args.filter, FILTERS)?;
+    let mut all = container::all(home)?;
+    all.sort_by(|one, other| other.record.created.cmp(&one.record.created));
+    let times = Times::of(&all, &args.filter);
+    if args.latest {
+        all.truncate(1);
+    } else if let Some(last) = args.last {
+        all.truncate(last);
+    } else if !args.all && !filters.has("status") && !filters.has("exited") {
+        all.retain(|container| container.record.is_running());
+    }
+    let wanted = |container: &&Container| fits(&container.record, &filters, &times);
+    let rows = all.iter().filter(wanted).map(|one| row(&one.record, args.no_trunc));
+    screen.say(&listing.show(&rows.collect::<Vec<_>>(), TITLES)?)
+}
+
+const FILTERS: &[&str] =
+    &["id", "name", "label", "label!", "status", "exited", "ancestor", "before", "since", "volume"];
+
+/// When the containers of `before=` and `since=` were made.
+#[derive(Debug, Default)]
+struct Times {
+    before: Option<String>,
+    since: Option<String>,
+}
+
+impl Times {
+    fn of(all: &[Container], words: &[String]) -> Self {
+        let made = |key: &str| {
+            let name = words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))?;
+            let named = |one: &&Container| one.record.is_called(name);
+            all.iter().find(named).map(|one| one.record.created.clone())
+        };
+        Self { before: made("before"), since: made("since") }
+    }
+}
+
+fn fits(record: &Record, filters: &Filters, times: &Times) -> bool {
+    let volume = |wanted: &str| {
+        let mounts = record.mounts.iter();
+        mounts.into_iter().any(|mount| mount.name == wanted || mount.destination == wanted)
+    };
+    let ancestor = |wanted: &str| {
+        let id = record.image_id().map(ToString::to_string).unwrap_or_default();
+        record.image.trim_end_matches(":latest") == wanted.trim_end_matches(":latest")
+            || !wanted.is_empty() && fmt::short_id(&id) == fmt::short_id(wanted)
+    };
+    let exited = record.state.exit_code.map(|code| code.to_string()).unwrap_or_default();
+    filters.name(&record.name)
+        && filters.id(&record.id)
+        && filters.labels(&record.labels)
+        && filters.one_of("status", record.status().word())
+        && filters.one_of("exited", &exited)
+        && filters.any("ancestor", ancestor)
+        && filters.any("volume", volume)
+        && times.before.as_ref().is_none_or(|time| record.created < *time)
+        && times.since.as_ref().is_none_or(|time| record.created > *time)
+}
+
+fn row(record: &Record, whole: bool) -> Row {
+    let short = |text: &str| {
+        let text = text.to_owned();
+        if whole || text.chars().count() <= LONGEST_COMMAND {
+            return text;
+        }
+        text.chars().take(LONGEST_COMMAND - 1).chain(['…']).collect()
+    };
+    let id = if whole { &record.id } else { fmt::short_id(&record.id) };
+    let source = |mount: &Mount| match mount.name.as_str() {
+        "" => mount.source.display().to_string(),
+        name if whole => name.to_owned(),
+        name => name.chars().take(15).collect(),
+    };
+    let mounts: Vec<String> = record.mounts.iter().map(source).collect();
+    let created = container::time(&record.created);
+    let local = record.mounts.iter().filter(|mount| mount.kind == "volume").count();
+    let fields = json!({
+        "Command": format!("\"{}\"", short(&record.command.join(" "))),
+        "CreatedAt": humantime::format_rfc3339_seconds(created).to_string(),
+        "ID": id,
+        "Image": record.image,
+        "Labels": fmt::labels(&record.labels),
+        "LocalVolumes": local.to_string(),
+        "Mounts": mounts.join(","),
+        "Names": record.name,
+        "Networks": "",
+        "Ports": "",
+        "RunningFor": fmt::since(created),
+        "State": record.status().word(),
+        "Status": status(record),
+    });
+    let labels: Map<String, Value> =
+        record.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    Row { fields, methods: Map::from_iter([("Label".to_owned(), Value::Object(labels))]) }
+}
+
+fn status(record: &Record) -> String {
+    let since = |time: &Option<String>| {
+        let time = time.as_deref().map(container::time);
+        time.map_or("?".to_owned(), |time| fmt::age(time.elapsed().unwrap_or_default()))
+    };
+    match record.status() {
+        Status::Created | Status::Starting => "Created".to_owned(),
+        Status::Running => format!("Up {}", since(&record.state.started)),
+        Status::Exited => {
+            format!("Exited ({}) {} ago", record.exit_code(), since(&record.state.finished))
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Whether the kernel has killed something in a container for want of memory.
+//!
+//! Runs in: the monitor. See cgroups(7), `proc_pid_mountinfo(5)`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The file with the count. `None` when the container has no memory controller.
+pub(super) fn oom_counter(pid: i32) -> Option<PathBuf> {
+    let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let v1 = find(&cgroups, &mounts, "memory").map(|dir| dir.join("memory.oom_control"));
+    let v2 = || find(&cgroups, &mounts, "").map(|dir| dir.join("memory.events"));
+    v1.filter(|file| file.exists()).or_else(|| v2().filter(|file| file.exists()))
+}
+
+/// The directory of a v1 controller's hierarchy, or of v2 when it is "".
+fn find(cgroups: &str, mounts: &str, controller: &str) -> Option<PathBuf> {
+    let of_line = |line: &str| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let names = fields.next()?;
+        let path = fields.next()?.to_owned();
+        names.split(',').any(|name| name == controller).then_some(path)
+    };
+    let path = cgroups.lines().find_map(of_line)?;
+    let mounted = |line: &str| {
+        let (before, after) = line.split_once(" - ")?;
+        let mut after = after.split(' ');
+        let kind = after.next()?;
+        let options = after.nth(1)?;
+        let fits = match controller {
+            "" => kind == "cgroup2",
+            name => kind == "cgroup" && options.split(',').any(|option| option == name),
+        };
+        let mut before = before.split(' ').skip(3);
+        let (root, at) = (before.next()?, before.next()?);
+        fits.then(|| (root.trim_end_matches('/').to_owned(), PathBuf::from(at)))
+    };
+    let (root, at) = mounts.lines().find_map(mounted)?;
+    let below = path.strip_prefix(&root).unwrap_or(&path);
+    Some(at.join(below.trim_start_matches('/')))
+}
+
+/// Both versions count in a line "`oom_kill N`".
+pub(super) fn has_killed(counter: &Path) -> bool {
+    let text = fs::read_to_string(counter).unwrap_or_default();
+    text.lines().filter_map(|line| line.strip_prefix("oom_kill ")).any(|count| count.trim() != "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOUNTS: &str = "30 23 0:26 / /sys/fs/cgroup/unified rw - cgroup2 none rw\n\
+                          31 23 0:27 /outer /sys/fs/cgroup/memory rw - cgroup none rw,memory\n";
+
+    #[test]
+    fn both_versions_are_found() {
+        let cgroups = "5:memory:/outer/c\n0::/c\n";
+        let memory = find(cgroups, MOUNTS, "memory");
+        assert_eq!(memory, Some(PathBuf::from("/sys/fs/cgroup/memory/c")));
+        assert_eq!(find(cgroups, MOUNTS, ""), Some(PathBuf::from("/sys/fs/cgroup/unified/c")));
+        assert_eq!(find("0::/c\n", MOUNTS, "memory"), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! The standard streams of a container, as the monitor holds them.
+//!
+//! Runs in: the monitor, in the container's directory.
+
+use super::wire::Stream;
+use anyhow::{Context as _, Result, anyhow};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::Mode;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use rustix::termios::Winsize;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::process::Stdio;
+
+pub(super) const CONSOLE: &str = "console.sock";
+
+/// None of them ever blocks.
+pub(super) struct Streams {
+    pub(super) output: Vec<(Stream, File)>,
+    pub(super) input: Option<File>,
+    /// Nothing will be added to what the container has not read yet.
+    pub(super) input_ends: bool,
+    pub(super) terminal: bool,
+}
+
+/// The container's ends.
+pub(super) struct Inside {
+    pub(super) stdin: Stdio,
+    pub(super) stdout: Stdio,
+    pub(super) stderr: Stdio,
+}
+
+impl Streams {
+    pub(super) fn resize(&self, rows: u16, columns: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        if let (true, Some(master)) = (self.terminal, &self.input) {
+            rustix::termios::tcsetwinsize(master, size).ok(); // it only looks worse
+        }
+    }
+}
+
+pub(super) fn pipes(interactive: bool) -> Result<(Streams, Inside)> {
+    let (out, stdout) = fifo("stdout")?;
+    let (err, stderr) = fifo("stderr")?;
+    let (input, stdin) = if interactive {
+        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).context("pipe2")?;
+        fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("fcntl")?;
+        (Some(File::from(write)), Stdio::from(read))
+    } else {
+        (None, Stdio::null())
+    };
+    let output = vec![(Stream::Stdout, out), (Stream::Stderr, err)];
+    let streams = Streams { output, input, input_ends: false, terminal: false };
+    Ok((streams, Inside { stdin, stdout: stdout.into(), stderr: stderr.into() }))
+}
+
+/// Our end and the container's. Both are open for both directions: a FIFO that has a reader never
+/// kills its writer, so the container outlives the monitor.
+fn fifo(name: &str) -> Result<(File, File)> {
+    let made = || -> io::Result<(File, File)> {
+        match fs::remove_file(name) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+            _ => {}
+        }
+        nix::unistd::mkfifo(name, Mode::from_bits_truncate(0o600))?;
+        let mut options = OpenOptions::new();
+        let inside = options.read(true).write(true).open(name)?;
+        let ours = options.custom_flags(OFlag::O_NONBLOCK.bits()).open(name)?;
+        Ok((ours, inside))
+    };
+    made().with_context(|| format!("FIFO {name}"))
+}
+
+/// Where the runtime sends the terminal's master.
+pub(super) struct Console(UnixListener);
+
+impl Console {
+    pub(super) fn listen() -> Result<Self> {
+        fs::remove_file(CONSOLE).ok(); // of an earlier start
+        let listener = UnixListener::bind(CONSOLE).context(CONSOLE)?;
+        listener.set_nonblocking(true)?;
+        Ok(Self(listener))
+    }
+
+    /// To be called when the runtime has ended: it has sent it by then, or never will.
+    pub(super) fn streams(self) -> Result<Streams> {
+        let (socket, _) = self.0.accept().context("the runtime has sent no terminal")?;
+        let mut byte = [0; 64];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let slices = &mut [IoSliceMut::new(&mut byte)];
+        rustix::net::recvmsg(&socket, slices, &mut control, RecvFlags::CMSG_CLOEXEC)
+            .context("receive the terminal")?;
+        let mut received: Vec<OwnedFd> = Vec::new();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(fds) = message {
+                received.extend(fds);
+            }
+        }
+        let master = received.pop().ok_or_else(|| anyhow!("the runtime has sent no terminal"))?;
+        fs::remove_file(CONSOLE).ok(); // nobody needs it any more
+        fcntl(&master, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK)).context("fcntl")?;
+        let master = File::from(master);
+        let output = vec![(Stream::Stdout, master.try_clone()?)];
+        Ok(Streams { output, input: Some(master), input_ends: false, terminal: true })
+    }
+}

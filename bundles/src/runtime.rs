@@ -1,0 +1,167 @@
+//! Calling the OCI runtime.
+//!
+//! Runs in: an ordinary process of the user. What the runtime says goes to a log of its own, since
+//! its standard error is the container's.
+#![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
+
+use crate::error::OrHint as _;
+use crate::home::Home;
+use anyhow::{Context as _, Result, anyhow, ensure};
+use nix::unistd::AccessFlags;
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Tried in this order when nobody says which.
+const KNOWN: [&str; 3] = ["rt", "runc", "crun"];
+
+/// The runtime and where it keeps its state.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    program: PathBuf,
+    root: PathBuf,
+    log: PathBuf,
+}
+
+/// The program for a new container.
+pub(crate) fn find(wanted: Option<&Path>) -> Result<PathBuf> {
+    let Some(wanted) = wanted else {
+        let beside = std::env::current_exe().ok().map(|exe| exe.with_file_name("rt"));
+        let beside = beside.filter(|file| is_program(file));
+        return beside
+            .or_else(|| KNOWN.iter().find_map(|name| in_path(name)))
+            .context("no OCI runtime: neither rt beside this program nor rt, runc or crun in PATH")
+            .hint("install rt, or name a runtime with --runtime FILE");
+    };
+    let found = if wanted.components().count() > 1 {
+        std::path::absolute(wanted).ok().filter(|file| is_program(file))
+    } else {
+        wanted.to_str().and_then(in_path)
+    };
+    found
+        .with_context(|| format!("--runtime {}: no such program", wanted.display()))
+        .hint("write a path, or a name in PATH")
+}
+
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join(name))
+        .find(|file| is_program(file))
+}
+
+fn is_program(file: &Path) -> bool {
+    file.is_file() && nix::unistd::access(file, AccessFlags::X_OK).is_ok()
+}
+
+impl Runtime {
+    /// `dir` is the container's, where the log goes.
+    pub(crate) fn new(home: &Home, program: &Path, dir: &Path) -> Result<Self> {
+        let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let root = if nix::unistd::geteuid().is_root() {
+            PathBuf::from("/run/bundles")
+        } else if let Some(own) = own.filter(|dir| dir.is_dir()) {
+            own.join("bundles")
+        } else {
+            home.directory("runtime")?
+        };
+        Ok(Self { program: program.to_owned(), root, log: dir.join("runtime.log") })
+    }
+
+    /// A call whose standard streams lead nowhere.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--root").arg(&self.root).arg("--log").arg(&self.log);
+        command.args(["--log-format", "json"]).args(args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// What the runtime has written to its log.
+    pub(crate) fn run(&self, command: &mut Command) -> Result<()> {
+        fs::remove_file(&self.log).ok(); // of an earlier call
+        let status = command.status().with_context(|| self.program.display().to_string())?;
+        ensure!(status.success(), self.failure().unwrap_or_else(|| status.to_string()));
+        Ok(())
+    }
+
+    pub(crate) fn kill(&self, id: &str, signal: i32) -> Result<()> {
+        self.run(&mut self.command(["kill", id, &signal.to_string()]))
+    }
+
+    /// Also of what is half there, or not there at all.
+    pub(crate) fn delete(&self, id: &str) -> Result<()> {
+        self.run(&mut self.command(["delete", "--force", id]))
+    }
+
+    /// The error of the last call.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let text = fs::read_to_string(&self.log).ok()?;
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut errors = lines.filter(|line| line["level"] == "error");
+        let said = errors.next_back()?["msg"].as_str()?.trim().to_owned();
+        Some(said)
+    }
+}
+
+/// The exit code of a start that failed: 127 when the command is not there, 126 when it can't be
+/// run, 125 for all else. Runtimes tell it only in words.
+pub(crate) fn exit_code_of(failure: &str) -> i32 {
+    let text = failure.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if !has(&["exec: ", "executable", "execve", "exec /", "args[0]"]) {
+        125
+    } else if has(&["not found", "no such file"]) {
+        127
+    } else if has(&["permission denied", "is a directory", "not a regular file", "exec format"]) {
+        126
+    } else {
+        125
+    }
+}
+
+/// The same as an error, with the way out.
+pub(crate) fn start_error(failure: String) -> anyhow::Error {
+    let code = exit_code_of(&failure);
+    let error: Result<()> = Err(anyhow!(failure));
+    let hinted = match code {
+        127 => error.hint("look for the command in the container's file system, and at its PATH"),
+        126 => error.hint("the command has to be an executable file, with its mode set"),
+        _ => error,
+    };
+    hinted.err().unwrap_or_else(|| anyhow!("internal error, please report"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_of_three_runtimes_have_docker_exit_codes() {
+        for (text, code) in [
+            (
+                "create x1: process.args[0]: exec: \"nosuch\": executable file not found in $PATH",
+                127,
+            ),
+            (
+                "process.args[0]: exec: \"/nosuch\": stat /nosuch: no such file or directory (ENOENT)",
+                127,
+            ),
+            (
+                "runc create failed: unable to start container process: exec: \"/bin\": permission denied",
+                126,
+            ),
+            ("process.args[0]: exec: \"/bin\": stat /bin: is a directory (EISDIR)", 126),
+            ("executable file `nosuch` not found in $PATH: No such file or directory", 127),
+            ("mounts[3]: stat /nosuch: no such file or directory", 125),
+        ] {
+            assert_eq!(exit_code_of(text), code, "{text}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The mounts of a container: the usual ones, and those that were wanted.
+//!
+//! Runs in: pure.
+
+use super::{Facts, values};
+use crate::cli::run::FileFlags;
+use crate::container::Mount;
+use anyhow::Result;
+use serde_json::{Value, json};
+
+/// `network` says whether the container has one of its own.
+pub(crate) fn all(flags: &FileFlags, facts: &Facts<'_>, network: bool) -> Result<Vec<Value>> {
+    let shm = values::bytes("--shm-size", &flags.shm_size)?;
+    let mut mounts = usual(shm, facts, network);
+    for wanted in &facts.mounts {
+        // What the user mounts replaces the usual mount of the same place.
+        mounts.retain(|mount: &Value| mount["destination"] != *wanted.destination);
+        mounts.push(one(wanted));
+    }
+    Ok(mounts)
+}
+
+fn one(mount: &Mount) -> Value {
+    if mount.kind == "tmpfs" {
+        return in_memory(mount);
+    }
+    let write = if mount.read_only { "ro" } else { "rw" };
+    let options = ["rbind", &mount.propagation, write];
+    json!({ "destination": mount.destination, "type": "bind", "source": mount.source,
+        "options": options })
+}
+
+fn in_memory(mount: &Mount) -> Value {
+    let mut all = vec!["nosuid", "nodev"];
+    if !mount.options.iter().any(|option| option == "exec") {
+        all.push("noexec");
+    }
+    all.extend(mount.options.iter().map(String::as_str));
+    all.extend(mount.read_only.then_some("ro"));
+    json!({ "destination": mount.destination, "type": "tmpfs", "source": "tmpfs", "options": all })
+}
+
+fn usual(shm: u64, facts: &Facts<'_>, network: bool) -> Vec<Value> {
+    let mount = |at: &str, kind: &str, source: &str, options: &[&str]| json!({ "destination": at, "type": kind, "source": source, "options": options });
+    let shm = format!("size={shm}");
+    let mut pts = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
+    // Without a range, group 5 has no number outside.
+    if facts.maps.as_ref().is_none_or(|maps| maps.gid.len() > 1) {
+        pts.push("gid=5");
+    }
+    let write = if facts.privileged { "rw" } else { "ro" };
+    let mut mounts = vec![
+        mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
+        mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount("/dev/pts", "devpts", "devpts", &pts),
+        mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm]),
+        mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+    ];
+    // sysfs shows a network, so only who owns that may mount it anew.
+    if facts.maps.is_some() && !network {
+        mounts.push(mount("/sys", "none", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro"]));
+    } else {
+        mounts.push(mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", write]));
+        let options = ["nosuid", "noexec", "nodev", "relatime", write];
+        mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", &options));
+    }
+    mounts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::tests::facts;
+
+    fn at(wanted: Vec<Mount>, path: &str) -> Value {
+        let flags = FileFlags { shm_size: "64m".into(), ..FileFlags::default() };
+        let mounts = all(&flags, &Facts { mounts: wanted, ..facts() }, true).unwrap();
+        let found: Vec<&Value> = mounts.iter().filter(|m| m["destination"] == path).collect();
+        assert_eq!(found.len(), 1, "{path}");
+        found[0].clone()
+    }
+
+    fn mount(kind: &str, destination: &str) -> Mount {
+        Mount {
+            kind: kind.into(),
+            source: "/a".into(),
+            destination: destination.into(),
+            propagation: "rslave".into(),
+            ..Mount::default()
+        }
+    }
+
+    #[test]
+    fn volumes_are_bound() {
+        let bind = at(vec![mount("volume", "/b")], "/b");
+        assert_eq!(bind["options"], json!(["rbind", "rslave", "rw"]));
+        assert_eq!(bind["source"], "/a");
+        let bind = at(vec![Mount { read_only: true, ..mount("bind", "/b") }], "/b");
+        assert_eq!(bind["options"][2], "ro");
+    }
+
+    #[test]
+    fn own_mount_replaces_the_usual_one() {
+        let options = vec!["size=1m".into()];
+        let shm = at(vec![Mount { options, ..mount("tmpfs", "/dev/shm") }], "/dev/shm");
+        assert_eq!(shm["options"], json!(["nosuid", "nodev", "noexec", "size=1m"]));
+    }
+
+    #[test]
+    fn shm_size_is_in_bytes() {
+        assert_eq!(at(vec![], "/dev/shm")["options"][4], "size=67108864");
+    }
+}

@@ -1,0 +1,195 @@
+//! Who a container's process is, by the names in its own /etc/passwd and /etc/group; and the ids
+//! that an ordinary user may give it.
+//!
+//! Runs in: an ordinary process of the user. Names of files in the container are looked up below
+//! its root file system, which belongs to somebody else: no link leads out of it.
+
+use crate::error::OrHint as _;
+use crate::spec::{Maps, User};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::Path;
+
+/// No such file is longer, in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// Reads a file below a directory, as text. `None` when it is missing.
+fn read_inside(rootfs: &Path, name: &str) -> Result<Option<String>> {
+    let root = File::open(rootfs).with_context(|| rootfs.display().to_string())?;
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let Ok(file) = openat2(&root, name, how).map(File::from) else { return Ok(None) };
+    ensure!(file.metadata()?.is_file(), "/{name} of the container: not a regular file");
+    let mut text = Vec::new();
+    let read = file.take(LONGEST).read_to_end(&mut text);
+    read.with_context(|| format!("/{name} of the container"))?;
+    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// `wanted` is USER[:GROUP], by name or number; `further` more groups.
+pub(crate) fn find(rootfs: &Path, wanted: &str, further: &[String]) -> Result<User> {
+    let read = |name| Ok::<_, anyhow::Error>(read_inside(rootfs, name)?.unwrap_or_default());
+    resolve(&read("etc/passwd")?, &read("etc/group")?, wanted, further)
+}
+
+/// Without a group of its own, a user has those of his entries.
+fn resolve(passwd: &str, group: &str, wanted: &str, further: &[String]) -> Result<User> {
+    let (name, own_group) = match wanted.split_once(':') {
+        Some((name, group)) => (name, Some(group).filter(|group| !group.is_empty())),
+        None => (wanted, None),
+    };
+    let name = if name.is_empty() { "0" } else { name };
+    let number: Option<u32> = name.parse().ok();
+    let mut entries = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let entry = entries.find(|entry| match number {
+        Some(_) => entry.get(2) == Some(&name),
+        None => entry.first() == Some(&name),
+    });
+    let field = |index: usize| entry.as_ref().and_then(|entry| entry.get(index)).copied();
+    let uid = match number.or_else(|| field(2)?.parse().ok()) {
+        Some(uid) => uid,
+        None => {
+            return Err(anyhow!("user {name}: not in the container's /etc/passwd"))
+                .hint("write the number, such as -u 1000:1000");
+        }
+    };
+    let mut user = User { uid, home: field(5).map(ToOwned::to_owned), ..User::default() };
+    match own_group {
+        Some(own) => user.gid = group_id(group, own)?,
+        None => {
+            user.gid = field(3).and_then(|gid| gid.parse().ok()).unwrap_or(0);
+            let login = field(0).unwrap_or(name);
+            let member = |line: &str| {
+                let mut fields = line.split(':').skip(2);
+                let gid = fields.next()?.parse().ok()?;
+                fields.next()?.split(',').any(|one| one == login).then_some(gid)
+            };
+            user.groups = group.lines().filter_map(member).collect();
+        }
+    }
+    for name in further {
+        user.groups.push(group_id(group, name)?);
+    }
+    user.groups.sort_unstable();
+    user.groups.dedup();
+    Ok(user)
+}
+
+fn group_id(group: &str, wanted: &str) -> Result<u32> {
+    if let Ok(gid) = wanted.parse() {
+        return Ok(gid);
+    }
+    let of_line = |line: &str| {
+        let mut fields = line.split(':');
+        (fields.next()? == wanted).then(|| fields.nth(1)?.parse().ok())?
+    };
+    let found = group.lines().find_map(of_line);
+    found
+        .ok_or_else(|| anyhow!("group {wanted}: not in the container's /etc/group"))
+        .hint("write the number of the group")
+}
+
+/// An ordinary user's own id as root, and his ranges of subuid(5) and subgid(5) from 1 on; without
+/// ranges for both, or without the helpers which alone may use them, root alone.
+pub(crate) fn maps() -> Option<Maps> {
+    let uid = nix::unistd::geteuid();
+    if uid.is_root() {
+        return None;
+    }
+    let uid = uid.as_raw();
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let number = uid.to_string();
+    let entry = |line: &&str| line.split(':').nth(2) == Some(number.as_str());
+    let login = passwd.lines().find(entry).and_then(|line| line.split(':').next());
+    let helpers = ["newuidmap", "newgidmap"].iter().all(|name| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|dir| dir.is_absolute() && dir.join(name).is_file())
+    });
+    let ranges = |file: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        if helpers { ranges(&text, login, uid) } else { Vec::new() }
+    };
+    let (mut uids, mut gids) = (ranges("/etc/subuid"), ranges("/etc/subgid"));
+    if uids.is_empty() || gids.is_empty() {
+        (uids, gids) = (Vec::new(), Vec::new());
+    }
+    let gid = nix::unistd::getegid().as_raw();
+    Some(Maps { uid: map(uid, &uids), gid: map(gid, &gids) })
+}
+
+/// (first, count) of the lines `who:first:count`.
+fn ranges(text: &str, login: Option<&str>, uid: u32) -> Vec<(u32, u32)> {
+    let number = uid.to_string();
+    let range = |line: &str| {
+        let mut fields = line.trim().split(':');
+        let who = fields.next()?;
+        let (first, count) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        ((who == number || Some(who) == login) && count > 0).then_some((first, count))
+    };
+    text.lines().filter_map(range).collect()
+}
+
+fn map(own: u32, ranges: &[(u32, u32)]) -> Vec<(u32, u32, u32)> {
+    let mut maps = vec![(0, own, 1)];
+    let mut next = 1_u32;
+    for (first, count) in ranges {
+        let Some(end) = next.checked_add(*count) else { break };
+        maps.push((next, *first, *count));
+        next = end;
+    }
+    maps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34::/srv:/bin/false\n";
+    const GROUP: &str = "root:x:0:\ndata:x:50:web,other\nwww:x:34:\n";
+
+    fn user(wanted: &str) -> Result<(u32, u32, Vec<u32>, Option<String>)> {
+        let user = resolve(PASSWD, GROUP, wanted, &[])?;
+        Ok((user.uid, user.gid, user.groups, user.home))
+    }
+
+    #[test]
+    fn users_by_name_and_number() {
+        let srv = || Some("/srv".to_owned());
+        assert_eq!(user("").unwrap(), (0, 0, vec![], Some("/root".into())));
+        assert_eq!(user("web").unwrap(), (33, 34, vec![50], srv()));
+        assert_eq!(user("33").unwrap(), (33, 34, vec![50], srv()));
+        assert_eq!(user("web:data").unwrap(), (33, 50, vec![], srv()));
+        assert_eq!(user("1000").unwrap(), (1000, 0, vec![], None));
+        assert_eq!(user("1000:7").unwrap(), (1000, 7, vec![], None));
+    }
+
+    #[test]
+    fn unknown_names_are_told() {
+        let error = |wanted| crate::error::chain(&user(wanted).unwrap_err());
+        assert_eq!(error("me"), "user me: not in the container's /etc/passwd");
+        assert_eq!(error("web:me"), "group me: not in the container's /etc/group");
+    }
+
+    #[test]
+    fn links_do_not_lead_out() {
+        let dir = Scratch::new();
+        dir.file("outside", b"secret");
+        dir.file("root/etc/real", b"inside");
+        dir.link("root/etc/passwd", dir.0.join("outside").to_str().unwrap());
+        dir.link("root/etc/group", "/etc/real");
+        let root = dir.0.join("root");
+        assert_eq!(read_inside(&root, "etc/passwd").unwrap(), None);
+        assert_eq!(read_inside(&root, "etc/group").unwrap(), Some("inside".into()));
+    }
+
+    #[test]
+    fn ranges_follow_root() {
+        let text = "other:1:1\nme:100000:10\n1000:300000:5\n";
+        let found = ranges(text, Some("me"), 1000);
+        assert_eq!(map(1000, &found), [(0, 1000, 1), (1, 100_000, 10), (11, 300_000, 5)]);
+    }
+}
