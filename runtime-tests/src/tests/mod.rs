@@ -32,6 +32,7 @@ areas![
     fields,
     net_devices,
     companion_networks,
+    companion_network_rootless,
     doctor,
     lifecycle,
     process,
@@ -86,6 +87,7 @@ mod cli;
 mod companion_cli;
 mod companion_images;
 mod companion_mounts;
+mod companion_network_rootless;
 mod companion_networks;
 mod companion_pull;
 mod companion_pull_faults;
