@@ -8,6 +8,7 @@ mod names;
 use crate::digest::Digest;
 use crate::error::OrHint as _;
 use crate::home::{self, Home, Scratch};
+use crate::process::Process;
 use crate::volume;
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
@@ -19,7 +20,6 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 const FILE: &str = "container.json";
@@ -120,43 +120,6 @@ impl Status {
             Self::Exited => "exited",
         }
     }
-}
-
-/// A process that can be told from a later one of the same number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Process {
-    pub(crate) pid: i32,
-    /// Field 22 of `proc_pid_stat(5)`, in clock ticks since boot.
-    start: u64,
-    boot: String,
-}
-
-impl Process {
-    pub(crate) fn of(pid: i32) -> Option<Self> {
-        Some(Self { pid, start: start_time(pid)?, boot: boot_id()?.to_owned() })
-    }
-
-    /// A zombie has ended.
-    pub(crate) fn is_alive(&self) -> bool {
-        Self::of(self.pid).as_ref() == Some(self)
-    }
-}
-
-fn boot_id() -> Option<&'static str> {
-    static ID: OnceLock<Option<String>> = OnceLock::new();
-    let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-    ID.get_or_init(read).as_deref().map(str::trim)
-}
-
-/// `None` when there is no such process, or only what its parent has not asked for yet.
-fn start_time(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in parentheses, and may have some of its own.
-    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
 }
 
 impl Record {

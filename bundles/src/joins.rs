@@ -4,9 +4,10 @@
 //! since, so its process is looked up each time.
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
-use crate::container::{self, Container, Record};
+use crate::container::{Container, Record};
 use crate::error::OrHint as _;
 use crate::home::{self, Home};
+use crate::process::Process;
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::Value;
 use std::fs;
@@ -23,7 +24,7 @@ pub(crate) fn prepare(home: &Home, record: &Record) -> Result<()> {
         spec["linux"]["namespaces"].as_array_mut().context("config.json: namespaces")?;
     for (kind, id) in &record.joins {
         let other = Container::find(home, id).with_context(|| format!("--{kind} container"))?;
-        let process = other.record.state.process.filter(container::Process::is_alive);
+        let process = other.record.state.process.filter(Process::is_alive);
         let name = &other.record.name;
         let process = process
             .ok_or_else(|| anyhow!("--{kind} container:{name}: it does not run"))

@@ -1,5 +1,6 @@
 //! Layers: from the bytes of an archive to a directory.
 
+mod ahead;
 mod apply;
 pub(crate) mod archive;
 pub(crate) mod attributes;

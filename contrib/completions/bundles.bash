@@ -43,6 +43,12 @@ _bundles() {
             bundles,load)
                 cmd="bundles__subcmd__load"
                 ;;
+            bundles,login)
+                cmd="bundles__subcmd__login"
+                ;;
+            bundles,logout)
+                cmd="bundles__subcmd__logout"
+                ;;
             bundles,logs)
                 cmd="bundles__subcmd__logs"
                 ;;
@@ -51,6 +57,9 @@ _bundles() {
                 ;;
             bundles,ps)
                 cmd="bundles__subcmd__ps"
+                ;;
+            bundles,pull)
+                cmd="bundles__subcmd__pull"
                 ;;
             bundles,rm)
                 cmd="bundles__subcmd__rm"
@@ -75,6 +84,9 @@ _bundles() {
                 ;;
             bundles,tag)
                 cmd="bundles__subcmd__tag"
+                ;;
+            bundles,unshare)
+                cmd="bundles__subcmd__unshare"
                 ;;
             bundles,volume)
                 cmd="bundles__subcmd__volume"
@@ -187,6 +199,12 @@ _bundles() {
             bundles__subcmd__help,load)
                 cmd="bundles__subcmd__help__subcmd__load"
                 ;;
+            bundles__subcmd__help,login)
+                cmd="bundles__subcmd__help__subcmd__login"
+                ;;
+            bundles__subcmd__help,logout)
+                cmd="bundles__subcmd__help__subcmd__logout"
+                ;;
             bundles__subcmd__help,logs)
                 cmd="bundles__subcmd__help__subcmd__logs"
                 ;;
@@ -195,6 +213,9 @@ _bundles() {
                 ;;
             bundles__subcmd__help,ps)
                 cmd="bundles__subcmd__help__subcmd__ps"
+                ;;
+            bundles__subcmd__help,pull)
+                cmd="bundles__subcmd__help__subcmd__pull"
                 ;;
             bundles__subcmd__help,rm)
                 cmd="bundles__subcmd__help__subcmd__rm"
@@ -220,6 +241,9 @@ _bundles() {
             bundles__subcmd__help,tag)
                 cmd="bundles__subcmd__help__subcmd__tag"
                 ;;
+            bundles__subcmd__help,unshare)
+                cmd="bundles__subcmd__help__subcmd__unshare"
+                ;;
             bundles__subcmd__help,volume)
                 cmd="bundles__subcmd__help__subcmd__volume"
                 ;;
@@ -238,6 +262,9 @@ _bundles() {
             bundles__subcmd__image,ls)
                 cmd="bundles__subcmd__image__subcmd__ls"
                 ;;
+            bundles__subcmd__image,pull)
+                cmd="bundles__subcmd__image__subcmd__pull"
+                ;;
             bundles__subcmd__image,rm)
                 cmd="bundles__subcmd__image__subcmd__rm"
                 ;;
@@ -255,6 +282,9 @@ _bundles() {
                 ;;
             bundles__subcmd__image__subcmd__help,ls)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__ls"
+                ;;
+            bundles__subcmd__image__subcmd__help,pull)
+                cmd="bundles__subcmd__image__subcmd__help__subcmd__pull"
                 ;;
             bundles__subcmd__image__subcmd__help,rm)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__rm"
@@ -371,7 +401,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-h -V --root --help --version run create start stop kill rm ps logs exec wait inspect container images load tag rmi image network volume system rootfs help"
+            opts="-h -V --root --help --version run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network volume system unshare rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1939,7 +1969,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help)
-            opts="run create start stop kill rm ps logs exec wait inspect container images load tag rmi image network volume system rootfs help"
+            opts="run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network volume system unshare rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2078,6 +2108,34 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__help__subcmd__login)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__logout)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__help__subcmd__logs)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -2107,6 +2165,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help__subcmd__ps)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__pull)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2232,6 +2304,20 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__help__subcmd__unshare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__help__subcmd__volume)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -2261,7 +2347,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image)
-            opts="-h --root --help ls load tag rm inspect help"
+            opts="-h --root --help ls load pull tag rm inspect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2279,7 +2365,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help)
-            opts="ls load tag rm inspect help"
+            opts="ls load pull tag rm inspect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2335,6 +2421,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help__subcmd__ls)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__help__subcmd__pull)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2436,6 +2536,40 @@ _bundles() {
             fi
             case "${prev}" in
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__pull)
+            opts="-q -h --platform --quiet --insecure --cert-dir --timeout --retry --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cert-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2580,6 +2714,70 @@ _bundles() {
                     return 0
                     ;;
                 -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__login)
+            opts="-u -p -h --root --username --password --password-stdin --insecure --cert-dir --timeout --retry --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cert-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__logout)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2998,6 +3196,40 @@ _bundles() {
                     return 0
                     ;;
                 -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__pull)
+            opts="-q -h --root --platform --quiet --insecure --cert-dir --timeout --retry --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cert-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3572,6 +3804,24 @@ _bundles() {
             ;;
         bundles__subcmd__tag)
             opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__unshare)
+            opts="-n -h --root --network --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -12,6 +12,8 @@ use crate::error::{self, OrHint as _};
 use crate::etc::{self, Reach};
 use crate::home::{self, Home};
 use crate::overlay::{self, View};
+use crate::pull;
+use crate::reference::Reference;
 use crate::screen::Screen;
 use crate::spec::namespaces::{Namespaces, Whose};
 use crate::spec::{self, values, wish};
@@ -203,12 +205,23 @@ fn base(home: &Home, args: &Create, scratch: &Path, screen: &mut Screen<'_>) -> 
     Ok(Base { name: name.to_owned(), config, raw, files })
 }
 
-fn find_image(home: &Home, name: &str, pull: Pull, _screen: &mut Screen<'_>) -> Result<Image> {
+fn find_image(home: &Home, name: &str, when: Pull, screen: &mut Screen<'_>) -> Result<Image> {
     let store = Store::open(home)?;
-    match store.image(name) {
-        Err(err) if err.is::<Missing>() && pull != Pull::Never => Err(err),
-        found => found,
+    let found = store.image(name);
+    // An id is none of a registry.
+    let is_missing =
+        found.as_ref().is_err_and(anyhow::Error::is::<Missing>) && Reference::parse(name).is_ok();
+    match when {
+        Pull::Always => {}
+        Pull::Missing if is_missing => {
+            if let Some(image) = pull::known(&store, name)? {
+                return Ok(image);
+            }
+            screen.note(&format!("Unable to find image {name:?} locally\n"));
+        }
+        Pull::Missing | Pull::Never => return found,
     }
+    Ok(pull::pull(&store, screen, name, &pull::Options::default())?.image)
 }
 
 /// Those of the image, and of the flags.

@@ -3,7 +3,7 @@
 use crate::cli::run::Create;
 use crate::error::OrHint as _;
 use crate::screen::Screen;
-use crate::store::layout::architecture;
+use crate::store::layout::Platform;
 use anyhow::{Result, anyhow};
 
 pub(super) fn tell(args: &Create, screen: &mut Screen<'_>) -> Result<()> {
@@ -19,12 +19,10 @@ pub(super) fn tell(args: &Create, screen: &mut Screen<'_>) -> Result<()> {
 
 fn check(args: &Create) -> Result<()> {
     let refused = &args.refused;
-    if let Some(platform) = &refused.platform {
-        let own =
-            ["linux".to_owned(), format!("linux/{}", architecture()), architecture().to_owned()];
-        let fits = |own: &String| platform == own || platform.starts_with(&format!("{own}/v"));
-        if !own.iter().any(fits) {
-            return Err(anyhow!("--platform {platform}: this machine is linux/{}", architecture()))
+    if let Some(platform) = refused.platform.as_deref().filter(|text| *text != "linux") {
+        let (wanted, here): (Platform, _) = (platform.parse()?, Platform::here());
+        if !wanted.fits(&here) {
+            return Err(anyhow!("--platform {platform}: this machine is {here}"))
                 .hint("leave --platform away");
         }
     }

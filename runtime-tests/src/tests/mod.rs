@@ -32,6 +32,7 @@ areas![
     fields,
     net_devices,
     companion_networks,
+    companion_network_rootless,
     doctor,
     lifecycle,
     process,
@@ -71,6 +72,8 @@ areas![
     escapes_config,
     escapes_host,
     companion_images,
+    companion_pull,
+    companion_pull_faults,
     companion_cli,
     companion_run,
     companion_mounts,
@@ -88,7 +91,10 @@ mod companion_create;
 mod companion_flags;
 mod companion_images;
 mod companion_mounts;
+mod companion_network_rootless;
 mod companion_networks;
+mod companion_pull;
+mod companion_pull_faults;
 mod companion_run;
 mod companion_volumes;
 mod devices;
