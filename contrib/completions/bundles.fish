@@ -88,7 +88,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l security-opt -d 
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l network -l net -d 'Network: none or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l ipc -d 'Queues and memory of System V: private, shareable, host or container:NAME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l uts -d 'Host name: its own, or that of the host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cgroupns -d 'Cgroups that it sees: private or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l userns -d 'Users: host, where the caller is root' -r
@@ -171,7 +171,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -l security-opt 
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l network -l net -d 'Network: none or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l ipc -d 'Queues and memory of System V: private, shareable, host or container:NAME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l uts -d 'Host name: its own, or that of the host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cgroupns -d 'Cgroups that it sees: private or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l userns -d 'Users: host, where the caller is root' -r
@@ -312,7 +312,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l network -l net -d 'Network: none or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l ipc -d 'Queues and memory of System V: private, shareable, host or container:NAME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l uts -d 'Host name: its own, or that of the host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroupns -d 'Cgroups that it sees: private or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l userns -d 'Users: host, where the caller is root' -r
@@ -395,7 +395,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l network -l net -d 'Network: none or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l ipc -d 'Queues and memory of System V: private, shareable, host or container:NAME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l uts -d 'Host name: its own, or that of the host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroupns -d 'Cgroups that it sees: private or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l userns -d 'Users: host, where the caller is root' -r

@@ -185,6 +185,7 @@ fn check_layers(home: &Home, container: &Container) -> Result<()> {
     let mut container = container.clone();
     let lock = container.lock()?;
     container.remove(home, &lock)?;
+    volume::release(home, &container.record.anonymous_volumes())?;
     bail!("image {}: was removed meanwhile", container.record.image)
 }
 
