@@ -2,7 +2,7 @@
 
 use crate::cli::run::Create;
 use crate::spec::{Device, Facts, Security};
-use crate::users;
+use crate::{rootless, users};
 use anyhow::{Context as _, Result, bail};
 use oci_spec::image;
 use std::fs;
@@ -19,15 +19,14 @@ pub(super) fn find<'a>(
     let user = args.process.user.as_deref().or(image.user().as_deref()).unwrap_or_default();
     let file = Security::parse(&args.rights)?.file;
     let seccomp = file.map(read_profile).transpose()?;
-    let maps = users::maps();
     Ok(Facts {
         id,
         rootfs,
         mounts: Vec::new(),
         recursive_read_only: recursive_read_only()?,
         user: users::find(files, user, &args.process.group_add)?,
-        capabilities: if maps.is_some() { u64::MAX } else { bounding()? },
-        maps,
+        capabilities: bounding()?,
+        ids: rootless::ids()?,
         privileged: args.rights.privileged,
         env: environment(&args.process.env_file, &args.process.env)?,
         devices: args.files.device.iter().map(|text| device(text)).collect::<Result<_>>()?,
