@@ -2,7 +2,7 @@
 //!
 //! Runs in: threads, started and joined here.
 
-use super::damaged;
+use super::is_of_this_machine;
 use super::progress::Progress;
 use crate::digest::Digest;
 use crate::layer::Limits;
@@ -12,7 +12,6 @@ use crate::store::layout::Manifest;
 use crate::store::{Store, Wanted};
 use anyhow::{Context as _, Result};
 use std::fs::File;
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -128,13 +127,10 @@ fn one(
         // What has come stays for the next attempt.
         (_, Some(err)) => return Err(err.context(format!("layer {blob}"))),
         (Err(err), None) => {
-            // A full disk here says nothing about what has come.
-            let is_ours = |err: &io::Error| err.raw_os_error().is_some();
-            if err.chain().any(|cause| cause.downcast_ref().is_some_and(is_ours)) {
-                return Err(err);
+            if !is_of_this_machine(&err) {
+                partial.done();
             }
-            partial.done();
-            return Err(damaged(err));
+            return Err(err);
         }
     }
     store.keep(&path, blob)?;

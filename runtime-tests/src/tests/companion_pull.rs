@@ -26,6 +26,7 @@ tests![
     daemon_json_says_whom_to_trust,
     ordinary_user_pulls_too,
     two_pulls_at_once_share_the_work,
+    run_pulls_what_is_missing,
 ];
 
 fn prepared() {
@@ -401,4 +402,44 @@ fn two_pulls_at_once_share_the_work() {
     let pulled = all.iter().filter(|one| one.stderr().contains("Pull complete")).count();
     assert_eq!(pulled, 1);
     assert!(tidy());
+}
+
+fn run_pulls_what_is_missing() {
+    prepared();
+    requires!(root, busybox());
+    let registry = Registry::start();
+    let busybox = fs::read(runtime_tests::bundle::busybox().unwrap()).unwrap();
+    let push = |word: &str| {
+        let change = |header: &mut tar::Header| header.set_mode(0o755);
+        let layer = Tar::new()
+            .directory("bin")
+            .entry(tar::EntryType::Regular, "bin/busybox", &busybox, change)
+            .file("word", word.as_bytes())
+            .bytes();
+        registry.push("app", "1", &image(DOCKER_MANIFEST, &[(&layer, gzip(&layer), ".gzip")]))
+    };
+    let name = registry.name("app:1");
+    let run = |when: &str| {
+        let call = pulling(["run", "--rm", "--network", "none", "--pull", when, "--runtime"]);
+        let call = call.arg(runtime_tests::runtime::path()).arg(&name);
+        call.args(["/bin/busybox", "cat", "/word"]).output()
+    };
+    push("one");
+    let never = run("never");
+    never.assert_exit(125).assert_stderr_has(&format!("image {name}: not in the store\n"));
+    let first = run("missing");
+    first.assert_stdout("one").assert_stderr_has(": Pull complete ");
+    push("two");
+    let second = run("missing");
+    second.assert_stdout("one");
+    assert_eq!(second.stderr(), "");
+    run("always").assert_stdout("two");
+    // A short name is that of the registry which registries.conf names, also when that is away.
+    let search = format!("unqualified-search-registries = ['localhost:{}']", registry.port);
+    let conf = conf(&search);
+    drop(registry);
+    let call = pulling(["run", "--rm", "--network", "none", "--runtime"]);
+    let call =
+        call.arg(runtime_tests::runtime::path()).args(["app:1", "/bin/busybox", "cat", "/word"]);
+    call.env("CONTAINERS_REGISTRIES_CONF", &conf).output().assert_stdout("two");
 }
