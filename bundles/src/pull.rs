@@ -136,12 +136,12 @@ fn from(
         manifest.layers.len(),
         diff_ids.len()
     );
-    let progress = Progress::new(options.quiet);
+    let mut progress = Progress::new(options.quiet);
     let what = name.tag.clone().unwrap_or_else(|| top.digest.to_string());
     progress.say(screen, &format!("{what}: Pulling from {}", name.repository()));
     store.put(&config)?;
     let layers = Layer::all(&manifest, diff_ids);
-    layers::pull(store, session, &layers, &progress, screen)?;
+    layers::pull(store, session, &layers, &mut progress, screen)?;
 
     let known = store.images()?;
     let known = known.iter().find(|image| image.manifest == chosen.digest);

@@ -8,6 +8,7 @@ use std::process::Command;
 use runtime_tests::archive::{Tar, digest, gzip};
 use runtime_tests::companion::{bundles_as, home};
 use runtime_tests::prelude::*;
+use runtime_tests::pty;
 use runtime_tests::registry::{
     DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, PROGRAM, Pushed, Registry, image,
     pulling, setting, settings,
@@ -27,6 +28,7 @@ tests![
     ordinary_user_pulls_too,
     two_pulls_at_once_share_the_work,
     run_pulls_what_is_missing,
+    terminal_has_bars_and_a_hidden_password,
 ];
 
 fn prepared() {
@@ -442,4 +444,26 @@ fn run_pulls_what_is_missing() {
     let call =
         call.arg(runtime_tests::runtime::path()).args(["app:1", "/bin/busybox", "cat", "/word"]);
     call.env("CONTAINERS_REGISTRIES_CONF", &conf).output().assert_stdout("two");
+}
+
+fn terminal_has_bars_and_a_hidden_password() {
+    prepared();
+    let files = Tar::new().file("zeros", &vec![0; 8 << 20]).bytes();
+    let pushed = image(DOCKER_MANIFEST, &[(&files, files.clone(), "")]);
+    Registry::start().push("app", "1", &pushed);
+    let registry = Registry::with("", &basic());
+    let host = format!("localhost:{}", registry.port);
+    let (mut master, slave) = pty::open(30, 100);
+    let running = pulling(["login", "-u", "tester", &host]).terminal(slave).spawn();
+    master.wait_for("Password: ");
+    master.write("secret\n");
+    let said = master.wait_for("Login Succeeded");
+    assert!(!said.contains("secret"), "{said:?}");
+    running.wait().assert_exit(0);
+    let (mut master, slave) = pty::open(30, 100);
+    let running = pulling(["pull", &registry.name("app:1")]).terminal(slave).spawn();
+    let said = master.wait_for("Status: Downloaded newer image for ");
+    assert!(said.contains(": [=") && said.contains("/8.00 MiB "), "{said:?}");
+    assert!(said.contains(": Pull complete 8.39MB"), "{said:?}");
+    running.wait().assert_exit(0);
 }
