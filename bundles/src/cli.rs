@@ -10,6 +10,7 @@ pub(crate) mod pull;
 pub(crate) mod rootfs;
 pub(crate) mod run;
 pub(crate) mod system;
+pub(crate) mod unshare;
 pub(crate) mod volume;
 
 use clap::error::ErrorKind;
@@ -103,6 +104,7 @@ commands! {
     Network(network::Command) "network" group,
     Volume(volume::Command) "volume" group,
     System(system::Command) "system" group,
+    Unshare(unshare::Unshare) "unshare" flags,
     Rootfs(rootfs::Rootfs) "rootfs" flags,
 }
 

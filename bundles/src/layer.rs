@@ -3,6 +3,7 @@
 mod ahead;
 mod apply;
 pub(crate) mod archive;
+pub(crate) mod attributes;
 mod pax;
 mod sparse;
 mod unpack;

@@ -6,6 +6,7 @@ mod attach;
 mod cli;
 mod commands;
 mod container;
+mod copy;
 mod digest;
 mod elf;
 mod error;
@@ -24,6 +25,7 @@ mod monitor;
 mod net;
 mod network;
 mod overlay;
+mod process;
 mod pull;
 mod reference;
 mod registry;
@@ -54,6 +56,10 @@ fn main() -> ExitCode {
         return code;
     }
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    if let Some(error) = net::holder::called() {
+        err.write_all(error::report(&error).as_bytes()).ok(); // whoever called may have ended
+        return ExitCode::FAILURE;
+    }
     let cli = match cli::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(cli::Stop::Asked(text)) => {
@@ -105,6 +111,7 @@ fn run(cli: &Cli, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
         Command::Image(command) => images::image(&home()?, command, screen),
         Command::System(command) => system::run(command, &home()?, screen),
         Command::Volume(command) => volume::run(command, &home()?, screen),
+        Command::Unshare(args) => net::holder::run(&home()?, args),
     }?;
     Ok(0)
 }

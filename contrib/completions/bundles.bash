@@ -82,6 +82,9 @@ _bundles() {
             bundles,tag)
                 cmd="bundles__subcmd__tag"
                 ;;
+            bundles,unshare)
+                cmd="bundles__subcmd__unshare"
+                ;;
             bundles,volume)
                 cmd="bundles__subcmd__volume"
                 ;;
@@ -153,6 +156,9 @@ _bundles() {
                 ;;
             bundles__subcmd__help,tag)
                 cmd="bundles__subcmd__help__subcmd__tag"
+                ;;
+            bundles__subcmd__help,unshare)
+                cmd="bundles__subcmd__help__subcmd__unshare"
                 ;;
             bundles__subcmd__help,volume)
                 cmd="bundles__subcmd__help__subcmd__volume"
@@ -311,7 +317,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-h -V --root --help --version run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help"
+            opts="-h -V --root --help --version run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -329,7 +335,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__create)
-            opts="-i -t -l -e -w -u -h -v -m -c --root --help --name --rm --interactive --tty --cidfile --label --stop-signal --stop-timeout --runtime --env --env-file --workdir --user --group-add --entrypoint --hostname --rootfs --read-only --volume --mount --tmpfs --shm-size --device --cap-add --cap-drop --privileged --security-opt --net --network --sysctl --ulimit --memory --memory-swap --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --cgroup-parent --pull"
+            opts="-i -t -l -e -w -u -h -v -m -c --root --help --name --rm --interactive --tty --cidfile --label --stop-signal --stop-timeout --runtime --env --env-file --workdir --user --group-add --entrypoint --hostname --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --cap-add --cap-drop --privileged --security-opt --net --network --sysctl --ulimit --memory --memory-swap --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --cgroup-parent --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -424,6 +430,10 @@ _bundles() {
                     return 0
                     ;;
                 --mount)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --volumes-from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -561,7 +571,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help)
-            opts="run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help"
+            opts="run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -869,6 +879,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help__subcmd__tag)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__unshare)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1805,7 +1829,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__rm)
-            opts="-f -h --root --force --help"
+            opts="-f -v -h --root --force --volumes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1859,7 +1883,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__run)
-            opts="-d -i -t -l -e -w -u -h -v -m -c --root --detach --help --name --rm --interactive --tty --cidfile --label --stop-signal --stop-timeout --runtime --env --env-file --workdir --user --group-add --entrypoint --hostname --rootfs --read-only --volume --mount --tmpfs --shm-size --device --cap-add --cap-drop --privileged --security-opt --net --network --sysctl --ulimit --memory --memory-swap --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --cgroup-parent --pull"
+            opts="-d -i -t -l -e -w -u -h -v -m -c --root --detach --help --name --rm --interactive --tty --cidfile --label --stop-signal --stop-timeout --runtime --env --env-file --workdir --user --group-add --entrypoint --hostname --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --cap-add --cap-drop --privileged --security-opt --net --network --sysctl --ulimit --memory --memory-swap --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --cgroup-parent --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1954,6 +1978,10 @@ _bundles() {
                     return 0
                     ;;
                 --mount)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --volumes-from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2216,6 +2244,24 @@ _bundles() {
             ;;
         bundles__subcmd__tag)
             opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__unshare)
+            opts="-n -h --root --network --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -49,6 +49,7 @@ complete -c bundles -n "__fish_bundles_needs_command" -f -a "image" -d 'Work wit
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "network" -d 'Make, list and remove networks, and bring containers onto them'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "volume" -d 'Make, list and remove volumes'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "system" -d 'Show and free what is on the disk'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "unshare" -d 'Run a command as the root of an ordinary user\'s containers'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "rootfs" -d 'Put together a root file system'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
@@ -66,8 +67,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l group-add -d 'Fu
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l entrypoint -d 'Program to run instead of the image\'s; empty for none' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s h -l hostname -d 'Host name' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l rootfs -d 'Directory to run in, instead of an image' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand run" -s v -l volume -d 'Bind a directory or file of the host, HOST:CONTAINER[:ro]' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -l mount -d 'The same in words: type=bind,source=HOST,target=CONTAINER[,readonly], or type=tmpfs' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s v -l volume -d 'Directory or file of the host, HOST:CONTAINER[:ro], or volume, NAME:CONTAINER[:ro]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l mount -d 'The same in words: type=bind|volume|tmpfs,source=HOST,target=CONTAINER[,readonly]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
@@ -110,8 +112,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -l group-add -d 
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l entrypoint -d 'Program to run instead of the image\'s; empty for none' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s h -l hostname -d 'Host name' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l rootfs -d 'Directory to run in, instead of an image' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand create" -s v -l volume -d 'Bind a directory or file of the host, HOST:CONTAINER[:ro]' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -l mount -d 'The same in words: type=bind,source=HOST,target=CONTAINER[,readonly], or type=tmpfs' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s v -l volume -d 'Directory or file of the host, HOST:CONTAINER[:ro], or volume, NAME:CONTAINER[:ro]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l mount -d 'The same in words: type=bind|volume|tmpfs,source=HOST,target=CONTAINER[,readonly]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l shm-size -d 'Size of /dev/shm' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
@@ -148,6 +151,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand kill" -s s -l signal -d 
 complete -c bundles -n "__fish_bundles_using_subcommand kill" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand rm" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand rm" -s f -l force -d 'Kill those that run'
+complete -c bundles -n "__fish_bundles_using_subcommand rm" -s v -l volumes -d 'Also remove volumes without a name that no other container uses'
 complete -c bundles -n "__fish_bundles_using_subcommand rm" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand ps" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand ps" -s f -l filter -d 'Only those that fit: id name label status exited ancestor before since volume network' -r
@@ -370,30 +374,34 @@ complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from help" -f -a "df" -d 'Show what takes how much of the disk'
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove what nobody uses'
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand unshare" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand unshare" -s n -l network -d 'Also where the bridges of his networks are'
+complete -c bundles -n "__fish_bundles_using_subcommand unshare" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -l from-host -d 'Take the programs from this host'
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "run"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "create"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "start"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "stop"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "kill"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "rm"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "ps"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "logs"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "exec"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "wait"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "inspect"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "images"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "load"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "pull"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "login"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "logout"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "tag"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "rmi"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "image"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "network"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "volume"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "system"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "rootfs"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system rootfs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "run"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "create"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "start"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "stop"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "kill"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "rm"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "ps"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "logs"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "exec"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "wait"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "inspect"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "images"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "load"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "pull"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "login"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "logout"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "tag"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "rmi"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "image"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "network"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "volume"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "system"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "unshare"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "rootfs"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -8,6 +8,7 @@ use crate::home::Home;
 use crate::runtime::Runtime;
 use crate::screen::Screen;
 use crate::spec::values;
+use crate::volume;
 use anyhow::{Result, anyhow, ensure};
 use std::time::Duration;
 
@@ -86,6 +87,9 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
             runtime(home, &container)?.delete(&container.record.id).ok();
         }
         container.remove(home, &lock)?;
+        if args.volumes {
+            volume::release(home, &container.record.anonymous_volumes())?;
+        }
         Ok(name.to_owned())
     })
 }

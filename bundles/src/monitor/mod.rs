@@ -9,9 +9,10 @@ pub(crate) mod log;
 mod streams;
 pub(crate) mod wire;
 
-use crate::container::{self, Container, Process, Record, Root, State, Status};
+use crate::container::{self, Container, Record, Root, State, Status};
 use crate::home::Home;
 use crate::overlay;
+use crate::process::Process;
 use crate::runtime::{self, Runtime};
 use crate::store::Store;
 use anyhow::{Context as _, Result, bail};

@@ -32,6 +32,7 @@ areas![
     fields,
     net_devices,
     companion_networks,
+    companion_network_rootless,
     doctor,
     lifecycle,
     process,
@@ -75,6 +76,7 @@ areas![
     companion_pull_faults,
     companion_cli,
     companion_run,
+    companion_mounts,
     companion_volumes,
 ];
 
@@ -84,6 +86,8 @@ mod cgroups;
 mod cli;
 mod companion_cli;
 mod companion_images;
+mod companion_mounts;
+mod companion_network_rootless;
 mod companion_networks;
 mod companion_pull;
 mod companion_pull_faults;
