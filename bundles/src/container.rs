@@ -39,6 +39,9 @@ pub(crate) struct Record {
     pub(crate) root: Root,
     /// Those that the user asked for.
     pub(crate) mounts: Vec<Mount>,
+    /// Containers in whose namespaces it is, by the kind of namespace.
+    #[serde(default)]
+    pub(crate) joins: BTreeMap<String, String>,
     pub(crate) interactive: bool,
     pub(crate) tty: bool,
     pub(crate) remove: bool,
@@ -386,6 +389,7 @@ mod tests {
             runtime: "rt".into(),
             root: Root::Directory("/r".into()),
             mounts: vec![],
+            joins: BTreeMap::new(),
             interactive: false,
             tty: false,
             remove: false,

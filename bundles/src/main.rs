@@ -10,6 +10,7 @@ mod copy;
 mod digest;
 mod elf;
 mod error;
+mod etc;
 mod filter;
 mod fmt;
 mod home;
@@ -17,6 +18,7 @@ mod host;
 mod ids;
 mod images;
 mod inspect;
+mod joins;
 mod layer;
 mod load;
 mod loader;
@@ -121,6 +123,7 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Logs(args) => commands::logs(home, args, screen),
         Command::Exec(args) => return commands::exec(home, args),
         Command::Wait(args) => commands::wait(home, args, screen),
+        Command::Container(args) => commands::prune::run(home, args, screen),
         Command::Inspect(args) => commands::inspect(home, args, screen),
         Command::Network(command) => network::run(command, home, screen),
         Command::Pull(args) => pull::command(home, args, screen),

@@ -31,6 +31,7 @@ fn need(command: &Command) -> Need {
         | Command::Stop(_)
         | Command::Kill(_)
         | Command::Rm(_)
+        | Command::Container(_)
         | Command::Exec(_) => Need::Always,
         Command::Load(_)
         | Command::Pull(_)

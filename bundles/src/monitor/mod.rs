@@ -11,6 +11,7 @@ pub(crate) mod wire;
 
 use crate::container::{self, Container, Record, Root, State, Status};
 use crate::home::Home;
+use crate::joins;
 use crate::overlay;
 use crate::process::Process;
 use crate::rootless;
@@ -110,8 +111,8 @@ fn start(home: &Home, container: &mut Container, runtime: &Runtime) -> Result<Op
     }
     let monitor = Process::of(std::process::id().cast_signed());
     container.record.state = State { monitor, ..State::default() };
-    let started =
-        mount_root(home, &container.record).and_then(|()| create_and_start(container, runtime));
+    let started = mount_root(home, &container.record)
+        .and_then(|()| create_and_start(home, container, runtime));
     match started {
         Ok(started) => Ok(Some(started)),
         Err(err) => {
@@ -148,12 +149,13 @@ fn unmount_root(record: &Record) {
     }
 }
 
-fn create_and_start(container: &mut Container, runtime: &Runtime) -> Result<Started> {
+fn create_and_start(home: &Home, container: &mut Container, runtime: &Runtime) -> Result<Started> {
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGCHLD);
     mask.thread_block().context("block SIGCHLD")?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let record = &mut container.record;
+    joins::prepare(home, record)?;
     let mut create = runtime.command(["create", "--bundle", ".", "--pid-file", "pid"]);
     let streams = if record.tty {
         let console = streams::Console::listen()?;

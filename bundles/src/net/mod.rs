@@ -8,7 +8,7 @@ pub(crate) mod attach;
 pub(crate) mod create;
 pub(crate) mod enter;
 pub(crate) mod holder;
-mod hosts;
+pub(crate) mod hosts;
 pub(crate) mod ipam;
 pub(crate) mod netlink;
 pub(crate) mod record;

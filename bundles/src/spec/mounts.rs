@@ -2,16 +2,37 @@
 //!
 //! Runs in: pure.
 
+use super::namespaces::{Namespaces, Whose};
 use super::{Facts, values};
 use crate::cli::run::FileFlags;
 use crate::container::Mount;
 use anyhow::Result;
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// `network` says whether the container has one of its own.
-pub(crate) fn all(flags: &FileFlags, facts: &Facts<'_>, network: bool) -> Result<Vec<Value>> {
+pub(crate) fn all(
+    flags: &FileFlags,
+    facts: &Facts<'_>,
+    network: bool,
+    shared: &Namespaces<'_>,
+) -> Result<Vec<Value>> {
     let shm = values::bytes("--shm-size", &flags.shm_size)?;
     let mut mounts = usual(shm, facts, network);
+    if shared.ipc == Whose::Host {
+        // Only root of the host may mount its message queues anew.
+        mounts.retain(|mount| facts.ids.is_none() || mount["destination"] != "/dev/mqueue");
+        for mount in mounts.iter_mut().filter(|mount| mount["destination"] == "/dev/shm") {
+            *mount = json!({ "destination": "/dev/shm", "type": "bind", "source": "/dev/shm",
+                "options": ["rbind", "rprivate", "nosuid", "noexec", "nodev"] });
+        }
+    }
+    let write = if flags.read_only { "ro" } else { "rw" };
+    for file in &facts.etc {
+        let at = Path::new("/etc").join(file.file_name().unwrap_or_default());
+        mounts.push(json!({ "destination": at, "type": "bind", "source": file,
+            "options": ["bind", "rprivate", write] }));
+    }
     for wanted in &facts.mounts {
         // What the user mounts replaces the usual mount of the same place.
         mounts.retain(|mount: &Value| mount["destination"] != *wanted.destination);
@@ -81,11 +102,14 @@ fn usual(shm: u64, facts: &Facts<'_>, network: bool) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::namespaces::NamespaceFlags;
     use crate::spec::tests::facts;
 
     fn at(wanted: Vec<Mount>, path: &str) -> Value {
         let flags = FileFlags { shm_size: "64m".into(), ..FileFlags::default() };
-        let mounts = all(&flags, &Facts { mounts: wanted, ..facts() }, true).unwrap();
+        let flags_of = NamespaceFlags::default();
+        let own = Namespaces::parse(&flags_of, true).unwrap();
+        let mounts = all(&flags, &Facts { mounts: wanted, ..facts() }, true, &own).unwrap();
         let found: Vec<&Value> = mounts.iter().filter(|m| m["destination"] == path).collect();
         assert_eq!(found.len(), 1, "{path}");
         found[0].clone()

@@ -5,6 +5,8 @@ pub(super) fn facts() -> Facts<'static> {
     Facts {
         id: "0123456789abcdef",
         rootfs: Path::new("/r"),
+        hostname: "0123456789ab".into(),
+        etc: vec!["/c/hosts".into()],
         mounts: vec![],
         recursive_read_only: true,
         user: User { home: Some("/root".into()), ..User::default() },
@@ -13,6 +15,7 @@ pub(super) fn facts() -> Facts<'static> {
         privileged: false,
         env: vec![],
         devices: vec![],
+        throttles: vec![],
         seccomp: None,
     }
 }
@@ -64,7 +67,7 @@ fn entry_point_and_command() {
 fn options_end_at_the_command() {
     let spec = made(&["ls", "-h", "--name", "x"]);
     assert_eq!(spec["process"]["args"], json!(["ls", "-h", "--name", "x"]));
-    assert_eq!(made(&["-h", "lb01", "ls"])["hostname"], "lb01");
+    assert_eq!(made(&["-h", "lb01", "ls"])["process"]["args"], json!(["ls"]));
 }
 
 #[test]
@@ -129,6 +132,8 @@ fn devices_are_made_and_allowed() {
         kind: "c",
         number: (10, 229),
         mode: 0o666,
+        uid: 0,
+        gid: 5,
         access: "rw".into(),
     };
     let root = Facts { devices: vec![device.clone()], ..facts() };

@@ -78,6 +78,8 @@ areas![
     companion_run,
     companion_run_images,
     companion_mounts,
+    companion_create,
+    companion_flags,
     companion_volumes,
 ];
 
@@ -86,6 +88,8 @@ mod cgroup_v1;
 mod cgroups;
 mod cli;
 mod companion_cli;
+mod companion_create;
+mod companion_flags;
 mod companion_images;
 mod companion_mounts;
 mod companion_network_rootless;
