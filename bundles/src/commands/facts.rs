@@ -3,8 +3,7 @@
 use super::devices;
 use crate::cli::run::Create;
 use crate::spec::{Facts, Security};
-use crate::users;
-use crate::{copy, etc, fmt};
+use crate::{copy, etc, fmt, rootless, users};
 use anyhow::{Context as _, Result, ensure};
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
@@ -23,7 +22,6 @@ pub(super) fn find<'a>(
     let user = args.process.user.as_deref().or(image.user().as_deref()).unwrap_or_default();
     let file = Security::parse(&args.rights)?.file;
     let seccomp = file.map(read_profile).transpose()?;
-    let maps = users::maps();
     Ok(Facts {
         id,
         rootfs,
@@ -32,11 +30,11 @@ pub(super) fn find<'a>(
         mounts: Vec::new(),
         recursive_read_only: recursive_read_only()?,
         user: users::find(files, user, &args.process.group_add)?,
-        capabilities: if maps.is_some() { u64::MAX } else { bounding()? },
-        maps,
+        capabilities: bounding()?,
+        ids: rootless::ids()?,
         privileged: args.rights.privileged,
         env: environment(&args.process.env_file, &args.process.env)?,
-        devices: devices::all(args, nix::unistd::geteuid().is_root())?,
+        devices: devices::all(args, rootless::ids()?.is_none())?,
         throttles: devices::throttles(&args.limits)?,
         seccomp,
     })

@@ -14,6 +14,7 @@ use crate::home::Home;
 use crate::joins;
 use crate::overlay;
 use crate::process::Process;
+use crate::rootless;
 use crate::runtime::{self, Runtime};
 use crate::store::Store;
 use anyhow::{Context as _, Result, bail};
@@ -33,6 +34,8 @@ use std::process::{Command, ExitCode};
 use streams::Streams;
 use wire::{Message, PIECE};
 
+/// Where an image's files are, in the container's directory.
+const ROOTFS: &str = "rootfs";
 /// Input that the container has not read yet, in bytes, before no more is taken.
 const MOST_INPUT: usize = 64 * 1024;
 
@@ -55,6 +58,9 @@ pub(crate) fn called() -> Option<ExitCode> {
     }
     let (root, id) = (PathBuf::from(args.next()?), args.next()?.into_string().ok()?);
     let done = Home::open(Some(&root)).and_then(|home| run(&home, &id));
+    if rootless::ids().is_ok_and(|ids| ids.is_some()) {
+        Home::open(Some(&root)).and_then(|home| rootless::retire(&home)).ok(); // others try again
+    }
     Some(if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -111,6 +117,7 @@ fn start(home: &Home, container: &mut Container, runtime: &Runtime) -> Result<Op
         Ok(started) => Ok(Some(started)),
         Err(err) => {
             runtime.delete(&id).ok(); // the first error is the one worth telling
+            unmount_root(&container.record);
             let text = crate::error::chain(&err);
             let exit_code = Some(runtime::exit_code_of(&text));
             container.record.state = State { exit_code, error: Some(text), ..State::default() };
@@ -132,7 +139,14 @@ fn mount_root(home: &Home, record: &Record) -> Result<()> {
     overlay::leave_mounts()?;
     let (files, work) = (Path::new("upper"), Path::new("work"));
     let upper = overlay::Upper { files, work, volatile: record.remove };
-    overlay::mount_layers(&layers, Some(&upper), Path::new("rootfs"))
+    overlay::mount_layers(&layers, Some(&upper), Path::new(ROOTFS))
+}
+
+/// Its directory can be removed then.
+fn unmount_root(record: &Record) {
+    if record.image_id().is_some() {
+        overlay::unmount(Path::new(ROOTFS));
+    }
 }
 
 fn create_and_start(home: &Home, container: &mut Container, runtime: &Runtime) -> Result<Started> {
@@ -348,9 +362,7 @@ impl Monitor<'_> {
         let oom_killed = self.started.oom.as_deref().is_some_and(cgroup::has_killed);
         let lock = self.container.lock()?;
         self.runtime.delete(&self.container.record.id).ok(); // `rm` and `start` try again
-        if self.container.record.image_id().is_some() {
-            overlay::unmount(Path::new("rootfs"));
-        }
+        unmount_root(&self.container.record);
         if self.container.record.remove {
             return self.container.remove(self.home, &lock);
         }

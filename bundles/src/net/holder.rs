@@ -14,8 +14,8 @@ use super::record::{Networks, put};
 use super::uplink;
 use crate::error::OrHint as _;
 use crate::process::Process;
-use crate::spec::Maps;
-use crate::users;
+
+use crate::users::{self, Maps};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::sched::{CloneFlags, setns, unshare};
 use serde::{Deserialize, Serialize};
@@ -93,6 +93,14 @@ impl Place {
         let is_guest = join(record.holder.pid, record.user)?;
         let net = File::open(namespace(record.holder.pid, "net")).context("holder")?;
         Ok(Some(Self::Held(Held { record, net, is_guest, is_new: false })))
+    }
+
+    /// For a process that is about to end, and had joined before.
+    pub(crate) fn for_guest(mut self) -> Self {
+        if let Self::Held(held) = &mut self {
+            held.is_guest = true;
+        }
+        self
     }
 
     pub(crate) fn within<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {

@@ -31,7 +31,7 @@ pub(super) fn add(
 ) -> Result<()> {
     let (mut nodes, mut rules) = (Vec::new(), Vec::new());
     for device in &facts.devices {
-        if facts.maps.is_some() {
+        if facts.ids.is_some() {
             mounts.push(json!({ "destination": device.path, "type": "bind", "source": device.host,
                 "options": ["bind", "rprivate", "nosuid", "noexec"] }));
             continue;

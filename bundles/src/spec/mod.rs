@@ -43,8 +43,8 @@ pub(crate) struct Facts<'a> {
     /// Whether the kernel can make all mounts of a tree read-only.
     pub(crate) recursive_read_only: bool,
     pub(crate) user: User,
-    /// For an ordinary user.
-    pub(crate) maps: Option<Maps>,
+    /// How many ids there are in the user namespace of an ordinary user, which his containers share.
+    pub(crate) ids: Option<u64>,
     /// Capabilities that the caller can pass on, one bit each.
     pub(crate) capabilities: u64,
     pub(crate) privileged: bool,
@@ -63,13 +63,6 @@ pub(crate) struct User {
     pub(crate) gid: u32,
     pub(crate) groups: Vec<u32>,
     pub(crate) home: Option<String>,
-}
-
-/// (container, host, size) of a user namespace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Maps {
-    pub(crate) uid: Vec<(u32, u32, u32)>,
-    pub(crate) gid: Vec<(u32, u32, u32)>,
 }
 
 /// Writes config.json.
@@ -91,7 +84,7 @@ pub(crate) fn make(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> 
         flags.rights.privileged,
         facts.capabilities,
     )?;
-    let namespaces = Namespaces::parse(&flags.namespaces, facts.maps.is_none())?;
+    let namespaces = Namespaces::parse(&flags.namespaces, facts.ids.is_none())?;
     let mut linux = isolation(flags, facts, network, &namespaces)?;
     let security = Security::parse(&flags.rights)?;
     security.hide(&mut linux, flags.rights.privileged);
@@ -216,20 +209,11 @@ fn isolation(
         namespaces.push("network");
     }
     let mut linux = json!({});
-    if let Some(maps) = &facts.maps {
-        namespaces.push("user");
-        let list = |maps: &[(u32, u32, u32)]| -> Vec<Value> {
-            let one = |(inside, outside, size): &(u32, u32, u32)| json!({ "containerID": inside, "hostID": outside, "size": size });
-            maps.iter().map(one).collect()
-        };
-        linux["uidMappings"] = list(&maps.uid).into();
-        linux["gidMappings"] = list(&maps.gid).into();
-    }
     linux["namespaces"] = namespaces.iter().map(|kind| json!({ "type": kind })).collect();
     let resources = limits::resources(&flags.limits, facts)?;
     // An ordinary user has a cgroup only where somebody gave him one: he asks for it by a limit.
     let asks = resources.as_object().is_some_and(|limits| !limits.is_empty());
-    if facts.maps.is_none() || asks {
+    if facts.ids.is_none() || asks {
         linux["resources"] = resources;
         linux["cgroupsPath"] = match &flags.limits.cgroup_parent {
             Some(parent) => format!("/{}/{}", parent.trim_matches('/'), facts.id),
@@ -237,7 +221,7 @@ fn isolation(
         }
         .into();
     }
-    if facts.maps.is_none() {
+    if facts.ids.is_none() {
         linux["resources"]["devices"] = json!([{ "allow": facts.privileged, "access": "rwm" }]);
     }
     let mut sysctl = serde_json::Map::new();

@@ -21,7 +21,7 @@ pub(crate) fn all(
     let mut mounts = usual(shm, facts, network);
     if shared.ipc == Whose::Host {
         // Only root of the host may mount its message queues anew.
-        mounts.retain(|mount| facts.maps.is_none() || mount["destination"] != "/dev/mqueue");
+        mounts.retain(|mount| facts.ids.is_none() || mount["destination"] != "/dev/mqueue");
         for mount in mounts.iter_mut().filter(|mount| mount["destination"] == "/dev/shm") {
             *mount = json!({ "destination": "/dev/shm", "type": "bind", "source": "/dev/shm",
                 "options": ["rbind", "rprivate", "nosuid", "noexec", "nodev"] });
@@ -62,7 +62,7 @@ fn etc(facts: &Facts<'_>, read_only: bool) -> Vec<Value> {
 fn one(mount: &Mount, facts: &Facts<'_>) -> Value {
     match mount.kind.as_str() {
         "overlay" => {
-            let user = facts.maps.as_ref().map(|_| "userxattr".to_owned());
+            let user = facts.ids.map(|_| "userxattr".to_owned());
             let options: Vec<&String> = mount.options.iter().chain(&user).collect();
             return json!({ "destination": mount.destination, "type": "overlay",
                 "source": "overlay", "options": options });
@@ -95,7 +95,7 @@ fn usual(shm: u64, facts: &Facts<'_>, network: bool) -> Vec<Value> {
     let shm = format!("size={shm}");
     let mut pts = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
     // Without a range, group 5 has no number outside.
-    if facts.maps.as_ref().is_none_or(|maps| maps.gid.len() > 1) {
+    if facts.ids.is_none_or(|ids| ids > 1) {
         pts.push("gid=5");
     }
     let write = if facts.privileged { "rw" } else { "ro" };
@@ -107,7 +107,7 @@ fn usual(shm: u64, facts: &Facts<'_>, network: bool) -> Vec<Value> {
         mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
     ];
     // sysfs shows a network, so only who owns that may mount it anew.
-    if facts.maps.is_some() && !network {
+    if facts.ids.is_some() && !network {
         mounts.push(mount("/sys", "none", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro"]));
     } else {
         mounts.push(mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", write]));

@@ -76,6 +76,7 @@ areas![
     companion_pull_faults,
     companion_cli,
     companion_run,
+    companion_run_images,
     companion_mounts,
     companion_create,
     companion_flags,
@@ -96,6 +97,7 @@ mod companion_networks;
 mod companion_pull;
 mod companion_pull_faults;
 mod companion_run;
+mod companion_run_images;
 mod companion_volumes;
 mod devices;
 mod doctor;
