@@ -81,7 +81,12 @@ fn run(cli: &Cli, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
     match &cli.command {
         Command::Run(args) => return commands::run(&home()?, args, screen),
         Command::Create(args) => commands::create(&home()?, args, screen),
-        Command::Start(args) => commands::start(&home()?, args, screen),
+        Command::Start(args) => return commands::start(&home()?, args, screen),
+        Command::Restart(args) => commands::restart(&home()?, args, screen),
+        Command::Attach(args) => return commands::attach(&home()?, args),
+        Command::Pause(args) => commands::pause(&home()?, args, screen),
+        Command::Unpause(args) => commands::unpause(&home()?, args, screen),
+        Command::Rename(args) => commands::rename(&home()?, args),
         Command::Stop(args) => commands::stop(&home()?, args, screen),
         Command::Kill(args) => commands::kill(&home()?, args, screen),
         Command::Rm(args) => commands::rm(&home()?, args, screen),

@@ -30,6 +30,11 @@ complete -c bundles -n "__fish_bundles_needs_command" -s V -l version -d 'Print 
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "run" -d 'Make a container and start it'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "create" -d 'Make a container without starting it'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "start" -d 'Start containers that do not run'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "restart" -d 'Stop containers and start them again'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "attach" -d 'Connect the terminal to a container that runs'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "pause" -d 'Freeze all processes of containers'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "unpause" -d 'Let paused containers go on'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "rename" -d 'Give a container another name'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "stop" -d 'Ask containers to end, and make them'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "kill" -d 'Send a signal to containers'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "rm" -d 'Remove containers'
@@ -49,11 +54,18 @@ complete -c bundles -n "__fish_bundles_needs_command" -f -a "system" -d 'Show an
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "rootfs" -d 'Put together a root file system'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l detach-keys -d 'Keys that leave it to itself [default: ctrl-p,ctrl-q]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l sig-proxy -d 'Pass on signals' -r -f -a "true\t''
+false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l name -d 'Name to call it by; one is made up otherwise' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s l -l label -d 'Label, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l stop-timeout -d 'Seconds that stop waits' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l restart -d 'When to start it again by itself: no, on-failure[:TIMES], always or unless-stopped' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l log-driver -d 'Where its output is kept: json-file, or none' -r -f -a "json-file\t''
+none\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l log-opt -d 'max-size=BYTES of a file of it, max-file=NUMBER of them [default: 10m and 3]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l env-file -d 'File of environment variables, one a line' -r -F
@@ -98,6 +110,10 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -l cidfile -d 'W
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s l -l label -d 'Label, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l stop-timeout -d 'Seconds that stop waits' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l restart -d 'When to start it again by itself: no, on-failure[:TIMES], always or unless-stopped' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l log-driver -d 'Where its output is kept: json-file, or none' -r -f -a "json-file\t''
+none\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l log-opt -d 'max-size=BYTES of a file of it, max-file=NUMBER of them [default: 10m and 3]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l env-file -d 'File of environment variables, one a line' -r -F
@@ -136,7 +152,29 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -s t -l tty -d '
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l read-only -d 'Let it write nowhere but to its mounts'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l privileged -d 'Grant everything'
 complete -c bundles -n "__fish_bundles_using_subcommand start" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand start" -s f -l filter -d 'Of these, only those that fit: id name label restart-policy should-start-on-boot' -r
+complete -c bundles -n "__fish_bundles_using_subcommand start" -l detach-keys -d 'Keys that leave it to itself [default: ctrl-p,ctrl-q]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand start" -l sig-proxy -d 'Pass on signals' -r -f -a "true\t''
+false\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand start" -s a -l attach -d 'Print what it writes, until it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand start" -s i -l interactive -d 'Pass on standard input too'
+complete -c bundles -n "__fish_bundles_using_subcommand start" -l all -d 'All that do not run'
 complete -c bundles -n "__fish_bundles_using_subcommand start" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand restart" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand restart" -s t -l time -l timeout -d 'Seconds to wait before they are killed [default: 10]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand restart" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand attach" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand attach" -l detach-keys -d 'Keys that leave it to itself [default: ctrl-p,ctrl-q]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand attach" -l sig-proxy -d 'Pass on signals' -r -f -a "true\t''
+false\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand attach" -l no-stdin -d 'Look on only'
+complete -c bundles -n "__fish_bundles_using_subcommand attach" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand pause" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand pause" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand unpause" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand unpause" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand rename" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand rename" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand stop" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand stop" -s t -l time -l timeout -d 'Seconds to wait before they are killed [default: 10]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand stop" -s h -l help -d 'Print help'
@@ -341,24 +379,29 @@ complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -l from-host -d 'Take the programs from this host'
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "run"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "create"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "start"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "stop"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "kill"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "rm"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "ps"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "logs"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "exec"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "wait"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "inspect"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "images"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "load"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "tag"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "rmi"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "image"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "network"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "volume"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "system"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "rootfs"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "run"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "create"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "start"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "restart"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "attach"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "pause"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "unpause"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "rename"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "stop"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "kill"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "rm"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "ps"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "logs"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "exec"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "wait"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "inspect"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "images"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "load"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "tag"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "rmi"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "image"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "network"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "volume"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "system"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "rootfs"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

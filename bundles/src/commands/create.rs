@@ -1,10 +1,10 @@
-//! `create`, `run` and `start`.
+//! `create` and `run`.
 
 use super::mounts;
-use crate::attach::{self, Outcome};
+use crate::attach::{self, Outcome, Role};
 use crate::cli;
-use crate::cli::run::{Create, Pull, Run, Start};
-use crate::container::{self, Container, Record, Root, State};
+use crate::cli::run::{Create, Pull, Run};
+use crate::container::{self, Container, Record, Restart, Root, State};
 use crate::digest::Digest;
 use crate::error::{self, OrHint as _};
 use crate::home::{self, Home};
@@ -34,28 +34,21 @@ pub(crate) fn run(home: &Home, args: &Run, screen: &mut Screen<'_>) -> Result<u8
     if !args.detach {
         attach::check_terminal(args.make.interactive && args.make.tty)?;
     }
-    let container = make(home, &args.make, screen)?;
-    match attach::start(home, &container)? {
+    let mut container = make(home, &args.make, screen)?;
+    let look = (!args.detach).then(|| args.look.of(args.make.interactive, Role::Starter));
+    match attach::start(home, &container, look.as_ref())? {
         Outcome::Failed { code, text } => {
             screen.note(&error::report(&runtime::start_error(text)));
             Ok(u8::try_from(code)?)
         }
-        Outcome::Running(_) if args.detach => {
-            screen.say(&format!("{}\n", container.record.id))?;
-            Ok(0)
-        }
-        Outcome::Running(attached) => Ok(u8::try_from(attached.forward(&container.record)?)?),
+        Outcome::Running(attached) => match look {
+            Some(look) => Ok(u8::try_from(attached.forward(home, &mut container, &look)?)?),
+            None => {
+                screen.say(&format!("{}\n", container.record.id))?;
+                Ok(0)
+            }
+        },
     }
-}
-
-pub(crate) fn start(home: &Home, args: &Start, screen: &mut Screen<'_>) -> Result<()> {
-    super::for_each(&args.of.containers, screen, |name| {
-        let container = Container::find(home, name)?;
-        match attach::start(home, &container)? {
-            Outcome::Running(_) => Ok(name.to_owned()),
-            Outcome::Failed { text, .. } => Err(runtime::start_error(text)),
-        }
-    })
 }
 
 /// What a container is made from.
@@ -93,6 +86,7 @@ impl Files {
 /// Everything but the start.
 fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container> {
     let runtime = runtime::find(args.runtime.as_deref())?;
+    ensure!(!args.rm || args.restart == Restart::No, "--rm and --restart do not go together");
     let scratch = home.scratch()?;
     let base = base(home, args, scratch.path(), screen)?;
     let id = ids::made_up()?;
@@ -130,6 +124,8 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
         remove: args.rm,
         stop_signal,
         stop_timeout: args.stop_timeout.unwrap_or(STOP_TIMEOUT),
+        restart: args.restart,
+        log: args.log.options()?,
         state: State::default(),
     };
     home::replace(&files.join("config.json"), &serde_json::to_vec_pretty(&spec)?)?;

@@ -2,7 +2,7 @@
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use crate::cli::run::{Inspect, Kind};
-use crate::container::{Container, Mount, Status};
+use crate::container::{Container, LogOptions, Mount, Status};
 use crate::error;
 use crate::home::Home;
 use crate::screen::Screen;
@@ -47,11 +47,17 @@ fn describe(container: &Container) -> Result<Value> {
     let file = container.dir.join("config.json");
     let text = fs::read(&file).with_context(|| file.display().to_string())?;
     let spec: Value = serde_json::from_slice(&text).context("config.json")?;
-    let running = record.status() == Status::Running;
-    let pid = record.state.process.as_ref().filter(|_| running).map_or(0, |process| process.pid);
+    let restarting = record.status() == Status::Restarting;
+    let running = record.status() == Status::Running || restarting; // so Docker has it
+    let pid = record
+        .state
+        .process
+        .as_ref()
+        .filter(|_| running && !restarting)
+        .map_or(0, |process| process.pid);
     let never = || "0001-01-01T00:00:00Z".to_owned();
     let exit_code = match record.status() {
-        Status::Exited => record.exit_code(),
+        Status::Exited | Status::Restarting => record.exit_code(),
         Status::Created | Status::Starting | Status::Running => record.state.exit_code.unwrap_or(0),
     };
     Ok(json!({
@@ -60,9 +66,10 @@ fn describe(container: &Container) -> Result<Value> {
         "Path": record.command.first(),
         "Args": record.command.get(1..),
         "State": {
-            "Status": record.status().word(),
+            "Status": record.status_word(),
             "Running": running,
-            "Paused": false,
+            "Paused": record.is_paused(),
+            "Restarting": restarting,
             "OOMKilled": record.state.oom_killed,
             "Pid": pid,
             "ExitCode": exit_code,
@@ -72,6 +79,15 @@ fn describe(container: &Container) -> Result<Value> {
         },
         "Image": record.image_id(),
         "Name": format!("/{}", record.name),
+        "RestartCount": record.state.restart_count,
+        "HostConfig": {
+            "AutoRemove": record.remove,
+            "RestartPolicy": {
+                "Name": record.restart.name(),
+                "MaximumRetryCount": record.restart.most(),
+            },
+            "LogConfig": log_config(&record.log),
+        },
         "Mounts": record.mounts.iter().map(mount).collect::<Vec<_>>(),
         "LogPath": container.dir.join("log"),
         "Config": {
@@ -84,6 +100,16 @@ fn describe(container: &Container) -> Result<Value> {
             "Labels": record.labels,
         },
     }))
+}
+
+fn log_config(log: &LogOptions) -> Value {
+    match log.size {
+        0 => json!({ "Type": "none", "Config": {} }),
+        size => json!({
+            "Type": "json-file",
+            "Config": { "max-size": size.to_string(), "max-file": log.files.to_string() },
+        }),
+    }
 }
 
 fn mount(mount: &Mount) -> Value {

@@ -1,5 +1,6 @@
 //! `logs`.
 
+use crate::attach;
 use crate::cli::run::Logs;
 use crate::container::{Container, Watch};
 use crate::error::OrHint as _;
@@ -15,6 +16,9 @@ use std::time::Duration;
 
 pub(crate) fn logs(home: &Home, args: &Logs, screen: &mut Screen<'_>) -> Result<()> {
     let mut container = Container::find(home, &args.container)?;
+    if attach::adopt(home, &mut container).is_err() {
+        container.refresh()?; // what there is can be read all the same
+    }
     let tail: Option<usize> = match args.tail.as_str() {
         "all" => None,
         number => Some(

@@ -2,6 +2,7 @@
 //!
 //! Runs in: an ordinary process of the user.
 
+mod change;
 mod create;
 mod end;
 mod exec;
@@ -9,13 +10,16 @@ mod inspect;
 mod logs;
 mod mounts;
 mod ps;
+mod start;
 
-pub(crate) use create::{create, run, start};
+pub(crate) use change::{pause, rename, unpause};
+pub(crate) use create::{create, run};
 pub(crate) use end::{kill, rm, stop, wait};
 pub(crate) use exec::exec;
 pub(crate) use inspect::inspect;
 pub(crate) use logs::logs;
 pub(crate) use ps::ps;
+pub(crate) use start::{attach, restart, start};
 
 use crate::error;
 use crate::screen::Screen;

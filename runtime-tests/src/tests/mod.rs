@@ -72,6 +72,9 @@ areas![
     escapes_host,
     companion_images,
     companion_cli,
+    companion_attach,
+    companion_change,
+    companion_restart,
     companion_run,
     companion_volumes,
 ];
@@ -80,9 +83,12 @@ mod annotations;
 mod cgroup_v1;
 mod cgroups;
 mod cli;
+mod companion_attach;
+mod companion_change;
 mod companion_cli;
 mod companion_images;
 mod companion_networks;
+mod companion_restart;
 mod companion_run;
 mod companion_volumes;
 mod devices;
