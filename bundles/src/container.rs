@@ -201,6 +201,10 @@ impl Record {
         }
     }
 
+    pub(crate) fn has_process(&self) -> bool {
+        self.state.process.as_ref().is_some_and(Process::is_alive)
+    }
+
     /// What is noted is not believed without a look.
     pub(crate) fn is_paused(&self) -> bool {
         let process = self.state.process.as_ref();

@@ -15,6 +15,7 @@ mod home;
 mod host;
 mod ids;
 mod images;
+mod init;
 mod inspect;
 mod layer;
 mod load;
@@ -47,7 +48,7 @@ use std::process::ExitCode;
 const USAGE: u8 = 125;
 
 fn main() -> ExitCode {
-    if let Some(code) = monitor::called() {
+    if let Some(code) = monitor::called().or_else(init::called) {
         return code;
     }
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
@@ -87,6 +88,9 @@ fn run(cli: &Cli, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
         Command::Pause(args) => commands::pause(&home()?, args, screen),
         Command::Unpause(args) => commands::unpause(&home()?, args, screen),
         Command::Rename(args) => commands::rename(&home()?, args),
+        Command::Update(args) => commands::update(&home()?, args, screen),
+        Command::Top(args) => commands::top(&home()?, args, screen),
+        Command::Stats(args) => commands::stats(&home()?, args, screen),
         Command::Stop(args) => commands::stop(&home()?, args, screen),
         Command::Kill(args) => commands::kill(&home()?, args, screen),
         Command::Rm(args) => commands::rm(&home()?, args, screen),

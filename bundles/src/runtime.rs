@@ -115,22 +115,22 @@ impl Runtime {
 
     /// "created", "running", "stopped" or "paused".
     pub(crate) fn status(&self, id: &str) -> Result<String> {
-        let state = self.answer(["state", id])?;
+        let state: Value = serde_json::from_slice(&self.output(["state", id])?)
+            .with_context(|| format!("{} state", self.program.display()))?;
         Ok(state["status"].as_str().unwrap_or_default().to_owned())
     }
 
     /// What it prints.
-    pub(crate) fn answer<S: AsRef<OsStr>>(
+    pub(crate) fn output<S: AsRef<OsStr>>(
         &self,
         args: impl IntoIterator<Item = S>,
-    ) -> Result<Value> {
+    ) -> Result<Vec<u8>> {
         fs::remove_file(&self.log).ok(); // of an earlier call
-        let mut command = self.command(args);
-        let said = command.stdout(Stdio::piped()).output();
+        let said = self.command(args).stdout(Stdio::piped()).output();
         let said = said.with_context(|| self.program.display().to_string())?;
         let failure = || self.failure().unwrap_or_else(|| said.status.to_string());
         ensure!(said.status.success(), failure());
-        serde_json::from_slice(&said.stdout).with_context(|| self.program.display().to_string())
+        Ok(said.stdout)
     }
 
     /// The error of the last call.

@@ -217,6 +217,10 @@ pub(crate) struct ProcessFlags {
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) entrypoint: Option<String>,
 
+    /// Have a first process that passes on signals and reaps orphans
+    #[arg(long)]
+    pub(crate) init: bool,
+
     /// Host name
     #[arg(short = 'h', long, value_name = "NAME")]
     pub(crate) hostname: Option<String>,
@@ -286,8 +290,19 @@ pub(crate) struct LimitFlags {
     #[arg(long, value_name = "LIMIT")]
     pub(crate) ulimit: Vec<String>,
 
-    /// Memory
-    #[arg(short, long, value_name = "BYTES")]
+    #[command(flatten)]
+    pub(crate) resources: ResourceFlags,
+
+    /// Cgroup to make it in
+    #[arg(long, value_name = "CGROUP")]
+    pub(crate) cgroup_parent: Option<String>,
+}
+
+/// Limits that can be changed while it runs.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ResourceFlags {
+    /// Memory; -1 for no limit
+    #[arg(short, long, value_name = "BYTES", allow_hyphen_values = true)]
     pub(crate) memory: Option<String>,
 
     /// Memory and swap together; -1 for no limit
@@ -313,10 +328,6 @@ pub(crate) struct LimitFlags {
     /// Processes; -1 for no limit
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub(crate) pids_limit: Option<i64>,
-
-    /// Cgroup to make it in
-    #[arg(long, value_name = "CGROUP")]
-    pub(crate) cgroup_parent: Option<String>,
 }
 
 /// Containers by name, id or the beginning of an id.
@@ -419,6 +430,55 @@ pub(crate) struct Rename {
     pub(crate) name: String,
 }
 
+/// Change limits and the restart policy of containers
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    #[command(flatten)]
+    pub(crate) resources: ResourceFlags,
+
+    /// When to start it again by itself: no, on-failure[:TIMES], always or unless-stopped
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) restart: Option<container::Restart>,
+
+    #[command(flatten)]
+    pub(crate) of: Containers,
+}
+
+/// List the processes of a container
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) container: String,
+
+    /// Options of ps(1) [default: -ef]
+    #[arg(value_name = "PS OPTIONS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) options: Vec<String>,
+}
+
+/// Show what containers use; 100 % is one processor
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    /// Only once
+    #[arg(long)]
+    pub(crate) no_stream: bool,
+
+    /// Whole ids
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+
+    /// table, json, 'table TEMPLATE' or a template of Go
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
+    /// Accepted for scripts: those that do not run use nothing
+    #[arg(short, long, hide = true)]
+    pub(crate) all: bool,
+
+    /// All that run, without any
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) containers: Vec<String>,
+}
+
 /// Send a signal to containers
 #[derive(Debug, Args)]
 pub(crate) struct Kill {
@@ -516,6 +576,14 @@ pub(crate) struct Logs {
     /// Begin each line with its time
     #[arg(short, long)]
     pub(crate) timestamps: bool,
+
+    /// Only what is newer: a time, such as 2026-01-31T12:00:00Z, or an age, such as 10m
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+
+    /// Only what is older
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
 
     /// Only the last lines
     #[arg(short = 'n', long, value_name = "LINES", default_value = "all")]

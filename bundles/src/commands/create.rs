@@ -129,10 +129,14 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
         state: State::default(),
     };
     home::replace(&files.join("config.json"), &serde_json::to_vec_pretty(&spec)?)?;
-    let container = container::add(home, args.name.as_deref(), record, &scratch)?;
+    let mut container = container::add(home, args.name.as_deref(), record, &scratch)?;
     drop(lock);
     if let Some(file) = &args.cidfile {
-        write_new(file, &id)?;
+        if let Err(err) = write_new(file, &id) {
+            let lock = container.lock()?;
+            container.remove(home, &lock)?;
+            return Err(err);
+        }
     }
     Ok(container)
 }
@@ -184,6 +188,12 @@ fn facts<'a>(args: &Create, base: &Base, id: &'a str, rootfs: &'a Path) -> Resul
         maps,
         privileged: args.rights.privileged,
         env: environment(&args.process.env_file, &args.process.env)?,
+        init: args
+            .process
+            .init
+            .then(std::env::current_exe)
+            .transpose()
+            .context("/proc/self/exe")?,
         devices: args.files.device.iter().map(|text| device(text)).collect::<Result<_>>()?,
         seccomp,
     })

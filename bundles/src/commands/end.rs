@@ -73,8 +73,9 @@ fn signal(home: &Home, container: &mut Container, number: i32) -> Result<()> {
     if container.record.is_paused() {
         runtime.resume(&container.record.id)?; // a frozen process gets no signal
     }
+    // Its monitor may not have written down yet that it has ended.
     match killed {
-        Err(err) if container.refresh()? && container.record.is_running() => Err(err),
+        Err(err) if container.record.has_process() => Err(err),
         _ => Ok(()),
     }
 }

@@ -55,6 +55,7 @@ fn describe(container: &Container) -> Result<Value> {
         .as_ref()
         .filter(|_| running && !restarting)
         .map_or(0, |process| process.pid);
+    let limits = &spec["linux"]["resources"];
     let never = || "0001-01-01T00:00:00Z".to_owned();
     let exit_code = match record.status() {
         Status::Exited | Status::Restarting => record.exit_code(),
@@ -87,6 +88,12 @@ fn describe(container: &Container) -> Result<Value> {
                 "MaximumRetryCount": record.restart.most(),
             },
             "LogConfig": log_config(&record.log),
+            "Memory": limits["memory"]["limit"].as_i64().unwrap_or(0),
+            "MemorySwap": limits["memory"]["swap"].as_i64().unwrap_or(0),
+            "NanoCpus": limits["cpu"]["quota"].as_i64().unwrap_or(0) * 10_000, // of 100 ms
+            "CpuShares": limits["cpu"]["shares"].as_u64().unwrap_or(0),
+            "CpusetCpus": limits["cpu"]["cpus"].as_str().unwrap_or_default(),
+            "PidsLimit": limits["pids"]["limit"],
         },
         "Mounts": record.mounts.iter().map(mount).collect::<Vec<_>>(),
         "LogPath": container.dir.join("log"),

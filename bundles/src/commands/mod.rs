@@ -11,6 +11,8 @@ mod logs;
 mod mounts;
 mod ps;
 mod start;
+mod stats;
+mod update;
 
 pub(crate) use change::{pause, rename, unpause};
 pub(crate) use create::{create, run};
@@ -20,6 +22,8 @@ pub(crate) use inspect::inspect;
 pub(crate) use logs::logs;
 pub(crate) use ps::ps;
 pub(crate) use start::{attach, restart, start};
+pub(crate) use stats::{stats, top};
+pub(crate) use update::update;
 
 use crate::error;
 use crate::screen::Screen;

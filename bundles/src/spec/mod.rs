@@ -9,10 +9,10 @@ mod seccomp;
 pub(crate) mod values;
 pub(crate) mod wish;
 
-use crate::cli::run::{Create, LimitFlags, RightFlags};
+use crate::cli::run::{Create, ResourceFlags, RightFlags};
 use crate::container::Mount;
 use crate::error::OrHint as _;
-use crate::fmt;
+use crate::{fmt, init};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use oci_spec::image;
 use oci_spec::runtime::Spec;
@@ -38,6 +38,8 @@ pub(crate) struct Facts<'a> {
     /// Variables of the caller and of files, for `-e NAME` and `--env-file`; later ones win.
     pub(crate) env: Vec<String>,
     pub(crate) devices: Vec<Device>,
+    /// This program, for `--init`.
+    pub(crate) init: Option<PathBuf>,
     /// The text of `--security-opt seccomp=FILE`.
     pub(crate) seccomp: Option<Value>,
 }
@@ -101,6 +103,10 @@ pub(crate) fn make(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> 
     }
     let mut mounts = mounts::all(&flags.files, facts, network)?;
     devices(&mut linux, &mut mounts, facts);
+    if let Some(init) = &facts.init {
+        mounts.push(json!({ "destination": init::PATH, "type": "bind", "source": init,
+            "options": ["bind", "ro", "nosuid", "nodev"] }));
+    }
     let spec = json!({
         "ociVersion": VERSION,
         "hostname": hostname,
@@ -122,6 +128,8 @@ fn process(
     let cwd = flags.process.workdir.as_deref().or(image.working_dir().as_deref());
     let cwd = cwd.filter(|dir| !dir.is_empty()).unwrap_or("/");
     ensure!(cwd.starts_with('/'), "-w {cwd}: not an absolute path");
+    let init = facts.init.iter().map(|_| init::PATH.to_owned());
+    let args: Vec<String> = init.chain(arguments(flags, image)?).collect();
     // Only root keeps them when it starts a program.
     let active = if facts.user.uid == 0 { granted.clone() } else { capabilities::Set::new() };
     let rlimits = flags.limits.ulimit.iter().map(|text| {
@@ -131,7 +139,7 @@ fn process(
     Ok(json!({
         "terminal": flags.tty,
         "user": { "uid": facts.user.uid, "gid": facts.user.gid, "additionalGids": facts.user.groups },
-        "args": arguments(flags, image)?,
+        "args": args,
         "env": environment(flags, image, facts, hostname)?,
         "cwd": cwd,
         "capabilities": { "bounding": granted, "effective": active, "permitted": active },
@@ -208,7 +216,7 @@ fn isolation(flags: &Create, facts: &Facts<'_>, network: bool) -> Result<Value> 
         linux["gidMappings"] = list(&maps.gid).into();
     }
     linux["namespaces"] = namespaces.iter().map(|kind| json!({ "type": kind })).collect();
-    let resources = limits(&flags.limits)?;
+    let resources = limits(&flags.limits.resources)?;
     // An ordinary user has a cgroup only where somebody gave him one: he asks for it by a limit.
     let asks = resources.as_object().is_some_and(|limits| !limits.is_empty());
     if facts.maps.is_none() || asks {
@@ -232,7 +240,7 @@ fn isolation(flags: &Create, facts: &Facts<'_>, network: bool) -> Result<Value> 
     Ok(linux)
 }
 
-fn limits(flags: &LimitFlags) -> Result<Value> {
+pub(crate) fn limits(flags: &ResourceFlags) -> Result<Value> {
     let mut resources = json!({});
     if let Some(text) = &flags.memory {
         resources["memory"]["limit"] = values::bytes_or_unlimited("--memory", text)?.into();

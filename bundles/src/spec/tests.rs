@@ -12,6 +12,7 @@ pub(super) fn facts() -> Facts<'static> {
         privileged: false,
         env: vec![],
         devices: vec![],
+        init: None,
         seccomp: None,
     }
 }

@@ -92,13 +92,17 @@ pub(super) fn assert_nothing_is_left() {
         let left: Vec<PathBuf> = left().unwrap_or_default();
         assert!(left.is_empty(), "{left:?}");
     }
-    until("the monitors end", || {
-        let is_monitor = |pid: &u32| {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).starts_with("bundles-")
-        };
-        (!runtime_tests::leaks::pids().iter().any(is_monitor)).then_some(())
-    });
+    until("the monitors end", || processes("bundles-").is_empty().then_some(()));
+}
+
+/// Those whose command line begins so.
+pub(super) fn processes(name: &str) -> Vec<Pid> {
+    let is_called = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.starts_with(name.as_bytes())
+    };
+    let found = runtime_tests::leaks::pids().into_iter().filter(is_called);
+    found.map(|pid| Pid::from_raw(i32::try_from(pid).expect("a pid"))).collect()
 }
 
 pub(super) fn inspect(name: &str) -> Value {

@@ -74,6 +74,8 @@ areas![
     companion_cli,
     companion_attach,
     companion_change,
+    companion_kills,
+    companion_options,
     companion_restart,
     companion_run,
     companion_volumes,
@@ -87,7 +89,9 @@ mod companion_attach;
 mod companion_change;
 mod companion_cli;
 mod companion_images;
+mod companion_kills;
 mod companion_networks;
+mod companion_options;
 mod companion_restart;
 mod companion_run;
 mod companion_volumes;
