@@ -34,43 +34,40 @@ pub(crate) fn called() -> Option<ExitCode> {
 
 /// The exit code of the command, or what to exit with without one.
 fn run(program: OsString, args: impl Iterator<Item = OsString>) -> Result<u8, (u8, anyhow::Error)> {
-    let own = |err| (125, err);
-    let mut mask = SigSet::all();
-    for fault in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGABRT]
-    {
-        mask.remove(fault);
-    }
-    mask.thread_block().context("block signals").map_err(own)?;
-    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC);
-    let signals = signals.context("signalfd").map_err(own)?;
-    // The command gets an empty mask.
+    // It inherits the signals that are blocked: as yet there are none. Nothing is lost, since the
+    // kernel drops what a first process has no handler for.
     let child = Command::new(&program).args(args).spawn().map_err(|err| {
         let code = if err.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
         (code, anyhow::Error::from(err).context(format!("exec {}", program.display())))
     })?;
     let child = Pid::from_raw(child.id().cast_signed());
-    loop {
-        if let Some(code) = turn(&signals, child).map_err(own)? {
-            return Ok(code);
-        }
-    }
+    watch(child).map_err(|err| (125, err))
 }
 
-fn turn(signals: &SignalFd, child: Pid) -> Result<Option<u8>> {
-    let signal = match signals.read_signal() {
-        Ok(Some(signal)) => signal,
-        Ok(None) | Err(Errno::EINTR) => return Ok(None),
-        Err(errno) => bail!("read signals: {errno}"),
-    };
-    let number = Signal::try_from(i32::try_from(signal.ssi_signo)?);
-    match number {
-        Ok(Signal::SIGCHLD) => reap(child),
-        Ok(number) if signal.ssi_code != SI_KERNEL => {
-            signal::kill(child, number).ok(); // it may have ended a moment ago
-            Ok(None)
+fn watch(child: Pid) -> Result<u8> {
+    let mut mask = SigSet::all();
+    for fault in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGABRT]
+    {
+        mask.remove(fault);
+    }
+    mask.thread_block().context("block signals")?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).context("signalfd")?;
+    loop {
+        if let Some(code) = reap(child)? {
+            return Ok(code);
         }
-        // One of real time, or one that the command has got itself.
-        Ok(_) | Err(_) => Ok(None),
+        let signal = match signals.read_signal() {
+            Ok(Some(signal)) => signal,
+            Ok(None) | Err(Errno::EINTR) => continue,
+            Err(errno) => bail!("read signals: {errno}"),
+        };
+        match Signal::try_from(i32::try_from(signal.ssi_signo)?) {
+            Ok(number) if number != Signal::SIGCHLD && signal.ssi_code != SI_KERNEL => {
+                signal::kill(child, number).ok(); // it may have ended a moment ago
+            }
+            // One of real time, or one that the command has got itself.
+            Ok(_) | Err(_) => {}
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn run(command: &Command, home: &Home, screen: &mut Screen<'_>) -> Re
         Command::Inspect(args) => inspect::run(home, args, screen),
         Command::Rm(args) => remove(home, args, screen),
         Command::Prune(args) => prune(home, args, screen),
-        Command::Connect(args) => connect(home, args),
+        Command::Connect(args) => connect(home, args, screen),
         Command::Disconnect(args) => disconnect(home, args),
     }
 }
@@ -55,6 +55,7 @@ fn create(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<()> {
 fn open(home: &Home) -> Result<Networks<'_>> {
     let networks = Networks::lock(home)?;
     create::predefined(&networks)?;
+    attach::forget_lost(&networks)?;
     Ok(networks)
 }
 
@@ -136,7 +137,7 @@ fn target(text: &str) -> Result<String> {
     Ok(format!("netns:{}", path.display()))
 }
 
-fn connect(home: &Home, args: &Connect) -> Result<()> {
+fn connect(home: &Home, args: &Connect, screen: &mut Screen<'_>) -> Result<()> {
     let container = target(&args.target)?;
     let path = container.strip_prefix("netns:").unwrap_or(&container).to_owned();
     let last = path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -151,7 +152,9 @@ fn connect(home: &Home, args: &Connect) -> Result<()> {
         hosts_added: args.add_host.clone(),
         container,
     };
-    attach::attach(home, &args.network, &wanted).map(drop)
+    let (_, note) = attach::attach(home, &args.network, &wanted)?;
+    screen.note(&note.unwrap_or_default());
+    Ok(())
 }
 
 fn disconnect(home: &Home, args: &Disconnect) -> Result<()> {

@@ -43,6 +43,12 @@ _bundles() {
             bundles,load)
                 cmd="bundles__subcmd__load"
                 ;;
+            bundles,login)
+                cmd="bundles__subcmd__login"
+                ;;
+            bundles,logout)
+                cmd="bundles__subcmd__logout"
+                ;;
             bundles,logs)
                 cmd="bundles__subcmd__logs"
                 ;;
@@ -54,6 +60,9 @@ _bundles() {
                 ;;
             bundles,ps)
                 cmd="bundles__subcmd__ps"
+                ;;
+            bundles,pull)
+                cmd="bundles__subcmd__pull"
                 ;;
             bundles,rename)
                 cmd="bundles__subcmd__rename"
@@ -76,6 +85,9 @@ _bundles() {
             bundles,start)
                 cmd="bundles__subcmd__start"
                 ;;
+            bundles,stats)
+                cmd="bundles__subcmd__stats"
+                ;;
             bundles,stop)
                 cmd="bundles__subcmd__stop"
                 ;;
@@ -85,8 +97,17 @@ _bundles() {
             bundles,tag)
                 cmd="bundles__subcmd__tag"
                 ;;
+            bundles,top)
+                cmd="bundles__subcmd__top"
+                ;;
             bundles,unpause)
                 cmd="bundles__subcmd__unpause"
+                ;;
+            bundles,unshare)
+                cmd="bundles__subcmd__unshare"
+                ;;
+            bundles,update)
+                cmd="bundles__subcmd__update"
                 ;;
             bundles,volume)
                 cmd="bundles__subcmd__volume"
@@ -121,6 +142,12 @@ _bundles() {
             bundles__subcmd__help,load)
                 cmd="bundles__subcmd__help__subcmd__load"
                 ;;
+            bundles__subcmd__help,login)
+                cmd="bundles__subcmd__help__subcmd__login"
+                ;;
+            bundles__subcmd__help,logout)
+                cmd="bundles__subcmd__help__subcmd__logout"
+                ;;
             bundles__subcmd__help,logs)
                 cmd="bundles__subcmd__help__subcmd__logs"
                 ;;
@@ -132,6 +159,9 @@ _bundles() {
                 ;;
             bundles__subcmd__help,ps)
                 cmd="bundles__subcmd__help__subcmd__ps"
+                ;;
+            bundles__subcmd__help,pull)
+                cmd="bundles__subcmd__help__subcmd__pull"
                 ;;
             bundles__subcmd__help,rename)
                 cmd="bundles__subcmd__help__subcmd__rename"
@@ -154,6 +184,9 @@ _bundles() {
             bundles__subcmd__help,start)
                 cmd="bundles__subcmd__help__subcmd__start"
                 ;;
+            bundles__subcmd__help,stats)
+                cmd="bundles__subcmd__help__subcmd__stats"
+                ;;
             bundles__subcmd__help,stop)
                 cmd="bundles__subcmd__help__subcmd__stop"
                 ;;
@@ -163,8 +196,17 @@ _bundles() {
             bundles__subcmd__help,tag)
                 cmd="bundles__subcmd__help__subcmd__tag"
                 ;;
+            bundles__subcmd__help,top)
+                cmd="bundles__subcmd__help__subcmd__top"
+                ;;
             bundles__subcmd__help,unpause)
                 cmd="bundles__subcmd__help__subcmd__unpause"
+                ;;
+            bundles__subcmd__help,unshare)
+                cmd="bundles__subcmd__help__subcmd__unshare"
+                ;;
+            bundles__subcmd__help,update)
+                cmd="bundles__subcmd__help__subcmd__update"
                 ;;
             bundles__subcmd__help,volume)
                 cmd="bundles__subcmd__help__subcmd__volume"
@@ -184,6 +226,9 @@ _bundles() {
             bundles__subcmd__image,ls)
                 cmd="bundles__subcmd__image__subcmd__ls"
                 ;;
+            bundles__subcmd__image,pull)
+                cmd="bundles__subcmd__image__subcmd__pull"
+                ;;
             bundles__subcmd__image,rm)
                 cmd="bundles__subcmd__image__subcmd__rm"
                 ;;
@@ -201,6 +246,9 @@ _bundles() {
                 ;;
             bundles__subcmd__image__subcmd__help,ls)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__ls"
+                ;;
+            bundles__subcmd__image__subcmd__help,pull)
+                cmd="bundles__subcmd__image__subcmd__help__subcmd__pull"
                 ;;
             bundles__subcmd__image__subcmd__help,rm)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__rm"
@@ -317,7 +365,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-h -V --root --help --version run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help"
+            opts="-h -V --root --help --version run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -361,7 +409,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__create)
-            opts="-i -t -l -e -w -u -h -v -m -c --root --help --name --rm --interactive --tty --cidfile --label --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --hostname --rootfs --read-only --volume --mount --tmpfs --shm-size --device --cap-add --cap-drop --privileged --security-opt --net --network --sysctl --ulimit --memory --memory-swap --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --cgroup-parent --pull"
+            opts="-i -t -l -e -w -u -h -v -m -c --root --help --name --rm --interactive --tty --cidfile --label --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --cap-add --cap-drop --privileged --security-opt --net --network --sysctl --ulimit --memory --memory-swap --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --cgroup-parent --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -468,6 +516,10 @@ _bundles() {
                     return 0
                     ;;
                 --mount)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --volumes-from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -605,7 +657,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help)
-            opts="run create start restart attach pause unpause rename stop kill rm ps logs exec wait inspect images load tag rmi image network volume system rootfs help"
+            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network volume system unshare rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -744,6 +796,34 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__help__subcmd__login)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__logout)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__help__subcmd__logs)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -787,6 +867,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help__subcmd__ps)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__pull)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -898,6 +992,20 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__help__subcmd__stats)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__help__subcmd__stop)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -940,7 +1048,49 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__help__subcmd__top)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__help__subcmd__unpause)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__unshare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__update)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -983,7 +1133,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image)
-            opts="-h --root --help ls load tag rm inspect help"
+            opts="-h --root --help ls load pull tag rm inspect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1001,7 +1151,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help)
-            opts="ls load tag rm inspect help"
+            opts="ls load pull tag rm inspect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1057,6 +1207,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help__subcmd__ls)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__help__subcmd__pull)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1158,6 +1322,40 @@ _bundles() {
             fi
             case "${prev}" in
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__pull)
+            opts="-q -h --platform --quiet --insecure --cert-dir --timeout --retry --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cert-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1312,14 +1510,86 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__logs)
-            opts="-f -t -n -h --root --follow --timestamps --tail --help"
+        bundles__subcmd__login)
+            opts="-u -p -h --root --username --password --password-stdin --insecure --cert-dir --timeout --retry --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cert-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__logout)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__logs)
+            opts="-f -t -n -h --root --follow --timestamps --since --until --tail --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1748,6 +2018,40 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__pull)
+            opts="-q -h --root --platform --quiet --insecure --cert-dir --timeout --retry --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cert-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__rename)
             opts="-h --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1797,7 +2101,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__rm)
-            opts="-f -h --root --force --help"
+            opts="-f -v -h --root --force --volumes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1851,7 +2155,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__run)
-            opts="-d -i -t -l -e -w -u -h -v -m -c --root --detach --detach-keys --sig-proxy --help --name --rm --interactive --tty --cidfile --label --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --hostname --rootfs --read-only --volume --mount --tmpfs --shm-size --device --cap-add --cap-drop --privileged --security-opt --net --network --sysctl --ulimit --memory --memory-swap --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --cgroup-parent --pull"
+            opts="-d -i -t -l -e -w -u -h -v -m -c --root --detach --detach-keys --sig-proxy --help --name --rm --interactive --tty --cidfile --label --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --cap-add --cap-drop --privileged --security-opt --net --network --sysctl --ulimit --memory --memory-swap --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --cgroup-parent --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1966,6 +2270,10 @@ _bundles() {
                     return 0
                     ;;
                 --mount)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --volumes-from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2085,6 +2393,28 @@ _bundles() {
                     ;;
                 --sig-proxy)
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__stats)
+            opts="-a -h --root --no-stream --no-trunc --format --all --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2260,6 +2590,24 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__top)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__unpause)
             opts="-h --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -2268,6 +2616,82 @@ _bundles() {
             fi
             case "${prev}" in
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__unshare)
+            opts="-n -h --root --network --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__update)
+            opts="-m -c -h --root --memory --memory-swap --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --restart --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-swap)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-shares)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpuset-cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpuset-mems)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pids-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --restart)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

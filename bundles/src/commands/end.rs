@@ -9,6 +9,7 @@ use crate::home::Home;
 use crate::runtime::Runtime;
 use crate::screen::Screen;
 use crate::spec::values;
+use crate::volume;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use std::time::Duration;
 
@@ -120,6 +121,9 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
             }
         }
         remove(home, &mut container).with_context(|| format!("remove {name}"))?;
+        if args.volumes {
+            volume::release(home, &container.record.anonymous_volumes())?;
+        }
         Ok(name.to_owned())
     })
 }

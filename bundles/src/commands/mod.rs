@@ -6,6 +6,7 @@ mod change;
 mod create;
 mod end;
 mod exec;
+mod facts;
 mod inspect;
 mod logs;
 mod mounts;

@@ -93,9 +93,8 @@ fn run(home: &Home, id: &str, task: Task) -> Result<()> {
     // Socket addresses are short and homes may be long: all names are relative from here on.
     std::env::set_current_dir(&container.dir).context("chdir")?;
     let runtime = Runtime::new(home, &container.record.runtime, &container.dir)?;
-    let mut mask = SigSet::empty();
-    mask.add(Signal::SIGCHLD);
-    mask.thread_block().context("block SIGCHLD")?;
+    let mask = SigSet::from(Signal::SIGCHLD);
+    mask.thread_set_mask().context("block SIGCHLD")?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let lock = container.lock()?;
     let runs = container.record.is_running();
@@ -182,6 +181,9 @@ impl Monitor<'_> {
     /// Waits for the next events and does what they ask for. Whatever else is to be waited for
     /// adds its descriptors here, as the clients do.
     fn turn(&mut self) -> Result<Option<Exit>> {
+        if let Some(exit) = self.reap()? {
+            return Ok(Some(exit));
+        }
         let streams = &self.life.streams;
         let mut fds = Vec::new();
         self.clients.fds(&mut fds);
@@ -205,7 +207,7 @@ impl Monitor<'_> {
         if !self.clients.are_behind() {
             self.read_output();
         }
-        self.reap()
+        Ok(None)
     }
 
     /// All children that have ended; how the container has, when it is among them.

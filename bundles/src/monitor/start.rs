@@ -4,12 +4,14 @@
 
 use super::streams::{self, Streams};
 use super::{cgroup, keeper};
-use crate::container::{self, Container, Process, Record, Root, State, Status};
+use crate::container::{self, Container, Record, Root, State, Status};
 use crate::home::Home;
 use crate::overlay;
+use crate::process::Process;
 use crate::runtime::{self, Runtime};
 use crate::store::Store;
 use anyhow::{Context as _, Result};
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::Pid;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -77,6 +79,10 @@ fn mount_root(home: &Home, record: &Record) -> Result<()> {
 fn create_and_start(container: &mut Container, runtime: &Runtime, size: Size) -> Result<Life> {
     let record = &mut container.record;
     let mut create = runtime.command(["create", "--bundle", ".", "--pid-file", "pid"]);
+    // A runtime may leave to the container what is blocked here. Who ends meanwhile is asked for
+    // before anything is waited for.
+    let mask = SigSet::from(Signal::SIGCHLD);
+    mask.thread_unblock().context("unblock SIGCHLD")?;
     let streams = if record.tty {
         let console = streams::Console::listen()?;
         create.args(["--console-socket", streams::CONSOLE]).arg(&record.id);
@@ -88,6 +94,7 @@ fn create_and_start(container: &mut Container, runtime: &Runtime, size: Size) ->
         runtime.run(&mut create)?;
         streams
     };
+    mask.thread_block().context("block SIGCHLD")?;
     drop(create); // and with it our copies of the container's ends
     let text = std::fs::read_to_string("pid").context("pid file")?;
     let pid: i32 = text.trim().parse().context("pid file")?;

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,12 +190,8 @@ impl<'a> Networks<'a> {
     }
 
     pub(crate) fn set_endpoints(&self, network: &Network, endpoints: &[Endpoint]) -> Result<()> {
-        let directory = self.directory.join(&network.name);
-        let (path, new) = (directory.join("endpoints.json"), directory.join(".endpoints.json"));
         let text = serde_json::to_vec_pretty(endpoints).context("endpoints.json")?;
-        home::write(&new, &text)
-            .and_then(|_unsynced| fs::rename(&new, &path))
-            .with_context(|| format!("write {}", path.display()))
+        put(&self.directory.join(&network.name), "endpoints.json", &text)
     }
 
     /// The subnets of all networks.
@@ -215,6 +211,15 @@ impl<'a> Networks<'a> {
     fn path_of(&self, name: &str) -> PathBuf {
         self.directory.join(name).join("network.json")
     }
+}
+
+/// Gives a file new content at once. It is not synced to disk: what it tells of does not outlast a
+/// power failure either.
+pub(super) fn put(directory: &Path, name: &str, text: &[u8]) -> Result<()> {
+    let (path, new) = (directory.join(name), directory.join(format!(".{name}")));
+    home::write(&new, text)
+        .and_then(|_unsynced| fs::rename(&new, &path))
+        .with_context(|| format!("write {}", path.display()))
 }
 
 /// A network's name is that of a directory.

@@ -29,6 +29,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) id: &'a str,
     pub(crate) rootfs: &'a Path,
     pub(crate) mounts: Vec<Mount>,
+    /// Whether the kernel can make all mounts of a tree read-only.
+    pub(crate) recursive_read_only: bool,
     pub(crate) user: User,
     /// For an ordinary user.
     pub(crate) maps: Option<Maps>,

@@ -6,6 +6,7 @@ pub(super) fn facts() -> Facts<'static> {
         id: "0123456789abcdef",
         rootfs: Path::new("/r"),
         mounts: vec![],
+        recursive_read_only: true,
         user: User { home: Some("/root".into()), ..User::default() },
         maps: None,
         capabilities: (1 << 41) - 1,

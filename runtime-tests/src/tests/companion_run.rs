@@ -92,7 +92,9 @@ pub(super) fn assert_nothing_is_left() {
         let left: Vec<PathBuf> = left().unwrap_or_default();
         assert!(left.is_empty(), "{left:?}");
     }
-    until("the monitors end", || processes("bundles-").is_empty().then_some(()));
+    let names = ["bundles-monitor", "bundles-keeper"];
+    let none = || names.iter().all(|name| processes(name).is_empty());
+    until("the monitors end", || none().then_some(()));
 }
 
 /// Those whose command line begins so.

@@ -32,6 +32,7 @@ areas![
     fields,
     net_devices,
     companion_networks,
+    companion_network_rootless,
     doctor,
     lifecycle,
     process,
@@ -71,6 +72,8 @@ areas![
     escapes_config,
     escapes_host,
     companion_images,
+    companion_pull,
+    companion_pull_faults,
     companion_cli,
     companion_attach,
     companion_change,
@@ -78,6 +81,7 @@ areas![
     companion_options,
     companion_restart,
     companion_run,
+    companion_mounts,
     companion_volumes,
 ];
 
@@ -90,8 +94,12 @@ mod companion_change;
 mod companion_cli;
 mod companion_images;
 mod companion_kills;
+mod companion_mounts;
+mod companion_network_rootless;
 mod companion_networks;
 mod companion_options;
+mod companion_pull;
+mod companion_pull_faults;
 mod companion_restart;
 mod companion_run;
 mod companion_volumes;
