@@ -37,17 +37,17 @@ tests![
 
 /// Programs that the scripts of these tests call.
 const APPLETS: &[&str] = &[
-    "cat", "echo", "grep", "hostname", "id", "ls", "mount", "readlink", "sh", "sleep", "stty",
-    "touch", "true", "unshare", "wc",
+    "cat", "date", "echo", "false", "grep", "head", "hostname", "id", "ls", "mount", "ps",
+    "readlink", "sh", "sleep", "stty", "touch", "true", "unshare", "wc",
 ];
 
 /// Flags in front of a command: the runtime under test, and a root file system.
-struct Root {
-    rootfs: PathBuf,
+pub(super) struct Root {
+    pub(super) rootfs: PathBuf,
 }
 
 impl Root {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         requires!(root, companion, busybox);
         // It raises a limit before it loads a device filter.
         if runtime() == Runtime::Crun {
@@ -69,45 +69,51 @@ impl Root {
         root
     }
 
-    fn call(&self, command: &[&str], flags: &[&str], args: &[&str]) -> Call {
+    pub(super) fn call(&self, command: &[&str], flags: &[&str], args: &[&str]) -> Call {
         let runtime = runtime_tests::runtime::path();
         let rootfs = self.rootfs.as_os_str();
         let call = bundles(command).arg("--runtime").arg(runtime).arg("--rootfs").arg(rootfs);
         call.args(flags).args(args)
     }
 
-    fn run(&self, flags: &[&str], args: &[&str]) -> Call {
+    pub(super) fn run(&self, flags: &[&str], args: &[&str]) -> Call {
         self.call(&["run", "--rm"], flags, args)
     }
 
-    fn detached(&self, name: &str, args: &[&str]) -> String {
+    pub(super) fn detached(&self, name: &str, args: &[&str]) -> String {
         self.call(&["run", "-d", "--name", name], &[], args).ok().trim().to_owned()
     }
 }
 
 /// Nothing of any container is left: no files, no runtime state, no cgroup, no process.
-fn assert_nothing_is_left() {
+pub(super) fn assert_nothing_is_left() {
     for dir in [home().join("containers"), home().join("tmp"), PathBuf::from("/run/bundles")] {
         let left = || fs::read_dir(&dir).map(|list| list.flatten().map(|e| e.path()).collect());
         let left: Vec<PathBuf> = left().unwrap_or_default();
         assert!(left.is_empty(), "{left:?}");
     }
-    until("the monitors end", || {
-        let is_monitor = |pid: &u32| {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).starts_with("bundles-monitor\0")
-        };
-        (!runtime_tests::leaks::pids().iter().any(is_monitor)).then_some(())
-    });
+    let names = ["bundles-monitor", "bundles-keeper"];
+    let none = || names.iter().all(|name| processes(name).is_empty());
+    until("the monitors end", || none().then_some(()));
 }
 
-fn inspect(name: &str) -> Value {
+/// Those whose command line begins so.
+pub(super) fn processes(name: &str) -> Vec<Pid> {
+    let is_called = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.starts_with(name.as_bytes())
+    };
+    let found = runtime_tests::leaks::pids().into_iter().filter(is_called);
+    found.map(|pid| Pid::from_raw(i32::try_from(pid).expect("a pid"))).collect()
+}
+
+pub(super) fn inspect(name: &str) -> Value {
     let text = bundles(["inspect", name]).ok();
     serde_json::from_str::<Value>(&text).expect("JSON")[0].clone()
 }
 
 /// The pid of the monitor, from the record.
-fn monitor(id: &str) -> Pid {
+pub(super) fn monitor(id: &str) -> Pid {
     let text = fs::read(home().join("containers").join(id).join("container.json")).expect("record");
     let record: Value = serde_json::from_slice(&text).expect("JSON");
     let pid = record["state"]["monitor"]["pid"].as_i64().expect("a pid");
