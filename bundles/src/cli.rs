@@ -6,6 +6,7 @@ mod dash;
 pub(crate) mod images;
 mod mistakes;
 pub(crate) mod network;
+pub(crate) mod networking;
 pub(crate) mod rootfs;
 pub(crate) mod run;
 pub(crate) mod system;
@@ -49,6 +50,7 @@ pub(crate) enum Command {
     /// Make, list and remove networks, and bring containers onto them
     #[command(subcommand)]
     Network(network::Command),
+    Port(networking::Port),
     Rootfs(rootfs::Rootfs),
     Load(images::Load),
     Images(images::Images),

@@ -8,6 +8,7 @@ mod names;
 use crate::digest::Digest;
 use crate::error::OrHint as _;
 use crate::home::{self, Home, Scratch};
+use crate::networking::Networking;
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -38,6 +39,8 @@ pub(crate) struct Record {
     pub(crate) root: Root,
     /// Those that the user asked for.
     pub(crate) mounts: Vec<Mount>,
+    #[serde(default)]
+    pub(crate) network: Networking,
     pub(crate) interactive: bool,
     pub(crate) tty: bool,
     pub(crate) remove: bool,
@@ -399,6 +402,7 @@ mod tests {
             runtime: "rt".into(),
             root: Root::Directory("/r".into()),
             mounts: vec![],
+            network: Networking::default(),
             interactive: false,
             tty: false,
             remove: false,

@@ -22,7 +22,9 @@ mod loader;
 mod monitor;
 mod net;
 mod network;
+mod networking;
 mod overlay;
+mod ports;
 mod reference;
 mod rootfs;
 mod runtime;
@@ -89,6 +91,7 @@ fn run(cli: &Cli, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
         Command::Inspect(args) => commands::inspect(&home()?, args, screen),
         Command::Monitor(args) => monitor::run(&home()?, &args.id),
         Command::Network(command) => network::run(command, &home()?, screen),
+        Command::Port(args) => networking::show::port(&home()?, args, screen),
         Command::Rootfs(args) => rootfs::run(args),
         Command::Load(args) => images::load(&home()?, args, screen),
         Command::Images(args) => images::list(&home()?, args, screen),

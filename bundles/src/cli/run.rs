@@ -2,6 +2,7 @@
 //!
 //! Runs in: before anything else. Touches nothing.
 
+use super::networking::NetworkFlags;
 use clap::{ArgAction, Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -67,6 +68,9 @@ pub(crate) struct Create {
 
     #[command(flatten)]
     pub(crate) rights: RightFlags,
+
+    #[command(flatten)]
+    pub(crate) network: NetworkFlags,
 
     #[command(flatten)]
     pub(crate) limits: LimitFlags,
@@ -183,10 +187,6 @@ pub(crate) struct RightFlags {
     #[arg(long, value_name = "OPTION")]
     pub(crate) security_opt: Vec<String>,
 
-    /// Network: none or host
-    #[arg(long, visible_alias = "net", default_value = "none")]
-    pub(crate) network: String,
-
     /// Setting of the kernel, NAME=VALUE
     #[arg(long, value_name = "SETTING")]
     pub(crate) sysctl: Vec<String>,
@@ -279,7 +279,7 @@ pub(crate) struct Ps {
     #[arg(short, long)]
     pub(crate) all: bool,
 
-    /// Only those that fit: id name label status exited ancestor before since volume network
+    /// Only those that fit: id name label status exited ancestor before since volume network publish expose
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub(crate) filter: Vec<String>,
 

@@ -8,12 +8,13 @@ use crate::container::{self, Container, Record, Root, State};
 use crate::digest::Digest;
 use crate::error::{self, OrHint as _};
 use crate::home::{self, Home};
+use crate::networking::{self, Mode, Networking};
 use crate::overlay::{self, View};
 use crate::screen::Screen;
 use crate::spec::{self, Device, Facts, Security, values, wish};
 use crate::store::{Image, Missing, Store};
 use crate::volume::Volumes;
-use crate::{ids, runtime, users};
+use crate::{fmt, ids, runtime, users};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use oci_spec::image;
 use std::collections::BTreeMap;
@@ -109,7 +110,8 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
         }
     };
     let wishes = wish::all(&args.files, base.config.volumes().as_deref().unwrap_or_default())?;
-    let facts = facts(args, &base, &id, &rootfs)?;
+    let network = network(home, args, &base, &id, screen)?;
+    let facts = facts(args, &base, &id, &rootfs, &network)?;
     spec::make(args, &base.config, &facts)?; // before a volume is made
     let volumes = Volumes::open(home)?;
     let lock = volumes.lock()?;
@@ -125,6 +127,7 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
         runtime,
         root: base.files.root(),
         mounts: facts.mounts,
+        network,
         interactive: args.interactive,
         tty: args.tty,
         remove: args.rm,
@@ -132,6 +135,7 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
         stop_timeout: args.stop_timeout.unwrap_or(STOP_TIMEOUT),
         state: State::default(),
     };
+    networking::make_hosts(&files.join("hosts"), &record.network)?;
     home::replace(&files.join("config.json"), &serde_json::to_vec_pretty(&spec)?)?;
     let container = container::add(home, args.name.as_deref(), record, &scratch)?;
     drop(lock);
@@ -174,7 +178,34 @@ fn labels(args: &Create, image: &image::Config) -> BTreeMap<String, String> {
     labels
 }
 
-fn facts<'a>(args: &Create, base: &Base, id: &'a str, rootfs: &'a Path) -> Result<Facts<'a>> {
+fn network(
+    home: &Home,
+    args: &Create,
+    base: &Base,
+    id: &str,
+    screen: &mut Screen<'_>,
+) -> Result<Networking> {
+    let hostname = args.process.hostname.as_deref().unwrap_or_else(|| fmt::short_id(id));
+    let facts = networking::Facts {
+        hostname,
+        exposed: base.config.exposed_ports().as_deref().unwrap_or_default(),
+        is_root: nix::unistd::geteuid().is_root(),
+        hosts_added: Vec::new(),
+    };
+    let network = networking::plan(home, &args.network, facts)?;
+    if network.mode == Mode::Host && !args.network.publish.is_empty() {
+        screen.note("bundles: -p has no effect: the container has the ports of the host\n");
+    }
+    Ok(network)
+}
+
+fn facts<'a>(
+    args: &Create,
+    base: &Base,
+    id: &'a str,
+    rootfs: &'a Path,
+    network: &Networking,
+) -> Result<Facts<'a>> {
     let user = args.process.user.as_deref().or(base.config.user().as_deref()).unwrap_or_default();
     let file = Security::parse(&args.rights)?.file;
     let seccomp = file.map(read_profile).transpose()?;
@@ -182,6 +213,7 @@ fn facts<'a>(args: &Create, base: &Base, id: &'a str, rootfs: &'a Path) -> Resul
     Ok(Facts {
         id,
         rootfs,
+        network: network.mode != Mode::Host,
         mounts: Vec::new(),
         user: users::find(base.files.path(), user, &args.process.group_add)?,
         capabilities: if maps.is_some() { u64::MAX } else { bounding()? },

@@ -5,6 +5,7 @@ use crate::cli::run::{Containers, Kill, Rm, Stop};
 use crate::container::{Container, Record, Status};
 use crate::error::OrHint as _;
 use crate::home::Home;
+use crate::networking;
 use crate::runtime::Runtime;
 use crate::screen::Screen;
 use crate::spec::values;
@@ -84,6 +85,7 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
         if container.record.state.status != Status::Created {
             // Its monitor has done so, unless it was killed.
             runtime(home, &container)?.delete(&container.record.id).ok();
+            networking::leave(home, &container.record.id)?;
         }
         container.remove(home, &lock)?;
         Ok(name.to_owned())

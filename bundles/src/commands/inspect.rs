@@ -6,7 +6,7 @@ use crate::container::{Container, Mount, Status};
 use crate::error;
 use crate::home::Home;
 use crate::screen::Screen;
-use crate::{images, network, volume};
+use crate::{images, network, networking, volume};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use std::fs;
@@ -26,7 +26,7 @@ pub(crate) fn inspect(home: &Home, args: &Inspect, screen: &mut Screen<'_>) -> R
 /// The first thing of this name: a container before an image, a volume and a network.
 fn any(home: &Home, name: &str, kind: Option<Kind>) -> Result<Value> {
     let of = |kind| match kind {
-        Kind::Container => describe(&Container::find(home, name)?),
+        Kind::Container => describe(home, &Container::find(home, name)?),
         Kind::Image => images::describe(home, name),
         Kind::Network => network::describe(home, name),
         Kind::Volume => volume::describe(home, name),
@@ -42,7 +42,7 @@ fn any(home: &Home, name: &str, kind: Option<Kind>) -> Result<Value> {
 }
 
 /// The part of Docker's shape that is known here.
-fn describe(container: &Container) -> Result<Value> {
+fn describe(home: &Home, container: &Container) -> Result<Value> {
     let record = &container.record;
     let file = container.dir.join("config.json");
     let text = fs::read(&file).with_context(|| file.display().to_string())?;
@@ -73,6 +73,7 @@ fn describe(container: &Container) -> Result<Value> {
         "Image": record.image_id(),
         "Name": format!("/{}", record.name),
         "Mounts": record.mounts.iter().map(mount).collect::<Vec<_>>(),
+        "NetworkSettings": networking::show::settings(home, record)?,
         "LogPath": container.dir.join("log"),
         "Config": {
             "Hostname": spec["hostname"],

@@ -6,11 +6,13 @@
 
 mod cgroup;
 pub(crate) mod log;
+mod ports;
 mod streams;
 pub(crate) mod wire;
 
 use crate::container::{self, Container, Process, Record, Root, State, Status};
 use crate::home::Home;
+use crate::networking;
 use crate::overlay;
 use crate::runtime::{self, Runtime};
 use crate::store::Store;
@@ -22,6 +24,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use ports::Ports;
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -50,7 +53,7 @@ pub(crate) fn run(home: &Home, id: &str) -> Result<()> {
         }
         Ok(None) => wire::send(client.as_fd(), &Message::Started.encode(), true).map(drop),
         Err(err) => {
-            let text = crate::error::chain(&err);
+            let text = runtime::told(&err);
             let code = runtime::exit_code_of(&text);
             let message = Message::Failed { code, text: text.chars().take(3000).collect() };
             wire::send(client.as_fd(), &message.encode(), true).map(drop)
@@ -65,6 +68,7 @@ struct Started {
     signals: SignalFd,
     /// Where the kernel counts the processes which it has killed for want of memory.
     oom: Option<PathBuf>,
+    ports: Option<Ports>,
 }
 
 /// `None` when it runs already.
@@ -76,15 +80,17 @@ fn start(home: &Home, container: &mut Container, runtime: &Runtime) -> Result<Op
     let id = container.record.id.clone();
     if container.record.state.status != Status::Created {
         runtime.delete(&id).ok(); // what a killed monitor or a reboot has left
+        networking::leave(home, &id)?;
     }
     let monitor = Process::of(std::process::id().cast_signed());
     container.record.state = State { monitor, ..State::default() };
-    let started =
-        mount_root(home, &container.record).and_then(|()| create_and_start(container, runtime));
+    let started = mount_root(home, &container.record)
+        .and_then(|()| create_and_start(home, container, runtime));
     match started {
         Ok(started) => Ok(Some(started)),
         Err(err) => {
             runtime.delete(&id).ok(); // the first error is the one worth telling
+            networking::leave(home, &id).ok();
             let text = crate::error::chain(&err);
             let exit_code = Some(runtime::exit_code_of(&text));
             container.record.state = State { exit_code, error: Some(text), ..State::default() };
@@ -109,12 +115,15 @@ fn mount_root(home: &Home, record: &Record) -> Result<()> {
     overlay::mount_layers(&layers, Some(&upper), Path::new("rootfs"))
 }
 
-fn create_and_start(container: &mut Container, runtime: &Runtime) -> Result<Started> {
+fn create_and_start(home: &Home, container: &mut Container, runtime: &Runtime) -> Result<Started> {
+    ports::descriptors::restore();
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGCHLD);
     mask.thread_block().context("block SIGCHLD")?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let record = &mut container.record;
+    networking::prepare(home, record)?;
+    let mut ports = Ports::open(home, record)?;
     let mut create = runtime.command(["create", "--bundle", ".", "--pid-file", "pid"]);
     let streams = if record.tty {
         let console = streams::Console::listen()?;
@@ -134,11 +143,15 @@ fn create_and_start(container: &mut Container, runtime: &Runtime) -> Result<Star
     record.state.process = Process::of(pid);
     container.save()?;
     let oom = cgroup::oom_counter(pid);
+    networking::join(home, &container.dir, &container.record, pid)?;
+    if let Some(ports) = &mut ports {
+        ports.lead_to(pid);
+    }
     runtime.run(&mut runtime.command(["start", &container.record.id]))?;
     container.record.state.status = Status::Running;
     container.record.state.started = Some(container::now());
     container.save()?;
-    Ok(Started { pid: Pid::from_raw(pid), streams, signals, oom })
+    Ok(Started { pid: Pid::from_raw(pid), streams, signals, oom, ports })
 }
 
 struct Monitor<'a> {
@@ -195,13 +208,17 @@ impl Monitor<'_> {
             let output = streams.output.iter();
             fds.extend(output.map(|(_, file)| PollFd::new(file.as_fd(), PollFlags::POLLIN)));
         }
+        let rest = others..fds.len();
+        fds.extend(
+            self.started.ports.iter().map(|all| PollFd::new(all.as_fd(), PollFlags::POLLIN)),
+        );
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => bail!("poll: {errno}"),
         }
         let happened = |index: usize| fds.get(index).and_then(PollFd::any).unwrap_or_default();
         let client = others > 1 && happened(1);
-        let rest = (others..fds.len()).any(happened);
+        let (ports, rest) = (happened(rest.end), rest.into_iter().any(happened));
         if client {
             self.take_message()?;
         }
@@ -210,6 +227,9 @@ impl Monitor<'_> {
             if self.toward.is_empty() {
                 self.read_output()?;
             }
+        }
+        if let (true, Some(ports)) = (ports, &mut self.started.ports) {
+            ports.turn();
         }
         self.reap()
     }
@@ -319,7 +339,10 @@ impl Monitor<'_> {
     /// Writes down how it ended, and tidies up.
     fn ended(&mut self, code: i32) -> Result<()> {
         let oom_killed = self.started.oom.as_deref().is_some_and(cgroup::has_killed);
+        self.started.ports = None; // whoever sees the end may take them
         let lock = self.container.lock()?;
+        // What fails here, the next who changes networks does.
+        networking::leave(self.home, &self.container.record.id).ok();
         self.runtime.delete(&self.container.record.id).ok(); // `rm` and `start` try again
         if self.container.record.image_id().is_some() {
             overlay::unmount(Path::new("rootfs"));

@@ -5,7 +5,8 @@
 
 pub(crate) mod attach;
 pub(crate) mod create;
-mod hosts;
+pub(crate) mod enter;
+pub(crate) mod hosts;
 pub(crate) mod ipam;
 pub(crate) mod netlink;
 pub(crate) mod record;

@@ -21,7 +21,6 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
-use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{
     AddressFamily as Family, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
@@ -74,14 +73,9 @@ impl Socket {
         made.map(|fd| Self { fd }).context("socket(AF_NETLINK, NETLINK_ROUTE)")
     }
 
-    /// In another network namespace. setns(2) moves a thread: one that ends with that.
+    /// In another network namespace.
     pub(crate) fn inside(namespace: &File) -> Result<Self> {
-        let enter = || {
-            setns(namespace, CloneFlags::CLONE_NEWNET).context("setns(CLONE_NEWNET)")?;
-            Self::open()
-        };
-        std::thread::scope(|scope| scope.spawn(enter).join())
-            .map_err(|_panic| anyhow!("internal error, please report: a thread panicked"))?
+        super::enter::inside(namespace, Self::open)
     }
 
     /// Sends a request and collects what is answered, to its end.

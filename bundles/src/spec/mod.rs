@@ -28,6 +28,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub(crate) struct Facts<'a> {
     pub(crate) id: &'a str,
     pub(crate) rootfs: &'a Path,
+    /// It has a network of its own, or that of another container.
+    pub(crate) network: bool,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) user: User,
     /// For an ordinary user.
@@ -75,14 +77,6 @@ pub(crate) struct Device {
 /// # Errors
 /// A flag that can't be understood; its name is in the text.
 pub(crate) fn make(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> Result<Spec> {
-    let network = match flags.rights.network.as_str() {
-        "none" => true,
-        "host" => false,
-        other => {
-            return Err(anyhow!("--network {other}: no such network"))
-                .hint("the networks are none and host");
-        }
-    };
     let granted = capabilities::granted(
         &flags.rights.cap_add,
         &flags.rights.cap_drop,
@@ -90,7 +84,7 @@ pub(crate) fn make(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> 
         facts.capabilities,
     )?;
     let hostname = flags.process.hostname.as_deref().unwrap_or_else(|| fmt::short_id(facts.id));
-    let mut linux = isolation(flags, facts, network)?;
+    let mut linux = isolation(flags, facts)?;
     if !flags.rights.privileged {
         mask(&mut linux);
         match Security::parse(&flags.rights)?.seccomp {
@@ -99,7 +93,7 @@ pub(crate) fn make(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> 
             Seccomp::Unconfined => {}
         }
     }
-    let mut mounts = mounts::all(&flags.files, facts, network)?;
+    let mut mounts = mounts::all(&flags.files, facts)?;
     devices(&mut linux, &mut mounts, facts);
     let spec = json!({
         "ociVersion": VERSION,
@@ -192,9 +186,9 @@ pub(crate) fn set(env: &mut Vec<String>, variable: &str) -> Result<()> {
 }
 
 /// Namespaces, cgroup, limits, settings.
-fn isolation(flags: &Create, facts: &Facts<'_>, network: bool) -> Result<Value> {
+fn isolation(flags: &Create, facts: &Facts<'_>) -> Result<Value> {
     let mut namespaces = vec!["pid", "ipc", "uts", "mount", "cgroup"];
-    if network {
+    if facts.network {
         namespaces.push("network");
     }
     let mut linux = json!({});

@@ -8,10 +8,9 @@ use crate::container::Mount;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-/// `network` says whether the container has one of its own.
-pub(crate) fn all(flags: &FileFlags, facts: &Facts<'_>, network: bool) -> Result<Vec<Value>> {
+pub(crate) fn all(flags: &FileFlags, facts: &Facts<'_>) -> Result<Vec<Value>> {
     let shm = values::bytes("--shm-size", &flags.shm_size)?;
-    let mut mounts = usual(shm, facts, network);
+    let mut mounts = usual(shm, facts);
     for wanted in &facts.mounts {
         // What the user mounts replaces the usual mount of the same place.
         mounts.retain(|mount: &Value| mount["destination"] != *wanted.destination);
@@ -40,7 +39,7 @@ fn in_memory(mount: &Mount) -> Value {
     json!({ "destination": mount.destination, "type": "tmpfs", "source": "tmpfs", "options": all })
 }
 
-fn usual(shm: u64, facts: &Facts<'_>, network: bool) -> Vec<Value> {
+fn usual(shm: u64, facts: &Facts<'_>) -> Vec<Value> {
     let mount = |at: &str, kind: &str, source: &str, options: &[&str]| json!({ "destination": at, "type": kind, "source": source, "options": options });
     let shm = format!("size={shm}");
     let mut pts = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
@@ -57,7 +56,7 @@ fn usual(shm: u64, facts: &Facts<'_>, network: bool) -> Vec<Value> {
         mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
     ];
     // sysfs shows a network, so only who owns that may mount it anew.
-    if facts.maps.is_some() && !network {
+    if facts.maps.is_some() && !facts.network {
         mounts.push(mount("/sys", "none", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro"]));
     } else {
         mounts.push(mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", write]));
@@ -74,7 +73,7 @@ mod tests {
 
     fn at(wanted: Vec<Mount>, path: &str) -> Value {
         let flags = FileFlags { shm_size: "64m".into(), ..FileFlags::default() };
-        let mounts = all(&flags, &Facts { mounts: wanted, ..facts() }, true).unwrap();
+        let mounts = all(&flags, &Facts { mounts: wanted, ..facts() }).unwrap();
         let found: Vec<&Value> = mounts.iter().filter(|m| m["destination"] == path).collect();
         assert_eq!(found.len(), 1, "{path}");
         found[0].clone()

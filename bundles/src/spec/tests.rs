@@ -5,6 +5,7 @@ pub(super) fn facts() -> Facts<'static> {
     Facts {
         id: "0123456789abcdef",
         rootfs: Path::new("/r"),
+        network: true,
         mounts: vec![],
         user: User { home: Some("/root".into()), ..User::default() },
         maps: None,
@@ -145,9 +146,10 @@ fn devices_are_made_and_allowed() {
 fn ordinary_user_gets_a_user_namespace() {
     let maps = || Some(Maps { uid: vec![(0, 1000, 1)], gid: vec![(0, 1000, 1)] });
     let spec = |words: &[&str]| {
-        made_with(words, &image::Config::default(), &Facts { maps: maps(), ..facts() }).unwrap()
+        let facts = Facts { maps: maps(), network: false, ..facts() };
+        made_with(words, &image::Config::default(), &facts).unwrap()
     };
-    let plain = spec(&["--network", "host", "x"]);
+    let plain = spec(&["x"]);
     assert_eq!(
         plain["linux"]["uidMappings"][0],
         json!({ "containerID": 0, "hostID": 1000, "size": 1 })
@@ -161,12 +163,13 @@ fn ordinary_user_gets_a_user_namespace() {
 
 #[test]
 fn networks() {
-    let has = |words: &[&str]| {
-        let namespaces = made(words)["linux"]["namespaces"].clone();
+    let has = |network: bool| {
+        let facts = Facts { network, ..facts() };
+        let spec = made_with(&["x"], &image::Config::default(), &facts).unwrap();
+        let namespaces = spec["linux"]["namespaces"].clone();
         namespaces.as_array().unwrap().contains(&json!({ "type": "network" }))
     };
-    assert!(has(&["x"]) && has(&["--net", "none", "x"]) && !has(&["--net=host", "x"]));
-    assert_eq!(error(&["--net", "web", "x"]), "--network web: no such network");
+    assert!(has(true) && !has(false));
 }
 
 #[test]

@@ -32,6 +32,8 @@ areas![
     fields,
     net_devices,
     companion_networks,
+    companion_ports,
+    companion_run_networks,
     doctor,
     lifecycle,
     process,
@@ -83,7 +85,9 @@ mod cli;
 mod companion_cli;
 mod companion_images;
 mod companion_networks;
+mod companion_ports;
 mod companion_run;
+mod companion_run_networks;
 mod companion_volumes;
 mod devices;
 mod doctor;

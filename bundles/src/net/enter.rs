@@ -1,0 +1,23 @@
+//! Work in another network namespace.
+//!
+//! Runs in: a thread of its own, which ends with the work. Privilege: `CAP_SYS_ADMIN` in the user
+//! namespace that owns the other one, and in the caller's: an ordinary user's process has to be in
+//! that of [`super::holder`].
+
+use anyhow::{Context as _, Result, anyhow};
+use nix::sched::{CloneFlags, setns};
+use std::fs::File;
+
+/// What the work opens stays in that namespace: a socket of it reaches what is there, and listens
+/// there, for all threads.
+pub(crate) fn inside<T: Send>(
+    namespace: &File,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    let enter = || {
+        setns(namespace, CloneFlags::CLONE_NEWNET).context("setns(CLONE_NEWNET)")?;
+        work()
+    };
+    std::thread::scope(|scope| scope.spawn(enter).join())
+        .map_err(|_panic| anyhow!("internal error, please report: a thread panicked"))?
+}
