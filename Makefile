@@ -16,7 +16,7 @@ MAX_RT_SIZE := 2500000
 export T
 
 .DEFAULT_GOAL := help
-.PHONY: help build release check test test-unit test-runtime test-bundles test-vm test-other test-engines test-stress bench demo install clean
+.PHONY: help build release check test test-unit test-runtime test-bundles test-vm test-other test-engines test-stress bench bench-bundles demo install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -78,6 +78,9 @@ test-stress: deps-test ## many runs, and creations killed at random instants: no
 bench: deps-bench release ## times and sizes against runc, crun and a floor of bare system calls
 	@RUNC="$(RUNC)" CRUN="$(CRUN)" .ci/bench $(BENCH)
 
+bench-bundles: deps-bench deps-engines release ## bundles against Podman: run, exec, ps, a burst of starts
+	@.ci/bench bundles $(BENCH)
+
 demo: deps-build ## a container in a few seconds, seen from inside
 	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi
 	@RT="$(RT)" demo/demo.sh
@@ -88,9 +91,10 @@ install: ## copy binaries, man pages and completions to $(DESTDIR)$(PREFIX)
 	install -D -m 755 dist/bundles "$(DESTDIR)$(PREFIX)/bin/bundles"
 	for page in man/*.1; do \
 		install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}" || exit 1; done
-	install -D -m 644 contrib/completions/rt.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/rt"
-	install -D -m 644 contrib/completions/_rt "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_rt"
-	install -D -m 644 contrib/completions/rt.fish "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/rt.fish"
+	for program in rt bundles; do \
+		install -D -m 644 contrib/completions/$$program.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program" && \
+		install -D -m 644 contrib/completions/_$$program "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$program" && \
+		install -D -m 644 contrib/completions/$$program.fish "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$program.fish" || exit 1; done
 
 clean: ## remove everything that was built
 	rm -rf dist target

@@ -4,6 +4,7 @@
 
 use crate::container::{Container, Record};
 use crate::home::Home;
+use crate::monitor;
 use crate::monitor::wire::{self, Message, PIECE, Stream};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
@@ -15,7 +16,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// Passed on to the container.
 const FORWARDED: [Signal; 9] = [
@@ -48,9 +49,7 @@ pub(crate) fn start(home: &Home, container: &Container) -> Result<Outcome> {
     let (socket, theirs) =
         socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .context("socketpair")?;
-    let exe = std::env::current_exe().context("/proc/self/exe")?;
-    let mut monitor = Command::new(exe);
-    monitor.arg0("bundles").arg("--root").arg(home.path()).args(["monitor", &container.record.id]);
+    let mut monitor = monitor::command(home, &container.record.id)?;
     monitor.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
     // Signals of the terminal are for this process.
     monitor.process_group(0).spawn().context("start the monitor")?;

@@ -13,7 +13,7 @@ pub(crate) mod system;
 pub(crate) mod volume;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,41 +30,78 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Run(Box<run::Run>),
-    Create(Box<run::Create>),
-    /// Start containers that do not run
-    Start(run::Containers),
-    Stop(run::Stop),
-    Kill(run::Kill),
-    Rm(run::Rm),
-    Ps(run::Ps),
-    Logs(run::Logs),
-    Exec(run::Exec),
-    /// Wait until containers end, and print their exit codes
-    Wait(run::Containers),
-    Inspect(run::Inspect),
-    #[command(hide = true)]
-    Monitor(run::Monitor),
-    /// Make, list and remove networks, and bring containers onto them
-    #[command(subcommand)]
-    Network(network::Command),
-    Port(networking::Port),
-    Rootfs(rootfs::Rootfs),
-    Load(images::Load),
-    Images(images::Images),
-    Tag(images::Tag),
-    Rmi(images::Remove),
-    /// Work with images
-    #[command(subcommand)]
-    Image(images::Command),
-    /// Show and free what is on the disk
-    #[command(subcommand)]
-    System(system::Command),
-    /// Make, list and remove volumes
-    #[command(subcommand)]
-    Volume(volume::Command),
+/// The commands. Like `derive(Subcommand)`, but the flags of a command are built when it is given:
+/// those of all others took longer than most commands do.
+macro_rules! commands {
+    ($($variant:ident($args:ty) $name:literal $how:ident,)*) => {
+        #[derive(Debug)]
+        pub(crate) enum Command {
+            $($variant($args),)*
+        }
+
+        impl Subcommand for Command {
+            fn augment_subcommands(app: clap::Command) -> clap::Command {
+                app$(.subcommand(clap::Command::new($name).defer(|command| $how::<$args>(command))))*
+            }
+
+            fn augment_subcommands_for_update(app: clap::Command) -> clap::Command {
+                Self::augment_subcommands(app)
+            }
+
+            fn has_subcommand(name: &str) -> bool {
+                [$($name),*].contains(&name)
+            }
+        }
+
+        impl FromArgMatches for Command {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+                match matches.subcommand() {
+                    $(Some(($name, matches)) => {
+                        <$args>::from_arg_matches(matches).map(Self::$variant)
+                    })*
+                    Some(_) | None => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+                }
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+                *self = Self::from_arg_matches(matches)?;
+                Ok(())
+            }
+        }
+    };
+}
+
+fn flags<T: Args>(command: clap::Command) -> clap::Command {
+    T::augment_args(command)
+}
+
+/// Has commands of its own.
+fn group<T: Subcommand>(command: clap::Command) -> clap::Command {
+    T::augment_subcommands(command).subcommand_required(true).arg_required_else_help(true)
+}
+
+commands! {
+    Run(Box<run::Run>) "run" flags,
+    Create(Box<run::Create>) "create" flags,
+    Start(run::Start) "start" flags,
+    Stop(run::Stop) "stop" flags,
+    Kill(run::Kill) "kill" flags,
+    Rm(run::Rm) "rm" flags,
+    Ps(run::Ps) "ps" flags,
+    Logs(run::Logs) "logs" flags,
+    Exec(run::Exec) "exec" flags,
+    Wait(run::Wait) "wait" flags,
+    Inspect(run::Inspect) "inspect" flags,
+    Images(images::Images) "images" flags,
+    Load(images::Load) "load" flags,
+    Tag(images::Tag) "tag" flags,
+    Rmi(images::Remove) "rmi" flags,
+    Image(images::Command) "image" group,
+    Network(network::Command) "network" group,
+    Port(networking::Port) "port" flags,
+    Volume(volume::Command) "volume" group,
+    System(system::Command) "system" group,
+    Rootfs(rootfs::Rootfs) "rootfs" flags,
 }
 
 /// Why there is nothing to run.
@@ -87,8 +124,10 @@ pub(crate) fn pairs(words: &[String]) -> BTreeMap<String, String> {
 
 pub(crate) fn parse(args: Vec<OsString>) -> Result<Cli, Stop> {
     let mut cli = Cli::command();
-    cli.build();
-    let args = dash::arguments(&cli, args);
+    let (args, named) = dash::arguments(&cli, args);
+    if !named {
+        cli.build(); // its help, or a guess, needs all of them
+    }
     let parsed = cli.try_get_matches_from_mut(&args);
     parsed.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|err| {
         let asked = matches!(
@@ -100,6 +139,7 @@ pub(crate) fn parse(args: Vec<OsString>) -> Result<Cli, Stop> {
         if asked {
             return Stop::Asked(err.render().to_string());
         }
+        cli.build();
         let words: Vec<String> =
             args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
         Stop::Wrong(mistakes::message(&cli, &words, &err))
@@ -124,6 +164,20 @@ mod tests {
     #[test]
     fn definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// `UPDATE_DOCS=1 cargo test -p bundles cli::tests` writes them anew.
+    #[test]
+    fn man_pages_and_completions_are_in_step() {
+        let docs = cli_docs::Docs {
+            root: concat!(env!("CARGO_MANIFEST_DIR"), "/..").into(),
+            program: "bundles",
+            source: "bundles/src/cli",
+            date: "2026-11-21",
+            cli: Cli::command(),
+        };
+        docs.check_pages();
+        docs.check_completions();
     }
 
     #[test]

@@ -49,6 +49,9 @@ use std::process::ExitCode;
 const USAGE: u8 = 125;
 
 fn main() -> ExitCode {
+    if let Some(code) = monitor::called() {
+        return code;
+    }
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let cli = match cli::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
@@ -89,7 +92,6 @@ fn run(cli: &Cli, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
         Command::Exec(args) => return commands::exec(&home()?, args),
         Command::Wait(args) => commands::wait(&home()?, args, screen),
         Command::Inspect(args) => commands::inspect(&home()?, args, screen),
-        Command::Monitor(args) => monitor::run(&home()?, &args.id),
         Command::Network(command) => network::run(command, &home()?, screen),
         Command::Port(args) => networking::show::port(&home()?, args, screen),
         Command::Rootfs(args) => rootfs::run(args),

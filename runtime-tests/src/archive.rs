@@ -49,6 +49,11 @@ impl Tar {
     }
 
     #[must_use]
+    pub fn program(self, name: &str, data: &[u8]) -> Self {
+        self.entry(EntryType::Regular, name, data, |header| header.set_mode(0o755))
+    }
+
+    #[must_use]
     pub fn directory(self, name: &str) -> Self {
         self.entry(EntryType::Directory, name, b"", |_| ())
     }

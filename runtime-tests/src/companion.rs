@@ -121,7 +121,7 @@ pub fn assert_nothing_is_left() {
     until("the monitors end", || {
         let is_monitor = |pid: &u32| {
             let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).contains("\0monitor\0")
+            String::from_utf8_lossy(&line).starts_with("bundles-monitor\0")
         };
         (!crate::leaks::pids().iter().any(is_monitor)).then_some(())
     });

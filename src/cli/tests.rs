@@ -1,175 +1,25 @@
-//! The man pages and completions are made from the command line's definition, here: `rt` itself
-//! would only grow by it. They are committed, and these tests fail when they are out of step;
-//! `UPDATE_DOCS=1 cargo test -p rt cli::tests` writes them anew.
-//!
-//! What no definition knows (files, exit codes, examples) stands in `man/sections/PAGE.man`, and
-//! is appended to the page.
+//! The man pages and completions are in step with the command line; `UPDATE_DOCS=1 cargo test -p rt
+//! cli::tests` writes them anew.
 
 use super::Cli;
 use clap::CommandFactory as _;
-use clap_complete::Shell;
-use std::path::{Path, PathBuf};
 
-/// The date below the pages: of the last change to what they say by hand.
-const DATE: &str = "2026-11-21";
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Compares with the committed file, or writes it.
-fn in_step(path: &Path, made: &str) {
-    let whole = root().join(path);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::create_dir_all(whole.parent().unwrap()).unwrap();
-        // Not std::fs::write, which clippy.toml keeps for those who think about symlinks.
-        let mut file = std::fs::OpenOptions::new();
-        let mut file = file.write(true).create(true).truncate(true).open(&whole).unwrap();
-        std::io::Write::write_all(&mut file, made.as_bytes()).unwrap();
-        return;
+fn docs() -> cli_docs::Docs {
+    cli_docs::Docs {
+        root: env!("CARGO_MANIFEST_DIR").into(),
+        program: "rt",
+        source: "src/cli.rs",
+        date: "2026-11-21",
+        cli: Cli::command(),
     }
-    let there = std::fs::read_to_string(&whole).unwrap_or_default();
-    let differs = there.lines().zip(made.lines()).position(|(a, b)| a != b);
-    assert!(
-        there == made,
-        "{} is out of step with src/cli.rs from line {:?} on: UPDATE_DOCS=1 cargo test -p rt cli::tests",
-        path.display(),
-        differs.map(|line| line + 1)
-    );
-}
-
-/// `rt help` is the same as `--help`.
-fn has_page(command: &&clap::Command) -> bool {
-    !command.is_hide_set() && command.get_name() != "help"
-}
-
-/// The pages: rt.1 and one for each command.
-fn pages() -> Vec<(String, clap::Command)> {
-    let mut cli = Cli::command().version(env!("CARGO_PKG_VERSION"));
-    cli.build();
-    let commands: Vec<_> = cli.get_subcommands().filter(has_page).cloned().collect();
-    // build() has given them their names: rt-kill, and "rt kill" in the synopsis.
-    let page = |command: clap::Command| (format!("rt-{}", command.get_name()), command);
-    std::iter::once(("rt".to_string(), cli)).chain(commands.into_iter().map(page)).collect()
-}
-
-/// Text of a page: what roff would take for a macro, a hyphen or an accent is escaped.
-fn roff(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
-    // Backquotes are for those who read the source.
-    text.replace('`', "")
-}
-
-/// `-f, --format FORMAT`, or `[SIGNAL]`.
-fn heading(arg: &clap::Arg) -> String {
-    let value = arg.get_value_names().map(|names| roff(&names.join(" ")));
-    let value = value.unwrap_or_else(|| roff(&arg.get_id().as_str().to_uppercase()));
-    if arg.is_positional() {
-        return format!("\\fI{value}\\fR");
-    }
-    let short = arg.get_short().map(|short| format!("\\fB\\-{short}\\fR"));
-    let longs = arg.get_long().into_iter().chain(arg.get_visible_aliases().into_iter().flatten());
-    let longs = longs.map(|long| format!("\\fB\\-\\-{}\\fR", roff(long)));
-    let names: Vec<String> = short.into_iter().chain(longs).collect();
-    let value =
-        if arg.get_action().takes_values() { format!(" \\fI{value}\\fR") } else { "".into() };
-    names.join(", ") + &value
-}
-
-fn paragraph(arg: &clap::Arg) -> String {
-    let mut text = roff(&arg.get_help().map(ToString::to_string).unwrap_or_default());
-    let values: Vec<String> =
-        arg.get_possible_values().iter().map(|value| value.get_name().to_string()).collect();
-    if arg.get_action().takes_values() && !values.is_empty() {
-        text += &format!(": {}", roff(&values.join(", ")));
-    }
-    let defaults: Vec<_> =
-        arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-    if arg.get_action().takes_values() && !defaults.is_empty() {
-        text += &format!(" [default: {}]", roff(&defaults.join(" ")));
-    }
-    format!(".TP\n{}\n{text}\n", heading(arg))
-}
-
-fn render(name: &str, command: &clap::Command) -> String {
-    let about = roff(&command.get_about().map(ToString::to_string).unwrap_or_default());
-    let mut text = format!(
-        ".\\\" Made from src/cli.rs by its tests; edit man/sections/{name}.man instead.\n\
-         .TH {} 1 \"{DATE}\" \"rt {}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n.SH SYNOPSIS\n.B {}\n",
-        roff(&name.to_uppercase()),
-        env!("CARGO_PKG_VERSION"),
-        roff(name),
-        about,
-        roff(command.get_bin_name().unwrap_or(name)),
-    );
-    let shown = |arg: &&clap::Arg| !arg.is_hide_set();
-    let positionals: Vec<_> = command.get_positionals().filter(shown).collect();
-    text += "[\\fIOPTIONS\\fR]";
-    for arg in &positionals {
-        let many = if arg.get_num_args().is_some_and(|n| n.max_values() > 1) { "..." } else { "" };
-        text += &if arg.is_required_set() {
-            format!(" {}{many}", heading(arg))
-        } else {
-            format!(" [{}{many}]", heading(arg))
-        };
-    }
-    if command.has_subcommands() {
-        text += " \\fICOMMAND\\fR [\\fIARGUMENTS\\fR]";
-    }
-    text += &format!("\n.SH DESCRIPTION\n{about}.\n");
-    if !positionals.is_empty() {
-        text += ".SH ARGUMENTS\n";
-        positionals.iter().for_each(|arg| text += &paragraph(arg));
-    }
-    text += ".SH OPTIONS\n";
-    let options = command.get_arguments().filter(shown).filter(|arg| !arg.is_positional());
-    options.for_each(|arg| text += &paragraph(arg));
-    if command.has_subcommands() {
-        text += ".SH COMMANDS\n";
-        for command in command.get_subcommands().filter(has_page) {
-            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            let page = roff(&format!("rt-{}", command.get_name()));
-            text += &format!(".TP\n.BR {page} (1)\n{}\n", roff(&about));
-        }
-    }
-    let by_hand = root().join("man/sections").join(format!("{name}.man"));
-    text += &std::fs::read_to_string(by_hand).unwrap_or_default();
-    if name != "rt" {
-        text += ".SH SEE ALSO\n.BR rt (1)\n";
-    }
-    text
 }
 
 #[test]
 fn man_pages_are_in_step_with_the_command_line() {
-    let pages = pages();
-    let mut names: Vec<String> = pages.iter().map(|(name, _)| format!("{name}.1")).collect();
-    for (name, command) in pages {
-        in_step(&Path::new("man").join(format!("{name}.1")), &render(&name, &command));
-    }
-    let listed = |dir: &str, end: &str| -> Vec<String> {
-        let entries = std::fs::read_dir(root().join(dir)).unwrap().flatten();
-        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let mut names: Vec<String> = names.filter(|name| name.ends_with(end)).collect();
-        names.sort();
-        names
-    };
-    names.sort();
-    assert_eq!(listed("man", ".1"), names, "a page for each command, and no others");
-    for section in listed("man/sections", ".man") {
-        let page = section.replace(".man", ".1");
-        assert!(names.contains(&page), "man/sections/{section} is for no page");
-    }
+    docs().check_pages();
 }
 
 #[test]
 fn completions_are_in_step_with_the_command_line() {
-    for (shell, file) in [(Shell::Bash, "rt.bash"), (Shell::Zsh, "_rt"), (Shell::Fish, "rt.fish")] {
-        let mut made = Vec::new();
-        let mut cli = Cli::command();
-        cli.build();
-        clap_complete::generate(shell, &mut cli, "rt", &mut made);
-        let made = String::from_utf8(made).unwrap();
-        in_step(&Path::new("contrib/completions").join(file), &made);
-    }
+    docs().check_completions();
 }

@@ -11,9 +11,9 @@ const DASHES: [char; 7] =
 
 /// An em dash before a flag becomes `--` or `-`, and `-subnet` becomes `--subnet` where that is a
 /// flag. Only before the words of a container's own command begin: there a `--` is put, so that
-/// none of them is taken for a flag of ours.
-pub(super) fn arguments(cli: &Command, args: Vec<OsString>) -> Vec<OsString> {
-    let mut command = cli;
+/// none of them is taken for a flag of ours. Also whether there is a command among the words.
+pub(super) fn arguments(cli: &Command, args: Vec<OsString>) -> (Vec<OsString>, bool) {
+    let (mut command, mut named) = (cli.clone(), false);
     let mut positional = 0;
     let mut done = false;
     let mut is_value = true; // the first is the program's name
@@ -25,31 +25,38 @@ pub(super) fn arguments(cli: &Command, args: Vec<OsString>) -> Vec<OsString> {
         } else if text == "--" {
             done = true;
             words.push(arg);
-        } else if let Some(text) = normal(command, text) {
-            is_value = takes_next(command, cli, &text);
+        } else if let Some(text) = normal(&command, cli, text) {
+            is_value = takes_next(&command, cli, &text);
             words.push(OsString::from(text));
         } else {
-            match command.find_subcommand(text) {
-                Some(found) if positional == 0 => command = found,
-                _ => positional += 1,
+            let found = command.find_subcommand(text).filter(|_| positional == 0).cloned();
+            match found {
+                Some(found) => (command, named) = (built(found), true),
+                None => positional += 1,
             }
             words.push(arg);
-            done = payload_follows(command, positional);
+            done = payload_follows(&command, positional);
             words.extend(done.then(|| OsString::from("--")));
         }
     }
-    words
+    (words, named)
+}
+
+/// With its flags, which are put off until somebody needs them.
+fn built(mut command: Command) -> Command {
+    command.build();
+    command
 }
 
 /// The word with ordinary dashes, when it is a flag.
-fn normal(command: &Command, text: &str) -> Option<String> {
+fn normal(command: &Command, cli: &Command, text: &str) -> Option<String> {
     let bare = text.trim_start_matches('-').trim_start_matches(DASHES).trim_start_matches('-');
     if bare.len() == text.len() || bare.is_empty() {
         return None;
     }
     let name = bare.split_once('=').map_or(bare, |(name, _)| name);
     let one_dash = text.starts_with('-') && text.len() - bare.len() == 1;
-    let is_long = name.chars().count() > 1 && long(command, name);
+    let is_long = name.chars().count() > 1 && long(command, cli, name);
     Some(match one_dash {
         true if !is_long => text.to_owned(),
         // `\u{2013}aq` is two short flags, `\u{2013}name` a long one.
@@ -58,8 +65,10 @@ fn normal(command: &Command, text: &str) -> Option<String> {
     })
 }
 
-fn long(command: &Command, name: &str) -> bool {
-    command.get_arguments().any(|option| option.get_long() == Some(name))
+/// Those of the program itself may stand behind a command too.
+fn long(command: &Command, cli: &Command, name: &str) -> bool {
+    let mut options = command.get_arguments().chain(cli.get_arguments());
+    options.any(|option| option.get_long() == Some(name))
 }
 
 /// Whether the next word is the value of this flag.
@@ -106,7 +115,7 @@ mod tests {
         let root = Arg::new("root").long("root").global(true);
         let cli = Command::new("bundles").arg(root).subcommand(volume).subcommand(run);
         let args = line.split(' ').map(OsString::from).collect();
-        let fixed = arguments(&cli, args);
+        let (fixed, _) = arguments(&cli, args);
         fixed.into_iter().map(|word| word.into_string().unwrap()).collect::<Vec<_>>().join(" ")
     }
 

@@ -83,7 +83,7 @@ pub(crate) struct Inspect {
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<String>,
 }
-
+/// Work with images
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     #[command(alias = "list")]

@@ -6,7 +6,7 @@ use crate::net::subnet::Subnet;
 use clap::{Args, Subcommand, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
-
+/// Make, list and remove networks, and bring containers onto them
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Create(Create),

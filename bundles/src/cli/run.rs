@@ -238,6 +238,20 @@ pub(crate) struct Containers {
     pub(crate) containers: Vec<String>,
 }
 
+/// Start containers that do not run
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    pub(crate) of: Containers,
+}
+
+/// Wait until containers end, and print their exit codes
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
+    #[command(flatten)]
+    pub(crate) of: Containers,
+}
+
 /// Ask containers to end, and make them
 #[derive(Debug, Args)]
 pub(crate) struct Stop {
@@ -393,10 +407,4 @@ pub(crate) struct Exec {
         allow_hyphen_values = true
     )]
     pub(crate) command: Vec<String>,
-}
-
-/// Watch over one container; started by the other commands
-#[derive(Debug, Args)]
-pub(crate) struct Monitor {
-    pub(crate) id: String,
 }

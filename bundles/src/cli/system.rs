@@ -1,7 +1,7 @@
 //! `bundles system`.
 
 use clap::{Args, Subcommand};
-
+/// Show and free what is on the disk
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Df(Df),

@@ -1,7 +1,7 @@
 //! `bundles volume`.
 
 use clap::{Args, Subcommand};
-
+/// Make, list and remove volumes
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Create(Create),

@@ -3,7 +3,7 @@
 use super::mounts;
 use crate::attach::{self, Outcome};
 use crate::cli;
-use crate::cli::run::{Containers, Create, Pull, Run};
+use crate::cli::run::{Create, Pull, Run, Start};
 use crate::container::{self, Container, Record, Root, State};
 use crate::digest::Digest;
 use crate::error::{self, OrHint as _};
@@ -49,8 +49,8 @@ pub(crate) fn run(home: &Home, args: &Run, screen: &mut Screen<'_>) -> Result<u8
     }
 }
 
-pub(crate) fn start(home: &Home, args: &Containers, screen: &mut Screen<'_>) -> Result<()> {
-    super::for_each(&args.containers, screen, |name| {
+pub(crate) fn start(home: &Home, args: &Start, screen: &mut Screen<'_>) -> Result<()> {
+    super::for_each(&args.of.containers, screen, |name| {
         let container = Container::find(home, name)?;
         match attach::start(home, &container)? {
             Outcome::Running(_) => Ok(name.to_owned()),

@@ -1,7 +1,7 @@
 //! `stop`, `kill`, `rm` and `wait`.
 
 use super::for_each;
-use crate::cli::run::{Containers, Kill, Rm, Stop};
+use crate::cli::run::{Kill, Rm, Stop, Wait};
 use crate::container::{Container, Record, Status};
 use crate::error::OrHint as _;
 use crate::home::Home;
@@ -92,8 +92,8 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
     })
 }
 
-pub(crate) fn wait(home: &Home, args: &Containers, screen: &mut Screen<'_>) -> Result<()> {
-    for_each(&args.containers, screen, |name| {
+pub(crate) fn wait(home: &Home, args: &Wait, screen: &mut Screen<'_>) -> Result<()> {
+    for_each(&args.of.containers, screen, |name| {
         let mut container = Container::find(home, name)?;
         container.wait_until(None, |record| record.status() == Status::Exited)?;
         Ok(container.record.exit_code().to_string())

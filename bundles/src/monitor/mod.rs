@@ -28,15 +28,39 @@ use ports::Ports;
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 use streams::Streams;
 use wire::{Message, PIECE};
 
 /// Input that the container has not read yet, in bytes, before no more is taken.
 const MOST_INPUT: usize = 64 * 1024;
 
+/// The name of a program that is a monitor: no command line, with its memory and time.
+const NAME: &str = "bundles-monitor";
+
+/// This program as the monitor of a container.
+pub(crate) fn command(home: &Home, id: &str) -> Result<Command> {
+    let exe = std::env::current_exe().context("/proc/self/exe")?;
+    let mut command = Command::new(exe);
+    command.arg0(NAME).arg(home.path()).arg(id);
+    Ok(command)
+}
+
+/// `None` when this process is no monitor.
+pub(crate) fn called() -> Option<ExitCode> {
+    let mut args = std::env::args_os();
+    if args.next()? != NAME {
+        return None;
+    }
+    let (root, id) = (PathBuf::from(args.next()?), args.next()?.into_string().ok()?);
+    let done = Home::open(Some(&root)).and_then(|home| run(&home, &id));
+    Some(if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 /// Standard input is a socket to whoever wants to see the container start.
-pub(crate) fn run(home: &Home, id: &str) -> Result<()> {
+fn run(home: &Home, id: &str) -> Result<()> {
     nix::unistd::setsid().ok(); // it may be the leader of one already
     nix::sys::prctl::set_child_subreaper(true).context("prctl(PR_SET_CHILD_SUBREAPER)")?;
     let client = io::stdin().as_fd().try_clone_to_owned()?;

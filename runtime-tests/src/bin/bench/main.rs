@@ -14,6 +14,7 @@
 
 mod bounds;
 mod bundle;
+mod companion;
 mod facts;
 mod figures;
 mod lane;
@@ -45,6 +46,9 @@ usage: bench [OPTION]...
   --json FILE          also write all figures there
   --assert BOUND       e.g. run<=2.0xfloor  rt:run<1.0xcrun  'delete-f<floor+5'  syscalls<=350
                        (repeatable; of the first --runtime when no name is given)
+  --companion PATH     measure bundles against Podman instead, with the first --runtime
+                       beneath it, and runc beneath Podman
+  --podman PATH        Podman (default: from PATH)
   --check              exit with 1 when a bound does not hold or a runtime failed
 ";
 
@@ -58,6 +62,8 @@ struct Options {
     json: Option<PathBuf>,
     bounds: Vec<Bound>,
     check: bool,
+    companion: Option<PathBuf>,
+    podman: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -67,7 +73,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let result = Options::parse(arguments).and_then(|options| {
-        place::run_inside(|work| match measure(&options, work) {
+        place::run_inside(|work| match options.measure(work) {
             Ok(good) => u8::from(options.check && !good),
             Err(error) => {
                 eprintln!("bench: {error:#}");
@@ -114,6 +120,21 @@ fn take_figures(options: &Options, mut bench: Bench) -> Result<Bench> {
 }
 
 impl Options {
+    fn measure(&self, work: &Path) -> Result<bool> {
+        let Some(bundles) = &self.companion else { return measure(self, work) };
+        let rt = self.runtimes.iter().find(|runtime| runtime.kind == Kind::Oci);
+        let programs = companion::Programs {
+            bundles: bundles.clone(),
+            rt: rt.context("--companion: no --runtime")?.path.clone().into(),
+            podman: self.podman.clone(),
+            runc: find_program("runc").context("no runc in PATH")?,
+            busybox: self.busybox.clone(),
+            rounds: self.rounds,
+        };
+        print!("{}", companion::measure(&programs, work)?);
+        Ok(true)
+    }
+
     fn parse(arguments: Vec<String>) -> Result<Self> {
         let mut options = Self {
             runtimes: Vec::new(),
@@ -125,6 +146,8 @@ impl Options {
             json: None,
             bounds: Vec::new(),
             check: false,
+            companion: None,
+            podman: find_program("podman"),
         };
         let mut words = arguments.into_iter();
         while let Some(word) = words.next() {
@@ -141,6 +164,8 @@ impl Options {
                 "--warm-up" => options.warm_up = value.parse().context(word)?,
                 "--verbs" => options.rows = rows(&value)?,
                 "--json" => options.json = Some(std::path::absolute(value)?),
+                "--companion" => options.companion = Some(fs::canonicalize(&value).context(value)?),
+                "--podman" => options.podman = Some(PathBuf::from(value)),
                 "--assert" => options.bounds.push(Bound::parse(&value)?),
                 _ => bail!("unknown option {word}\n{USAGE}"),
             }

@@ -1,0 +1,384 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_bundles_global_optspecs
+    string join \n root= h/help V/version
+end
+
+function __fish_bundles_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_bundles_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_bundles_using_subcommand
+    set -l cmd (__fish_bundles_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c bundles -n "__fish_bundles_needs_command" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_needs_command" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_needs_command" -s V -l version -d 'Print version'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "run" -d 'Make a container and start it'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "create" -d 'Make a container without starting it'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "start" -d 'Start containers that do not run'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "stop" -d 'Ask containers to end, and make them'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "kill" -d 'Send a signal to containers'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "rm" -d 'Remove containers'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "ps" -d 'List containers'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "logs" -d 'Print what a container has written'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "exec" -d 'Run a command in a running container'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "inspect" -d 'Print all that is known of containers, images, networks and volumes'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "images" -d 'List images'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "load" -d 'Load images from an archive'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "tag" -d 'Give an image one more name'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "rmi" -d 'Remove images'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "image" -d 'Work with images'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "network" -d 'Make, list and remove networks, and bring containers onto them'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "port" -d 'Print where a container\'s ports are published'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "volume" -d 'Make, list and remove volumes'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "system" -d 'Show and free what is on the disk'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "rootfs" -d 'Put together a root file system'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l name -d 'Name to call it by; one is made up otherwise' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l cidfile -d 'Write its id to a file' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s l -l label -d 'Label, KEY=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l stop-timeout -d 'Seconds that stop waits' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l env-file -d 'File of environment variables, one a line' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s w -l workdir -d 'Working directory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s u -l user -d 'User, and group: NAME or number, USER[:GROUP]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l group-add -d 'Further group, by name or number' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l entrypoint -d 'Program to run instead of the image\'s; empty for none' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s h -l hostname -d 'Host name' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l rootfs -d 'Directory to run in, instead of an image' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s v -l volume -d 'Bind a directory or file of the host, HOST:CONTAINER[:ro]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l mount -d 'The same in words: type=bind,source=HOST,target=CONTAINER[,readonly], or type=tmpfs' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l cap-add -d 'Capability to grant; ALL for all' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l cap-drop -d 'Capability to take away; ALL for all' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l security-opt -d 'no-new-privileges, seccomp=unconfined or seccomp=FILE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l network -l net -d 'Network to be on: its name, host, none or container:NAME; may be repeated [default: bridge]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l ip -d 'IPv4 address to take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l ip6 -d 'IPv6 address to take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l mac-address -d 'Hardware address to take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l network-alias -l net-alias -d 'Further name on its networks' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l link -d 'Container that it knows by another name, too: CONTAINER[:NAME]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l expose -d 'Port that it offers, without publishing it' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s m -l memory -d 'Memory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpus -d 'CPUs, such as 1.5' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s c -l cpu-shares -d 'Weight against other containers; 1024 is usual' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpuset-mems -d 'Memory nodes to use' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l cgroup-parent -d 'Cgroup to make it in' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l pull -d 'When to pull the image' -r -f -a "always\t''
+missing\t''
+never\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s d -l detach -d 'Leave it to itself, and print its id'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l help -d 'Print help; -h is the host name'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l rm -d 'Remove it when it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s i -l interactive -d 'Keep its standard input open'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s t -l tty -d 'Give it a terminal'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l read-only -d 'Let it write nowhere but to its mounts'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l privileged -d 'Grant everything'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s P -l publish-all -d 'Publish all exposed ports, on free ones of the host'
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l name -d 'Name to call it by; one is made up otherwise' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l cidfile -d 'Write its id to a file' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s l -l label -d 'Label, KEY=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l stop-timeout -d 'Seconds that stop waits' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l env-file -d 'File of environment variables, one a line' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s w -l workdir -d 'Working directory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s u -l user -d 'User, and group: NAME or number, USER[:GROUP]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l group-add -d 'Further group, by name or number' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l entrypoint -d 'Program to run instead of the image\'s; empty for none' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s h -l hostname -d 'Host name' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l rootfs -d 'Directory to run in, instead of an image' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s v -l volume -d 'Bind a directory or file of the host, HOST:CONTAINER[:ro]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l mount -d 'The same in words: type=bind,source=HOST,target=CONTAINER[,readonly], or type=tmpfs' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l shm-size -d 'Size of /dev/shm' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l cap-add -d 'Capability to grant; ALL for all' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l cap-drop -d 'Capability to take away; ALL for all' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l security-opt -d 'no-new-privileges, seccomp=unconfined or seccomp=FILE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l network -l net -d 'Network to be on: its name, host, none or container:NAME; may be repeated [default: bridge]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l ip -d 'IPv4 address to take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l ip6 -d 'IPv6 address to take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l mac-address -d 'Hardware address to take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l network-alias -l net-alias -d 'Further name on its networks' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l link -d 'Container that it knows by another name, too: CONTAINER[:NAME]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l expose -d 'Port that it offers, without publishing it' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s m -l memory -d 'Memory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpus -d 'CPUs, such as 1.5' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s c -l cpu-shares -d 'Weight against other containers; 1024 is usual' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpuset-mems -d 'Memory nodes to use' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l cgroup-parent -d 'Cgroup to make it in' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l pull -d 'When to pull the image' -r -f -a "always\t''
+missing\t''
+never\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l help -d 'Print help; -h is the host name'
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l rm -d 'Remove it when it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s i -l interactive -d 'Keep its standard input open'
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s t -l tty -d 'Give it a terminal'
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l read-only -d 'Let it write nowhere but to its mounts'
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l privileged -d 'Grant everything'
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s P -l publish-all -d 'Publish all exposed ports, on free ones of the host'
+complete -c bundles -n "__fish_bundles_using_subcommand start" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand start" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand stop" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand stop" -s t -l time -l timeout -d 'Seconds to wait before they are killed [default: 10]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand kill" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand kill" -s s -l signal -d 'By name or number' -r
+complete -c bundles -n "__fish_bundles_using_subcommand kill" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand rm" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand rm" -s f -l force -d 'Kill those that run'
+complete -c bundles -n "__fish_bundles_using_subcommand rm" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand ps" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand ps" -s f -l filter -d 'Only those that fit: id name label status exited ancestor before since volume network publish expose' -r
+complete -c bundles -n "__fish_bundles_using_subcommand ps" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
+complete -c bundles -n "__fish_bundles_using_subcommand ps" -s n -l last -d 'The ones made last, whatever their state' -r
+complete -c bundles -n "__fish_bundles_using_subcommand ps" -s a -l all -d 'Also those that do not run'
+complete -c bundles -n "__fish_bundles_using_subcommand ps" -s l -l latest -d 'The one made last, whatever its state'
+complete -c bundles -n "__fish_bundles_using_subcommand ps" -l no-trunc -d 'Whole ids and commands'
+complete -c bundles -n "__fish_bundles_using_subcommand ps" -l noheading -d 'Print no heading'
+complete -c bundles -n "__fish_bundles_using_subcommand ps" -s q -l quiet -d 'Ids only'
+complete -c bundles -n "__fish_bundles_using_subcommand ps" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand logs" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand logs" -s n -l tail -d 'Only the last lines' -r
+complete -c bundles -n "__fish_bundles_using_subcommand logs" -s f -l follow -d 'Go on until it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand logs" -s t -l timestamps -d 'Begin each line with its time'
+complete -c bundles -n "__fish_bundles_using_subcommand logs" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand exec" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand exec" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand exec" -s w -l workdir -d 'Working directory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand exec" -s u -l user -d 'User, and group: NAME or number, USER[:GROUP]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand exec" -s d -l detach -d 'Leave it to itself'
+complete -c bundles -n "__fish_bundles_using_subcommand exec" -s i -l interactive -d 'Pass on standard input'
+complete -c bundles -n "__fish_bundles_using_subcommand exec" -s t -l tty -d 'Give it a terminal'
+complete -c bundles -n "__fish_bundles_using_subcommand exec" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand wait" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand wait" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand inspect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand inspect" -s f -l format -d 'A template of Go, or json' -r
+complete -c bundles -n "__fish_bundles_using_subcommand inspect" -l type -d 'What they are, where several have the name' -r -f -a "container\t''
+image\t''
+network\t''
+volume\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand inspect" -s s -l size -d 'Accepted for scripts; sizes are not counted'
+complete -c bundles -n "__fish_bundles_using_subcommand inspect" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand images" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand images" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
+complete -c bundles -n "__fish_bundles_using_subcommand images" -s a -l all -d 'All images; there are no hidden ones, the flag is here for scripts'
+complete -c bundles -n "__fish_bundles_using_subcommand images" -l digests -d 'Show the digests by which images were pulled'
+complete -c bundles -n "__fish_bundles_using_subcommand images" -l no-trunc -d 'Do not shorten ids'
+complete -c bundles -n "__fish_bundles_using_subcommand images" -s q -l quiet -d 'Show ids only'
+complete -c bundles -n "__fish_bundles_using_subcommand images" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand load" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand load" -s i -l input -d 'File to read instead of standard input' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand load" -s q -l quiet -d 'Print nothing'
+complete -c bundles -n "__fish_bundles_using_subcommand load" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand tag" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand tag" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand rmi" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand rmi" -s f -l force -d 'Remove an image with all of its names, and do not mind missing ones'
+complete -c bundles -n "__fish_bundles_using_subcommand rmi" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -f -a "ls" -d 'List images'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -f -a "load" -d 'Load images from an archive'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -f -a "tag" -d 'Give an image one more name'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -f -a "rm" -d 'Remove images'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -f -a "inspect" -d 'Show all about images, as a list in JSON'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -s a -l all -d 'All images; there are no hidden ones, the flag is here for scripts'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -l digests -d 'Show the digests by which images were pulled'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -l no-trunc -d 'Do not shorten ids'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Show ids only'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from load" -s i -l input -d 'File to read instead of standard input' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from load" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from load" -s q -l quiet -d 'Print nothing'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from load" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from tag" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from tag" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from rm" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from rm" -s f -l force -d 'Remove an image with all of its names, and do not mind missing ones'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from inspect" -s f -l format -d 'json or a template of Go' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from inspect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List images'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "load" -d 'Load images from an archive'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "tag" -d 'Give an image one more name'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove images'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all about images, as a list in JSON'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "create" -d 'Create a network, and print its id'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "ls" -d 'List networks'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "inspect" -d 'Print all that is known of networks, as JSON'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "rm" -d 'Remove networks that no container is on'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "prune" -d 'Remove all networks that no container is on'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "connect" -d 'Bring a container onto a network'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "disconnect" -d 'Take a container off a network'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -s d -l driver -d 'How it works: a bridge on this host, or second links on one of the host\'s' -r -f -a "bridge\t''
+macvlan\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l subnet -d 'Subnet, as 172.30.0.0/16; once for IPv4 and once for IPv6' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l gateway -d 'The host\'s address in the subnet; the first one by default' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l ip-range -d 'Part of the subnet which containers get addresses from' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l label -d 'Label of the network' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -s o -l opt -d 'Option of the driver: of macvlan `parent=LINK` and `macvlan_mode=MODE`' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l internal -d 'Without a way out'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l ipv6 -d 'With IPv6 addresses, too'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Show those of this kind only: name= id= label= label!= driver= type= scope= dangling=; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from ls" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from ls" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print ids only'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from ls" -l no-trunc -d 'Print whole ids'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from ls" -s n -l noheading -d 'Leave the headings of columns away'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from inspect" -s f -l format -d 'json, or a template of Go' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from inspect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from rm" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from rm" -s f -l force -d 'No error for networks that do not exist'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from prune" -l filter -d 'Those of this kind only: label= label!=; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from prune" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from connect" -l ip -d 'Address to take; once for IPv4 and once for IPv6' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from connect" -l mac-address -d 'Hardware address to take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from connect" -l alias -d 'Further name on this network' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from connect" -l name -d 'Of netns: its name on the network' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from connect" -l interface -d 'Of netns: name of the new interface there, instead of eth0 and so on' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from connect" -l hosts -d 'Of netns: file to keep current as its /etc/hosts' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from connect" -l add-host -d 'Of netns: further line of that file' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from connect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from connect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from disconnect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from disconnect" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "create" -d 'Create a network, and print its id'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List networks'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Print all that is known of networks, as JSON'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove networks that no container is on'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove all networks that no container is on'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "connect" -d 'Bring a container onto a network'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "disconnect" -d 'Take a container off a network'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand port" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand port" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -f -a "create" -d 'Make a volume'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -f -a "ls" -d 'List volumes'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -f -a "inspect" -d 'Show all about volumes'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -f -a "rm" -d 'Remove volumes that no container uses'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -f -a "prune" -d 'Remove all volumes without a name of yours that no container uses'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from create" -l name -d 'The same as VOLUME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from create" -l label -d 'Set a label; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from create" -s d -l driver -d 'The driver, of which there is one' -r
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from create" -s o -l opt -d 'What to mount: type=tmpfs, or type=none with o=bind and device=/DIRECTORY; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from create" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Show those of this kind only: name= label= label!= dangling= driver=; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from ls" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from ls" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Show names only'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from ls" -s n -l noheading -d 'Leave the headings of columns away'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s f -l format -d 'json, or a template of Go' -r
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from rm" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from rm" -s f -l force -d 'A volume that is not there is no error'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from prune" -l filter -d 'Those of this kind only: label= label!= all=; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from prune" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from prune" -s a -l all -d 'Those with names too'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "create" -d 'Make a volume'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List volumes'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all about volumes'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove volumes that no container uses'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove all volumes without a name of yours that no container uses'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand system; and not __fish_seen_subcommand_from df prune help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand system; and not __fish_seen_subcommand_from df prune help" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand system; and not __fish_seen_subcommand_from df prune help" -f -a "df" -d 'Show what takes how much of the disk'
+complete -c bundles -n "__fish_bundles_using_subcommand system; and not __fish_seen_subcommand_from df prune help" -f -a "prune" -d 'Remove what nobody uses'
+complete -c bundles -n "__fish_bundles_using_subcommand system; and not __fish_seen_subcommand_from df prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from df" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from df" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from df" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l filter -d 'Networks and volumes of this kind only: label= label!=; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l volumes -d 'Volumes too, as by \'volume prune\''
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from help" -f -a "df" -d 'Show what takes how much of the disk'
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove what nobody uses'
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -l from-host -d 'Take the programs from this host'
+complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "run"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "create"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "start"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "stop"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "kill"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "rm"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "ps"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "logs"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "exec"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "wait"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "inspect"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "images"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "load"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "tag"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "rmi"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "image"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "network"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "port"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "volume"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "system"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "rootfs"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
