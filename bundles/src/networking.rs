@@ -108,6 +108,10 @@ pub(crate) fn plan(home: &Home, flags: &NetworkFlags, facts: Facts<'_>) -> Resul
         network.links.push(link);
     }
     published(&mut network, flags, facts.exposed)?;
+    if !facts.is_root && network.mode == Mode::None && !network.ports.is_empty() {
+        return Err(anyhow!("-p: nothing leads into an ordinary user's container without network"))
+            .hint("use --network host, where its ports are those of the host");
+    }
     Ok(network)
 }
 
@@ -362,13 +366,16 @@ mod tests {
     use crate::testing::Scratch;
 
     fn planned(change: impl FnOnce(&mut NetworkFlags)) -> Result<Networking> {
+        planned_by(true, change)
+    }
+
+    fn planned_by(is_root: bool, change: impl FnOnce(&mut NetworkFlags)) -> Result<Networking> {
         let scratch = Scratch::new();
         let home = Home::open(Some(&scratch.0)).unwrap();
         let mut flags = NetworkFlags::default();
         change(&mut flags);
         let exposed = ["80/tcp".to_owned()];
-        let facts =
-            Facts { hostname: "h", exposed: &exposed, is_root: true, hosts_added: Vec::new() };
+        let facts = Facts { hostname: "h", exposed: &exposed, is_root, hosts_added: Vec::new() };
         plan(&home, &flags, facts)
     }
 
@@ -449,5 +456,16 @@ mod tests {
             err(|flags| flags.network = words(&["name=bridge,x=y"])),
             "--network name=bridge,x=y: unknown word \"x\""
         );
+        let publish = |network: &str| {
+            planned_by(false, |flags| {
+                flags.network = words(&[network]);
+                flags.publish = words(&["80"]);
+            })
+        };
+        assert_eq!(
+            crate::error::chain(&publish("none").unwrap_err()),
+            "-p: nothing leads into an ordinary user's container without network"
+        );
+        assert!(publish("host").unwrap().ports.is_empty());
     }
 }

@@ -6,6 +6,7 @@
 //! When as many connections are open as the limit of descriptors allows, further ones wait in the
 //! kernel's queue until one ends.
 
+mod datagram;
 pub(super) mod descriptors;
 mod target;
 mod tcp;
@@ -259,6 +260,10 @@ fn socket(at: SocketAddr, protocol: Protocol) -> Result<OwnedFd, Errno> {
     }
     if protocol == Protocol::Tcp {
         sockopt::set_socket_reuseaddr(&socket, true)?; // connections of before may still be closing
+    }
+    if protocol == Protocol::Udp && at.ip().is_unspecified() {
+        datagram::ask_local(&socket, at.is_ipv6())
+            .map_err(|errno| Errno::from_raw_os_error(errno as i32))?;
     }
     rustix::net::bind(&socket, &at)?;
     if protocol == Protocol::Tcp {

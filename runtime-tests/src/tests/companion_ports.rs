@@ -109,6 +109,12 @@ fn companion_ports_take_datagrams() {
             assert_eq!(answer[..length], [round, u8::try_from(number).unwrap()]);
         }
     }
+    // An answer comes from where was asked, whatever else the host is called.
+    let strict = UdpSocket::bind("127.0.0.1:0").unwrap();
+    strict.connect("127.0.0.77:5301").unwrap();
+    strict.set_read_timeout(Some(PATIENCE)).unwrap();
+    strict.send(b"strict").unwrap();
+    assert_eq!(strict.recv(&mut [0; 8]).expect("an answer"), 6);
     // As large as a datagram can be, and an empty one.
     let mut large = vec![7; 65_507];
     clients[0].send(&large).unwrap();

@@ -2,6 +2,7 @@
 //!
 //! Runs in: the monitor.
 
+use super::datagram::{self, Local};
 use super::{AT_ONCE, Listener, Target, Token};
 use anyhow::{Context as _, Result};
 use rustix::event::epoll::{self, EventFlags};
@@ -35,6 +36,8 @@ struct Peer {
     /// Of the listener.
     at: u64,
     client: SocketAddr,
+    /// Where it has sent to last.
+    local: Option<Local>,
     socket: OwnedFd,
     last: Instant,
 }
@@ -53,21 +56,18 @@ impl Peers {
     pub(super) fn take(&mut self, listener: &Listener, at: u64, target: &mut Target) {
         let mut bytes = vec![0; LONGEST];
         for _ in 0..AT_ONCE {
-            let received = rustix::net::recvfrom(&listener.socket, &mut *bytes, RecvFlags::empty());
-            let Ok((length, _, from)) = received else { return };
-            let Some(client) = from.and_then(|from| SocketAddr::try_from(from).ok()) else {
-                continue;
-            };
+            let Some(got) = datagram::receive(&listener.socket, &mut bytes) else { return };
+            let client = got.client;
             if !self.ids.contains_key(&(at, client)) {
                 let (port, v6) = (listener.bound.port.number, listener.bound.host.is_ipv6());
                 // A datagram without a way is lost, as anywhere.
                 let Ok(socket) = target.connect(port, v6, SocketType::DGRAM) else { continue };
-                self.add(Peer { at, client, socket, last: Instant::now() });
+                self.add(Peer { at, client, local: got.local, socket, last: Instant::now() });
             }
             let id = self.ids.get(&(at, client));
             if let Some(peer) = id.and_then(|id| self.all.get_mut(id)) {
-                peer.last = Instant::now();
-                let piece = bytes.get(..length).unwrap_or_default();
+                (peer.last, peer.local) = (Instant::now(), got.local);
+                let piece = bytes.get(..got.length).unwrap_or_default();
                 rustix::net::send(&peer.socket, piece, SendFlags::NOSIGNAL).ok();
             }
         }
@@ -88,7 +88,7 @@ impl Peers {
             let Ok((length, _)) = received else { return };
             peer.last = Instant::now();
             let piece = bytes.get(..length).unwrap_or_default();
-            rustix::net::sendto(listener, piece, SendFlags::NOSIGNAL, &peer.client).ok();
+            datagram::send(listener, piece, peer.client, peer.local.as_ref());
         }
     }
 
@@ -151,7 +151,7 @@ mod tests {
             let client = SocketAddr::from(([127, 0, 0, 1], number));
             let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().into();
             let last = start + Duration::from_secs(number.into());
-            peers.add(Peer { at: 0, client, socket, last });
+            peers.add(Peer { at: 0, client, local: None, socket, last });
         }
         peers
     }
@@ -172,7 +172,7 @@ mod tests {
         let mut peers = peers(u16::try_from(MOST).unwrap());
         let client = SocketAddr::from(([127, 0, 0, 2], 1));
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().into();
-        peers.add(Peer { at: 0, client, socket, last: Instant::now() });
+        peers.add(Peer { at: 0, client, local: None, socket, last: Instant::now() });
         assert_eq!((peers.all.len(), peers.ids.len()), (MOST, MOST));
         assert!(!peers.all.contains_key(&FIRST), "the oldest is forgotten");
     }
