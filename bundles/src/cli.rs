@@ -7,9 +7,11 @@ pub(crate) mod images;
 mod mistakes;
 pub(crate) mod network;
 pub(crate) mod networking;
+pub(crate) mod pull;
 pub(crate) mod rootfs;
 pub(crate) mod run;
 pub(crate) mod system;
+pub(crate) mod unshare;
 pub(crate) mod volume;
 
 use clap::error::ErrorKind;
@@ -94,6 +96,9 @@ commands! {
     Inspect(run::Inspect) "inspect" flags,
     Images(images::Images) "images" flags,
     Load(images::Load) "load" flags,
+    Pull(pull::Pull) "pull" flags,
+    Login(pull::Login) "login" flags,
+    Logout(pull::Logout) "logout" flags,
     Tag(images::Tag) "tag" flags,
     Rmi(images::Remove) "rmi" flags,
     Image(images::Command) "image" group,
@@ -101,6 +106,7 @@ commands! {
     Port(networking::Port) "port" flags,
     Volume(volume::Command) "volume" group,
     System(system::Command) "system" group,
+    Unshare(unshare::Unshare) "unshare" flags,
     Rootfs(rootfs::Rootfs) "rootfs" flags,
 }
 

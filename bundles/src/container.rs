@@ -9,6 +9,8 @@ use crate::digest::Digest;
 use crate::error::OrHint as _;
 use crate::home::{self, Home, Scratch};
 use crate::networking::Networking;
+use crate::process::Process;
+use crate::volume;
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -19,7 +21,6 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 const FILE: &str = "container.json";
@@ -62,20 +63,27 @@ pub(crate) enum Root {
 }
 
 /// A mount as `inspect` shows it. Volumes are looked up here: who removes one asks all containers.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct Mount {
-    /// "bind", "volume" or "tmpfs".
+    /// "bind", "volume", "tmpfs" or "overlay".
     #[serde(rename = "type")]
     pub(crate) kind: String,
     /// Of the volume.
     pub(crate) name: String,
+    /// The name was made up for this container, which may take the volume along when it goes.
+    pub(crate) anonymous: bool,
+    /// Empty for what is in memory, as a volume may be.
     pub(crate) source: PathBuf,
     pub(crate) destination: String,
     pub(crate) read_only: bool,
     pub(crate) propagation: String,
-    /// Of a tmpfs.
+    /// Without what is mounted below the source.
+    pub(crate) alone: bool,
+    /// Further words of mount(8).
     pub(crate) options: Vec<String>,
+    /// The options of `-v`, as they were typed.
+    pub(crate) mode: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -114,43 +122,6 @@ impl Status {
     }
 }
 
-/// A process that can be told from a later one of the same number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Process {
-    pub(crate) pid: i32,
-    /// Field 22 of `proc_pid_stat(5)`, in clock ticks since boot.
-    start: u64,
-    boot: String,
-}
-
-impl Process {
-    pub(crate) fn of(pid: i32) -> Option<Self> {
-        Some(Self { pid, start: start_time(pid)?, boot: boot_id()?.to_owned() })
-    }
-
-    /// A zombie has ended.
-    pub(crate) fn is_alive(&self) -> bool {
-        Self::of(self.pid).as_ref() == Some(self)
-    }
-}
-
-fn boot_id() -> Option<&'static str> {
-    static ID: OnceLock<Option<String>> = OnceLock::new();
-    let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-    ID.get_or_init(read).as_deref().map(str::trim)
-}
-
-/// `None` when there is no such process, or only what its parent has not asked for yet.
-fn start_time(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in parentheses, and may have some of its own.
-    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
-}
-
 impl Record {
     /// What is true now, whatever has been killed meanwhile.
     pub(crate) fn status(&self) -> Status {
@@ -184,14 +155,24 @@ impl Record {
         }
     }
 
+    /// The names of its volumes that nobody has chosen.
+    pub(crate) fn anonymous_volumes(&self) -> Vec<&str> {
+        anonymous_volumes(&self.mounts)
+    }
+
     /// 255 when nobody saw it.
     pub(crate) fn exit_code(&self) -> i32 {
         self.state.exit_code.unwrap_or(255)
     }
 }
 
+pub(crate) fn anonymous_volumes(mounts: &[Mount]) -> Vec<&str> {
+    let own = mounts.iter().filter(|mount| mount.anonymous);
+    own.map(|mount| mount.name.as_str()).collect()
+}
+
 /// One container's directory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Container {
     pub(crate) dir: PathBuf,
     pub(crate) record: Record,
@@ -261,9 +242,15 @@ impl Container {
         Ok(Lock { _dir: dir })
     }
 
-    /// All its files at once, for whoever looks. The lock has to be held.
+    /// All its files at once, for whoever looks. The lock has to be held. With `--rm`, the volumes
+    /// go that were made for this container alone.
     pub(crate) fn remove(&self, home: &Home, _lock: &Lock) -> Result<()> {
-        home.discard(&self.dir).map(drop)
+        home.discard(&self.dir).map(drop)?;
+        if self.record.remove {
+            volume::release(home, &self.record.anonymous_volumes())
+        } else {
+            Ok(())
+        }
     }
 
     /// Waits until the condition holds, or the time is over: false. What cannot be heard of, a
@@ -277,6 +264,8 @@ impl Container {
         let end = limit.map(|limit| Instant::now() + limit);
         loop {
             if !self.refresh()? || done(&self.record) {
+                // Its monitor may have written the end, and ended, since this was read.
+                self.refresh()?;
                 return Ok(true);
             }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));

@@ -21,8 +21,13 @@ pub(crate) trait OrHint<T> {
 
 impl<T, E: Into<anyhow::Error>> OrHint<T> for Result<T, E> {
     fn hint(self, text: impl Into<String>) -> anyhow::Result<T> {
-        self.map_err(|err| err.into().context(Hint(text.into())))
+        self.map_err(|err| hinted(err.into(), text))
     }
+}
+
+/// The same for an error that is not returned at once.
+pub(crate) fn hinted(err: anyhow::Error, text: impl Into<String>) -> anyhow::Error {
+    err.context(Hint(text.into()))
 }
 
 /// The causes joined by ": ", outermost first, without the hint.

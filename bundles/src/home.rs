@@ -35,6 +35,7 @@ pub(crate) struct Lock {
 #[derive(Debug)]
 pub(crate) struct Scratch {
     path: PathBuf,
+    lasting: bool,
     _lock: Flock<File>,
 }
 
@@ -118,13 +119,24 @@ impl Home {
             let lock = locked(&path.with_extension("lock"), FlockArg::LockExclusiveNonblock)?;
             let Some(lock) = lock else { continue };
             match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Scratch { path, _lock: lock }),
+                Ok(()) => return Ok(Scratch { path, lasting: false, _lock: lock }),
                 // The pid was that of a process which was killed, or is that of another namespace.
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(err) => return Err(err).with_context(|| path.display().to_string()),
             }
         }
         Err(anyhow!("{}: full", tmp.display()))
+    }
+
+    /// A directory below `tmp/` with what an earlier attempt has left in it. It stays, for the next
+    /// one or for [`Home::sweep`], unless it is [done](Scratch::done). Waits until nobody else
+    /// works at it.
+    pub(crate) fn resumed(&self, name: &str) -> Result<Scratch> {
+        let path = self.directory("tmp")?.join(name);
+        let lock = locked(&path.with_extension("lock"), FlockArg::LockExclusive)?;
+        let lock = lock.with_context(|| format!("flock({})", path.display()))?;
+        make_all(&path)?;
+        Ok(Scratch { path, lasting: true, _lock: lock })
     }
 
     /// Takes the name from a file or directory, which is then garbage. Needs no space on the disk.
@@ -210,6 +222,11 @@ impl Scratch {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Nothing in it is needed any more.
+    pub(crate) fn done(mut self) {
+        self.lasting = false;
+    }
 }
 
 impl Leftover {
@@ -241,6 +258,9 @@ impl Drop for Discarded {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if self.lasting {
+            return;
+        }
         remove_tree(&self.path).ok(); // what is left is for `system prune`
         fs::remove_file(self.path.with_extension("lock")).ok();
     }

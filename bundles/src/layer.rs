@@ -1,7 +1,9 @@
 //! Layers: from the bytes of an archive to a directory.
 
+mod ahead;
 mod apply;
 pub(crate) mod archive;
+pub(crate) mod attributes;
 mod pax;
 mod sparse;
 mod unpack;

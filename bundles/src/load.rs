@@ -11,7 +11,9 @@ use crate::home::Scratch;
 use crate::layer::archive::{Archive, Kind};
 use crate::layer::{Compression, Limits, inflate};
 use crate::reference::Reference;
-use crate::store::layout::{self, CONFIG, Descriptor, Index, LAYER, MANIFEST, Manifest, REF_NAME};
+use crate::store::layout::{
+    self, CONFIG, Descriptor, Index, LAYER, MANIFEST, Manifest, Platform, REF_NAME,
+};
 use crate::store::{Added, Image, LONGEST_JSON, Parts, Store, Wanted};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::Deserialize;
@@ -144,7 +146,7 @@ fn layout(store: &Store<'_>, members: &Members, parts: &mut Parts) -> Result<Vec
     };
     let chosen = if index.manifests.len() > 1 && !index.manifests.iter().any(|m| named(m).is_some())
     {
-        vec![layout::choose(&index)?]
+        vec![layout::choose(&index, &Platform::here())?]
     } else {
         index.manifests.iter().collect()
     };
@@ -153,7 +155,7 @@ fn layout(store: &Store<'_>, members: &Members, parts: &mut Parts) -> Result<Vec
         let names = named(descriptor).map(|name| tagged(&name)).transpose()?;
         let (manifest, descriptor) = if descriptor.is_index() {
             let inner = Index::parse(&members.blob(&descriptor.digest)?)?;
-            let chosen = layout::choose(&inner)?.clone();
+            let chosen = layout::choose(&inner, &Platform::here())?.clone();
             (members.blob(&chosen.digest)?, chosen)
         } else {
             (members.blob(&descriptor.digest)?, descriptor.clone())
@@ -316,7 +318,7 @@ fn tagged(name: &str) -> Result<Reference> {
     Reference::parse(name).map(Reference::tagged)
 }
 
-fn diff_ids(config: &[u8]) -> Result<Vec<Digest>> {
+pub(crate) fn diff_ids(config: &[u8]) -> Result<Vec<Digest>> {
     #[derive(Deserialize)]
     struct Config {
         rootfs: RootFs,

@@ -6,6 +6,7 @@ mod attach;
 mod cli;
 mod commands;
 mod container;
+mod copy;
 mod digest;
 mod elf;
 mod error;
@@ -19,13 +20,17 @@ mod inspect;
 mod layer;
 mod load;
 mod loader;
+mod login;
 mod monitor;
 mod net;
 mod network;
 mod networking;
 mod overlay;
 mod ports;
+mod process;
+mod pull;
 mod reference;
+mod registry;
 mod rootfs;
 mod runtime;
 mod screen;
@@ -53,6 +58,10 @@ fn main() -> ExitCode {
         return code;
     }
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    if let Some(error) = net::holder::called() {
+        err.write_all(error::report(&error).as_bytes()).ok(); // whoever called may have ended
+        return ExitCode::FAILURE;
+    }
     let cli = match cli::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(cli::Stop::Asked(text)) => {
@@ -95,6 +104,9 @@ fn run(cli: &Cli, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
         Command::Network(command) => network::run(command, &home()?, screen),
         Command::Port(args) => networking::show::port(&home()?, args, screen),
         Command::Rootfs(args) => rootfs::run(args),
+        Command::Pull(args) => pull::command(&home()?, args, screen),
+        Command::Login(args) => login::login(args, screen),
+        Command::Logout(args) => login::logout(args, screen),
         Command::Load(args) => images::load(&home()?, args, screen),
         Command::Images(args) => images::list(&home()?, args, screen),
         Command::Tag(args) => images::tag(&home()?, args),
@@ -102,6 +114,7 @@ fn run(cli: &Cli, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
         Command::Image(command) => images::image(&home()?, command, screen),
         Command::System(command) => system::run(command, &home()?, screen),
         Command::Volume(command) => volume::run(command, &home()?, screen),
+        Command::Unshare(args) => net::holder::run(&home()?, args),
     }?;
     Ok(0)
 }

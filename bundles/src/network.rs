@@ -27,7 +27,7 @@ pub(crate) fn run(command: &Command, home: &Home, screen: &mut Screen<'_>) -> Re
         Command::Inspect(args) => inspect::run(home, args, screen),
         Command::Rm(args) => remove(home, args, screen),
         Command::Prune(args) => prune(home, args, screen),
-        Command::Connect(args) => connect(home, args),
+        Command::Connect(args) => connect(home, args, screen),
         Command::Disconnect(args) => disconnect(home, args),
     }
 }
@@ -56,6 +56,7 @@ fn create(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<()> {
 fn open(home: &Home) -> Result<Networks<'_>> {
     let networks = Networks::lock(home)?;
     create::predefined(&networks)?;
+    attach::forget_lost(&networks)?;
     Ok(networks)
 }
 
@@ -137,7 +138,7 @@ fn target(text: &str) -> Result<String> {
     Ok(format!("netns:{}", path.display()))
 }
 
-fn connect(home: &Home, args: &Connect) -> Result<()> {
+fn connect(home: &Home, args: &Connect, screen: &mut Screen<'_>) -> Result<()> {
     if !args.target.starts_with("netns:") {
         let member = Member {
             network: String::new(),
@@ -145,7 +146,9 @@ fn connect(home: &Home, args: &Connect) -> Result<()> {
             addresses: args.ip.clone(),
             mac: args.mac_address,
         };
-        return networking::connect(home, &args.network, &args.target, member);
+        let note = networking::connect(home, &args.network, &args.target, member)?;
+        screen.note(&note.unwrap_or_default());
+        return Ok(());
     }
     let container = target(&args.target)?;
     let path = container.strip_prefix("netns:").unwrap_or(&container).to_owned();
@@ -163,7 +166,9 @@ fn connect(home: &Home, args: &Connect) -> Result<()> {
         links: vec![],
         container,
     };
-    attach::attach(home, &args.network, &wanted).map(drop)
+    let (_, note) = attach::attach(home, &args.network, &wanted)?;
+    screen.note(&note.unwrap_or_default());
+    Ok(())
 }
 
 fn disconnect(home: &Home, args: &Disconnect) -> Result<()> {

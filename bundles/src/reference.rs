@@ -26,6 +26,11 @@ impl Reference {
         parse(text).with_context(|| format!("image name {text:?}"))
     }
 
+    /// Whether the name says nothing of a registry, so that the settings of this machine may.
+    pub(crate) fn is_short(text: &str) -> bool {
+        !text.split_once('/').is_some_and(|(first, _)| is_registry(first))
+    }
+
     /// With the tag `latest` if there is neither tag nor digest.
     pub(crate) fn tagged(mut self) -> Self {
         if self.tag.is_none() && self.digest.is_none() {

@@ -128,7 +128,7 @@ impl<'a> Store<'a> {
     }
 
     /// Of a manifest or a configuration; the digest is verified each time.
-    fn read_json(&self, digest: &Digest) -> Result<Vec<u8>> {
+    pub(crate) fn read_json(&self, digest: &Digest) -> Result<Vec<u8>> {
         let path = self.blob(digest);
         let read = || -> Result<Vec<u8>> {
             let mut bytes = Vec::new();
@@ -164,7 +164,7 @@ impl<'a> Store<'a> {
     /// layer is there already, the digests are compared all the same: the blob is kept too.
     pub(crate) fn unpack(
         &self,
-        blob: impl Read,
+        blob: impl Read + Send,
         wanted: &Wanted,
         limits: &Limits,
     ) -> Result<Compression> {
@@ -261,6 +261,11 @@ impl<'a> Store<'a> {
 
     pub(crate) fn scratch(&self) -> Result<Scratch> {
         self.home.scratch()
+    }
+
+    /// For the bytes of a blob, as far as they have come.
+    pub(crate) fn partial(&self, blob: &Digest) -> Result<Scratch> {
+        self.home.resumed(&format!("pull-{}", blob.hex()))
     }
 }
 

@@ -8,8 +8,10 @@
 
 mod commands;
 mod options;
+mod seed;
 
 pub(crate) use commands::{describe, prune, run, totals};
+pub(crate) use options::{Content, check_tmpfs};
 
 use crate::error::OrHint as _;
 use crate::fmt;
@@ -87,7 +89,7 @@ impl<'a> Volumes<'a> {
     }
 
     /// The same for who goes on to record that a container uses it.
-    pub(crate) fn ensure(&self, wish: Wish, _lock: &Lock) -> Result<(Volume, bool)> {
+    pub(crate) fn ensure(&self, wish: Wish, lock: &Lock) -> Result<(Volume, bool)> {
         let mut labels = wish.labels;
         let name = match wish.name {
             Some(name) => check_name(name)?,
@@ -98,6 +100,7 @@ impl<'a> Volumes<'a> {
         };
         options::check(&wish.options)?;
         if let Some(volume) = self.find(&name)? {
+            self.finish_seed(&name, lock)?;
             return Ok((volume, false));
         }
         let given = |map: Strings| Some(map).filter(|map| !map.is_empty());
@@ -208,6 +211,25 @@ impl<'a> Volumes<'a> {
     }
 }
 
+/// Removes those of a container that is gone, whose names were made up, unless another one has them.
+pub(crate) fn release(home: &Home, names: &[&str]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let volumes = Volumes::open(home)?;
+    let lock = volumes.lock()?;
+    let users = volumes.users()?;
+    let mut discarded = Vec::new();
+    for name in names.iter().filter(|name| !users.contains_key(**name)) {
+        if volumes.find(name)?.is_some_and(|volume| volume.is_anonymous()) {
+            discarded.push(volumes.discard(name, &[])?);
+        }
+    }
+    drop(lock);
+    drop(discarded); // may take long
+    Ok(())
+}
+
 /// Returns the bytes given back.
 fn delete(name: &str, discarded: Discarded) -> Result<u64> {
     let deleted = discarded.remove();
@@ -215,6 +237,11 @@ fn delete(name: &str, discarded: Discarded) -> Result<u64> {
 }
 
 impl Volume {
+    /// What containers see in it.
+    pub(crate) fn content(&self) -> Content {
+        self.options.as_ref().map_or(Content::Files, options::content)
+    }
+
     pub(crate) fn is_anonymous(&self) -> bool {
         self.labels.as_ref().is_some_and(|labels| labels.contains_key(ANONYMOUS))
     }

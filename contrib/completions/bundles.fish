@@ -40,6 +40,9 @@ complete -c bundles -n "__fish_bundles_needs_command" -f -a "wait" -d 'Wait unti
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "inspect" -d 'Print all that is known of containers, images, networks and volumes'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "images" -d 'List images'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "load" -d 'Load images from an archive'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "pull" -d 'Get an image from a registry'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "login" -d 'Keep a login for a registry'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "logout" -d 'Forget a login for a registry'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "tag" -d 'Give an image one more name'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "rmi" -d 'Remove images'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "image" -d 'Work with images'
@@ -47,6 +50,7 @@ complete -c bundles -n "__fish_bundles_needs_command" -f -a "network" -d 'Make, 
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "port" -d 'Print where a container\'s ports are published'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "volume" -d 'Make, list and remove volumes'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "system" -d 'Show and free what is on the disk'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "unshare" -d 'Run a command as the root of an ordinary user\'s containers'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "rootfs" -d 'Put together a root file system'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
@@ -64,8 +68,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l group-add -d 'Fu
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l entrypoint -d 'Program to run instead of the image\'s; empty for none' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s h -l hostname -d 'Host name' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l rootfs -d 'Directory to run in, instead of an image' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand run" -s v -l volume -d 'Bind a directory or file of the host, HOST:CONTAINER[:ro]' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -l mount -d 'The same in words: type=bind,source=HOST,target=CONTAINER[,readonly], or type=tmpfs' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s v -l volume -d 'Directory or file of the host, HOST:CONTAINER[:ro], or volume, NAME:CONTAINER[:ro]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l mount -d 'The same in words: type=bind|volume|tmpfs,source=HOST,target=CONTAINER[,readonly]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
@@ -116,8 +121,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -l group-add -d 
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l entrypoint -d 'Program to run instead of the image\'s; empty for none' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s h -l hostname -d 'Host name' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l rootfs -d 'Directory to run in, instead of an image' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand create" -s v -l volume -d 'Bind a directory or file of the host, HOST:CONTAINER[:ro]' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -l mount -d 'The same in words: type=bind,source=HOST,target=CONTAINER[,readonly], or type=tmpfs' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s v -l volume -d 'Directory or file of the host, HOST:CONTAINER[:ro], or volume, NAME:CONTAINER[:ro]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l mount -d 'The same in words: type=bind|volume|tmpfs,source=HOST,target=CONTAINER[,readonly]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l shm-size -d 'Size of /dev/shm' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
@@ -162,6 +168,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand kill" -s s -l signal -d 
 complete -c bundles -n "__fish_bundles_using_subcommand kill" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand rm" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand rm" -s f -l force -d 'Kill those that run'
+complete -c bundles -n "__fish_bundles_using_subcommand rm" -s v -l volumes -d 'Also remove volumes without a name that no other container uses'
 complete -c bundles -n "__fish_bundles_using_subcommand rm" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand ps" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand ps" -s f -l filter -d 'Only those that fit: id name label status exited ancestor before since volume network publish expose' -r
@@ -207,19 +214,39 @@ complete -c bundles -n "__fish_bundles_using_subcommand load" -l root -d 'Where 
 complete -c bundles -n "__fish_bundles_using_subcommand load" -s i -l input -d 'File to read instead of standard input' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand load" -s q -l quiet -d 'Print nothing'
 complete -c bundles -n "__fish_bundles_using_subcommand load" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand pull" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand pull" -l platform -d 'Another platform than that of this machine, as linux/arm64' -r
+complete -c bundles -n "__fish_bundles_using_subcommand pull" -l cert-dir -d 'Directory with the registry\'s ca.crt, and client.cert with client.key if it wants them' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand pull" -l timeout -d 'Give up an attempt when the registry is silent for so long' -r
+complete -c bundles -n "__fish_bundles_using_subcommand pull" -l retry -d 'Attempts after one that failed in a way which may pass' -r
+complete -c bundles -n "__fish_bundles_using_subcommand pull" -s q -l quiet -d 'Print only the name'
+complete -c bundles -n "__fish_bundles_using_subcommand pull" -l insecure -d 'Trust any certificate, and a registry without TLS; localhost needs no flag'
+complete -c bundles -n "__fish_bundles_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand login" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand login" -s u -l username -d 'User name' -r
+complete -c bundles -n "__fish_bundles_using_subcommand login" -s p -l password -d 'Password; others see it in lists of processes, so prefer --password-stdin' -r
+complete -c bundles -n "__fish_bundles_using_subcommand login" -l cert-dir -d 'Directory with the registry\'s ca.crt, and client.cert with client.key if it wants them' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand login" -l timeout -d 'Give up an attempt when the registry is silent for so long' -r
+complete -c bundles -n "__fish_bundles_using_subcommand login" -l retry -d 'Attempts after one that failed in a way which may pass' -r
+complete -c bundles -n "__fish_bundles_using_subcommand login" -l password-stdin -d 'Read the password from standard input'
+complete -c bundles -n "__fish_bundles_using_subcommand login" -l insecure -d 'Trust any certificate, and a registry without TLS; localhost needs no flag'
+complete -c bundles -n "__fish_bundles_using_subcommand login" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand logout" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand logout" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand tag" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand tag" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand rmi" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand rmi" -s f -l force -d 'Remove an image with all of its names, and do not mind missing ones'
 complete -c bundles -n "__fish_bundles_using_subcommand rmi" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -s h -l help -d 'Print help'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -f -a "ls" -d 'List images'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -f -a "load" -d 'Load images from an archive'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -f -a "tag" -d 'Give an image one more name'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -f -a "rm" -d 'Remove images'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -f -a "inspect" -d 'Show all about images, as a list in JSON'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load tag rm inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "ls" -d 'List images'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "load" -d 'Load images from an archive'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "pull" -d 'Get an image from a registry'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "tag" -d 'Give an image one more name'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "rm" -d 'Remove images'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "inspect" -d 'Show all about images, as a list in JSON'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -s a -l all -d 'All images; there are no hidden ones, the flag is here for scripts'
@@ -231,6 +258,14 @@ complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_s
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from load" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from load" -s q -l quiet -d 'Print nothing'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from load" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -l platform -d 'Another platform than that of this machine, as linux/arm64' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -l cert-dir -d 'Directory with the registry\'s ca.crt, and client.cert with client.key if it wants them' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -l timeout -d 'Give up an attempt when the registry is silent for so long' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -l retry -d 'Attempts after one that failed in a way which may pass' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -s q -l quiet -d 'Print only the name'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -l insecure -d 'Trust any certificate, and a registry without TLS; localhost needs no flag'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from tag" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from tag" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from rm" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
@@ -241,6 +276,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_s
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List images'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "load" -d 'Load images from an archive'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "pull" -d 'Get an image from a registry'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "tag" -d 'Give an image one more name'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove images'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all about images, as a list in JSON'
@@ -357,28 +393,35 @@ complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from help" -f -a "df" -d 'Show what takes how much of the disk'
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove what nobody uses'
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand unshare" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand unshare" -s n -l network -d 'Also where the bridges of his networks are'
+complete -c bundles -n "__fish_bundles_using_subcommand unshare" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -l from-host -d 'Take the programs from this host'
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "run"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "create"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "start"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "stop"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "kill"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "rm"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "ps"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "logs"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "exec"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "wait"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "inspect"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "images"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "load"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "tag"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "rmi"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "image"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "network"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "port"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "volume"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "system"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "rootfs"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load tag rmi image network port volume system rootfs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "run"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "create"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "start"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "stop"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "kill"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rm"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "ps"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "logs"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "exec"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "wait"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "inspect"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "images"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "load"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "pull"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "login"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "logout"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "tag"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rmi"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "image"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "network"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "port"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "volume"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "system"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "unshare"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rootfs"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,6 +1,8 @@
 """Makes an image of a root file system, as `docker save` would write it, without any registry.
 
     image.py ROOTFS NAME:TAG ARCHIVE [COMMAND...]
+
+$CONFIG may have more of the image's configuration, as JSON.
 """
 
 import hashlib, io, json, os, sys, tarfile
@@ -19,7 +21,8 @@ def main():
     config = json.dumps({
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine),
         "os": "linux",
-        "config": {"Cmd": command or ["sh"], "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "FROM_IMAGE=yes"]},
+        "config": {"Cmd": command or ["sh"], "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "FROM_IMAGE=yes"],
+                   **json.loads(os.environ.get("CONFIG", "{}"))},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + digest.hexdigest()]},
     }).encode()
     config_name = hashlib.sha256(config).hexdigest() + ".json"

@@ -179,11 +179,12 @@ finish() {
 	exit
 }
 
-# debian_rootfs: the path of a Debian root file system in $rootfs, made once and kept.
-# To be called outside, where the network is.
+# debian_rootfs [NAME PACKAGE,...]: the path of a Debian root file system in $rootfs, made once and
+# kept. To be called outside, where the network is.
 debian_rootfs() {
+	local name=${1:-debian-1} packages=${2:-apt,bash,nginx-light,procps}
 	local cache=${RT_CACHE:-${CARGO_TARGET_DIR:-$TOP/target}/engines}
-	rootfs=$cache/debian-1
+	rootfs=$cache/$name
 	export rootfs
 	[ ! -d "$rootfs" ] || return 0
 	if ! command -v mmdebstrap >/dev/null; then
@@ -193,7 +194,7 @@ debian_rootfs() {
 	mkdir -p "$cache"
 	rm -rf "$cache/new.$$"
 	echo "making a Debian root file system in $rootfs" >&2
-	if mmdebstrap --quiet --variant=minbase --include=apt,bash,nginx-light,procps \
+	if mmdebstrap --quiet --variant=minbase --include="$packages" \
 		"${DEBIAN_SUITE:-bookworm}" "$cache/new.$$" >"$cache/mmdebstrap.log" 2>&1; then
 		# Whole or not at all; somebody else may have made it at the same time.
 		mv -T "$cache/new.$$" "$rootfs" 2>/dev/null || rm -rf "$cache/new.$$"

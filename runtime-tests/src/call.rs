@@ -335,6 +335,14 @@ impl Output {
     }
 
     #[track_caller]
+    pub fn assert_stdout_has(&self, text: &str) -> &Self {
+        self.assert_exit(0);
+        let stdout = self.stdout();
+        assert!(stdout.contains(text), "{}\nwanted {text:?} in: {stdout}", self.shown);
+        self
+    }
+
+    #[track_caller]
     pub fn assert_stderr_has(&self, text: &str) -> &Self {
         let stderr = self.stderr();
         assert!(stderr.contains(text), "{}\nwanted {text:?} in: {stderr}", self.shown);

@@ -53,8 +53,8 @@ pub fn bundles_as<S: AsRef<OsStr>>(user: &SecondUser, args: impl IntoIterator<It
 
 /// Programs that the scripts of these tests call.
 const APPLETS: &[&str] = &[
-    "cat", "echo", "grep", "hostname", "id", "ip", "ls", "mount", "ping", "readlink", "sh",
-    "sleep", "stty", "touch", "true", "unshare", "wc",
+    "cat", "echo", "grep", "hostname", "httpd", "id", "ip", "ls", "mount", "ping", "readlink",
+    "sh", "sleep", "stty", "touch", "true", "unshare", "wc",
 ];
 
 /// Flags in front of a command: the runtime under test, and a root file system.

@@ -29,6 +29,7 @@ pub mod outcome;
 pub mod poll;
 pub mod probe;
 pub mod pty;
+pub mod registry;
 pub mod requires;
 pub mod runtime;
 pub mod second_user;

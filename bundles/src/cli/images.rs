@@ -89,6 +89,7 @@ pub(crate) enum Command {
     #[command(alias = "list")]
     Ls(Images),
     Load(Load),
+    Pull(super::pull::Pull),
     Tag(Tag),
     #[command(alias = "remove")]
     Rm(Remove),

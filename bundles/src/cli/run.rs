@@ -148,13 +148,17 @@ pub(crate) struct FileFlags {
     #[arg(long)]
     pub(crate) read_only: bool,
 
-    /// Bind a directory or file of the host, HOST:CONTAINER[:ro]
+    /// Directory or file of the host, HOST:CONTAINER[:ro], or volume, NAME:CONTAINER[:ro]
     #[arg(short, long, value_name = "VOLUME")]
     pub(crate) volume: Vec<String>,
 
-    /// The same in words: type=bind,source=HOST,target=CONTAINER[,readonly], or type=tmpfs
+    /// The same in words: type=bind|volume|tmpfs,source=HOST,target=CONTAINER[,readonly]
     #[arg(long)]
     pub(crate) mount: Vec<String>,
+
+    /// Directories and volumes of another container, CONTAINER[:ro]
+    #[arg(long, value_name = "CONTAINER")]
+    pub(crate) volumes_from: Vec<String>,
 
     /// Directory in memory, PATH[:OPTIONS]
     #[arg(long, value_name = "PATH")]
@@ -280,6 +284,10 @@ pub(crate) struct Rm {
     /// Kill those that run
     #[arg(short, long)]
     pub(crate) force: bool,
+
+    /// Also remove volumes without a name that no other container uses
+    #[arg(short, long)]
+    pub(crate) volumes: bool,
 
     #[command(flatten)]
     pub(crate) of: Containers,

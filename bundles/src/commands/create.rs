@@ -1,6 +1,7 @@
 //! `create`, `run` and `start`.
 
-use super::mounts;
+use super::facts;
+use super::mounts::{self, Places};
 use crate::attach::{self, Outcome};
 use crate::cli;
 use crate::cli::run::{Create, Pull, Run, Start};
@@ -10,17 +11,18 @@ use crate::error::{self, OrHint as _};
 use crate::home::{self, Home};
 use crate::networking::{self, Mode, Networking};
 use crate::overlay::{self, View};
+use crate::pull;
+use crate::reference::Reference;
 use crate::screen::Screen;
-use crate::spec::{self, Device, Facts, Security, values, wish};
+use crate::spec::{self, values, wish};
 use crate::store::{Image, Missing, Store};
-use crate::volume::Volumes;
-use crate::{fmt, ids, runtime, users};
+use crate::volume::{self, Volumes};
+use crate::{ids, runtime};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use oci_spec::image;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 const SIGTERM: i32 = 15;
@@ -42,21 +44,31 @@ pub(crate) fn run(home: &Home, args: &Run, screen: &mut Screen<'_>) -> Result<u8
             Ok(u8::try_from(code)?)
         }
         Outcome::Running(_) if args.detach => {
+            networking::tell(&container, screen);
             screen.say(&format!("{}\n", container.record.id))?;
             Ok(0)
         }
-        Outcome::Running(attached) => Ok(u8::try_from(attached.forward(&container.record)?)?),
+        Outcome::Running(attached) => {
+            networking::tell(&container, screen);
+            Ok(u8::try_from(attached.forward(&container.record)?)?)
+        }
     }
 }
 
 pub(crate) fn start(home: &Home, args: &Start, screen: &mut Screen<'_>) -> Result<()> {
-    super::for_each(&args.of.containers, screen, |name| {
+    let mut started = Vec::new();
+    let done = super::for_each(&args.of.containers, screen, |name| {
         let container = Container::find(home, name)?;
         match attach::start(home, &container)? {
-            Outcome::Running(_) => Ok(name.to_owned()),
+            Outcome::Running(_) => {
+                started.push(container);
+                Ok(name.to_owned())
+            }
             Outcome::Failed { text, .. } => Err(runtime::start_error(text)),
         }
-    })
+    });
+    started.iter().for_each(|container| networking::tell(container, screen));
+    done
 }
 
 /// What a container is made from.
@@ -98,27 +110,52 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     let base = base(home, args, scratch.path(), screen)?;
     let id = ids::made_up()?;
     let files = container::files(&scratch)?;
-    let stop_signal = args.stop_signal.as_deref().or(base.config.stop_signal().as_deref());
-    let stop_signal = stop_signal.map_or(Ok(SIGTERM), values::signal)?;
+    let later = home.directory("containers")?.join(&id);
     let rootfs = match &base.files {
         Files::Directory(dir) => dir.clone(),
         Files::Image { .. } => {
             for name in ["rootfs", "upper", "work"] {
                 fs::create_dir(files.join(name)).with_context(|| format!("mkdir({name})"))?;
             }
-            home.directory("containers")?.join(&id).join("rootfs")
+            later.join("rootfs")
         }
     };
-    let wishes = wish::all(&args.files, base.config.volumes().as_deref().unwrap_or_default())?;
-    let network = network(home, args, &base, &id, screen)?;
-    let facts = facts(args, &base, &id, &rootfs, &network)?;
-    spec::make(args, &base.config, &facts)?; // before a volume is made
+    let of_image = base.config.volumes().as_deref().unwrap_or_default();
+    let others = mounts::of_others(home, &args.files.volumes_from)?;
+    let wishes = wish::all(&args.files, of_image, others)?;
+    let network = networking::find(home, args, &base.config, &id, screen)?;
+    let mut facts = facts::find(args, &base.config, base.files.path(), (&id, &rootfs))?;
+    facts.network = network.mode != Mode::Host;
+    networking::make_hosts(&files.join("hosts"), &network)?;
+    let mut record = record(args, &base, &id, runtime)?;
+    record.network = network;
+    spec::make(args, &base.config, &facts)?; // all mistakes are told before a volume is made
     let volumes = Volumes::open(home)?;
     let lock = volumes.lock()?;
-    let facts = Facts { mounts: mounts::make(&wishes, &volumes, &lock)?, ..facts };
-    let spec = spec::make(args, &base.config, &facts)?;
-    let record = Record {
-        id: id.clone(),
+    let places = Places { image: base.files.path(), now: &files, later: &later };
+    let made = mounts::make(&wishes, &volumes, &lock, &places, &mut facts.mounts);
+    record.mounts.clone_from(&facts.mounts);
+    let added = made
+        .and_then(|()| spec::make(args, &base.config, &facts))
+        .and_then(|spec| Ok(serde_json::to_vec_pretty(&spec)?))
+        .and_then(|text| home::replace(&files.join("config.json"), &text))
+        .and_then(|()| container::add(home, args.name.as_deref(), record, &scratch));
+    drop(lock);
+    let container = added.inspect_err(|_| {
+        // The first error is the one worth telling.
+        volume::release(home, &container::anonymous_volumes(&facts.mounts)).ok();
+    })?;
+    check_layers(home, &container)?;
+    if let Some(file) = &args.cidfile {
+        write_new(file, &id)?;
+    }
+    Ok(container)
+}
+
+fn record(args: &Create, base: &Base, id: &str, runtime: PathBuf) -> Result<Record> {
+    let stop_signal = args.stop_signal.as_deref().or(base.config.stop_signal().as_deref());
+    Ok(Record {
+        id: id.to_owned(),
         name: String::new(),
         created: container::now(),
         image: base.name.clone(),
@@ -126,23 +163,28 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
         labels: labels(args, &base.config),
         runtime,
         root: base.files.root(),
-        mounts: facts.mounts,
-        network,
+        mounts: Vec::new(),
+        network: Networking::default(),
         interactive: args.interactive,
         tty: args.tty,
         remove: args.rm,
-        stop_signal,
+        stop_signal: stop_signal.map_or(Ok(SIGTERM), values::signal)?,
         stop_timeout: args.stop_timeout.unwrap_or(STOP_TIMEOUT),
         state: State::default(),
-    };
-    networking::make_hosts(&files.join("hosts"), &record.network)?;
-    home::replace(&files.join("config.json"), &serde_json::to_vec_pretty(&spec)?)?;
-    let container = container::add(home, args.name.as_deref(), record, &scratch)?;
-    drop(lock);
-    if let Some(file) = &args.cidfile {
-        write_new(file, &id)?;
+    })
+}
+
+/// Whoever removes an image asks which container uses it; he may have done so a moment too early.
+fn check_layers(home: &Home, container: &Container) -> Result<()> {
+    let Root::Image { layers, .. } = &container.record.root else { return Ok(()) };
+    let store = Store::open(home)?;
+    if layers.iter().all(|layer| store.layer(layer).exists()) {
+        return Ok(());
     }
-    Ok(container)
+    let mut container = container.clone();
+    let lock = container.lock()?;
+    container.remove(home, &lock)?;
+    bail!("image {}: was removed meanwhile", container.record.image)
 }
 
 fn base(home: &Home, args: &Create, scratch: &Path, screen: &mut Screen<'_>) -> Result<Base> {
@@ -161,12 +203,23 @@ fn base(home: &Home, args: &Create, scratch: &Path, screen: &mut Screen<'_>) -> 
     Ok(Base { name: name.to_owned(), config, files })
 }
 
-fn find_image(home: &Home, name: &str, pull: Pull, _screen: &mut Screen<'_>) -> Result<Image> {
+fn find_image(home: &Home, name: &str, when: Pull, screen: &mut Screen<'_>) -> Result<Image> {
     let store = Store::open(home)?;
-    match store.image(name) {
-        Err(err) if err.is::<Missing>() && pull != Pull::Never => Err(err),
-        found => found,
+    let found = store.image(name);
+    // An id is none of a registry.
+    let is_missing =
+        found.as_ref().is_err_and(anyhow::Error::is::<Missing>) && Reference::parse(name).is_ok();
+    match when {
+        Pull::Always => {}
+        Pull::Missing if is_missing => {
+            if let Some(image) = pull::known(&store, name)? {
+                return Ok(image);
+            }
+            screen.note(&format!("Unable to find image {name:?} locally\n"));
+        }
+        Pull::Missing | Pull::Never => return found,
     }
+    Ok(pull::pull(&store, screen, name, &pull::Options::default())?.image)
 }
 
 /// Those of the image, and of the flags.
@@ -176,112 +229,6 @@ fn labels(args: &Create, image: &image::Config) -> BTreeMap<String, String> {
         of_image.map(|(key, value)| (key.clone(), value.clone())).collect();
     labels.extend(cli::pairs(&args.label));
     labels
-}
-
-fn network(
-    home: &Home,
-    args: &Create,
-    base: &Base,
-    id: &str,
-    screen: &mut Screen<'_>,
-) -> Result<Networking> {
-    let hostname = args.process.hostname.as_deref().unwrap_or_else(|| fmt::short_id(id));
-    let facts = networking::Facts {
-        hostname,
-        exposed: base.config.exposed_ports().as_deref().unwrap_or_default(),
-        is_root: nix::unistd::geteuid().is_root(),
-        hosts_added: Vec::new(),
-    };
-    let network = networking::plan(home, &args.network, facts)?;
-    if network.mode == Mode::Host && !args.network.publish.is_empty() {
-        screen.note("bundles: -p has no effect: the container has the ports of the host\n");
-    }
-    Ok(network)
-}
-
-fn facts<'a>(
-    args: &Create,
-    base: &Base,
-    id: &'a str,
-    rootfs: &'a Path,
-    network: &Networking,
-) -> Result<Facts<'a>> {
-    let user = args.process.user.as_deref().or(base.config.user().as_deref()).unwrap_or_default();
-    let file = Security::parse(&args.rights)?.file;
-    let seccomp = file.map(read_profile).transpose()?;
-    let maps = users::maps();
-    Ok(Facts {
-        id,
-        rootfs,
-        network: network.mode != Mode::Host,
-        mounts: Vec::new(),
-        user: users::find(base.files.path(), user, &args.process.group_add)?,
-        capabilities: if maps.is_some() { u64::MAX } else { bounding()? },
-        maps,
-        privileged: args.rights.privileged,
-        env: environment(&args.process.env_file, &args.process.env)?,
-        devices: args.files.device.iter().map(|text| device(text)).collect::<Result<_>>()?,
-        seccomp,
-    })
-}
-
-fn read_profile(file: &str) -> Result<serde_json::Value> {
-    let text = fs::read(file).with_context(|| format!("--security-opt seccomp={file}"))?;
-    serde_json::from_slice(&text).with_context(|| format!("--security-opt seccomp={file}"))
-}
-
-/// Capabilities that this process can pass on to a child.
-fn bounding() -> Result<u64> {
-    let status = fs::read_to_string("/proc/self/status").context("/proc/self/status")?;
-    let set = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
-    u64::from_str_radix(set.unwrap_or_default().trim(), 16).context("/proc/self/status: CapBnd")
-}
-
-/// Those of the files first; a name without a value takes the caller's, or nothing.
-pub(super) fn environment(files: &[PathBuf], flags: &[String]) -> Result<Vec<String>> {
-    let mut all = Vec::new();
-    for file in files {
-        let text =
-            fs::read_to_string(file).with_context(|| format!("--env-file {}", file.display()))?;
-        let lines = text.lines().map(str::trim_start);
-        all.extend(lines.filter(|l| !l.is_empty() && !l.starts_with('#')).map(ToOwned::to_owned));
-    }
-    all.extend(flags.iter().cloned());
-    let with_value = |variable: String| {
-        if variable.contains('=') {
-            return Some(variable);
-        }
-        std::env::var(&variable).ok().map(|value| format!("{variable}={value}"))
-    };
-    Ok(all.into_iter().filter_map(with_value).collect())
-}
-
-/// `HOST[:CONTAINER[:rwm]]`.
-fn device(text: &str) -> Result<Device> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let is_access = |part: &str| !part.is_empty() && part.chars().all(|c| "rwm".contains(c));
-    let (host, path, access) = match parts.as_slice() {
-        [host] => (*host, *host, "rwm"),
-        [host, access] if is_access(access) => (*host, *host, *access),
-        [host, path] => (*host, *path, "rwm"),
-        [host, path, access] if is_access(access) => (*host, *path, *access),
-        _ => bail!("--device {text}: not HOST[:CONTAINER[:rwm]]"),
-    };
-    let meta = fs::metadata(host).with_context(|| format!("--device {text}"))?;
-    let kind = match meta.file_type() {
-        kind if kind.is_char_device() => "c",
-        kind if kind.is_block_device() => "b",
-        _ => bail!("--device {text}: {host} is not a device"),
-    };
-    let number = (nix::sys::stat::major(meta.rdev()), nix::sys::stat::minor(meta.rdev()));
-    Ok(Device {
-        host: host.into(),
-        path: path.to_owned(),
-        kind,
-        number,
-        mode: meta.mode() & 0o777,
-        access: access.to_owned(),
-    })
 }
 
 fn write_new(file: &Path, id: &str) -> Result<()> {

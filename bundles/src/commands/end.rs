@@ -9,6 +9,7 @@ use crate::networking;
 use crate::runtime::Runtime;
 use crate::screen::Screen;
 use crate::spec::values;
+use crate::volume;
 use anyhow::{Result, anyhow, ensure};
 use std::time::Duration;
 
@@ -88,6 +89,9 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
             networking::leave(home, &container.record.id)?;
         }
         container.remove(home, &lock)?;
+        if args.volumes {
+            volume::release(home, &container.record.anonymous_volumes())?;
+        }
         Ok(name.to_owned())
     })
 }

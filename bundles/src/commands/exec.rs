@@ -1,7 +1,7 @@
 //! `exec`: the runtime does it, with the caller's own streams.
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
-use super::create::environment;
+use super::facts::environment;
 use crate::cli::run::Exec;
 use crate::container::Container;
 use crate::error::OrHint as _;

@@ -5,6 +5,7 @@
 mod create;
 mod end;
 mod exec;
+mod facts;
 mod inspect;
 mod logs;
 mod mounts;

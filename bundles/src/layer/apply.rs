@@ -8,17 +8,16 @@
 //! another one goes. Nobody else writes there meanwhile: the directory lies in our `tmp/`.
 
 use super::archive::{Archive, Entry, Kind, Time};
+use super::attributes::{Attributes, Owners, call, failed};
 use crate::error::OrHint as _;
 use anyhow::{Context as _, Result, bail, ensure};
-use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, XattrFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write as _};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::io::{Read, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -36,23 +35,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { bytes: 64 << 30, entries: 1_000_000 }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owners {
-    Set,
-    /// The caller's only id stands for all of them.
-    Callers,
-}
-
-/// Set when the directory is complete: making something in it changes its time, and its mode may
-/// not even allow that.
-struct Attributes {
-    mode: u32,
-    uid: u32,
-    gid: u32,
-    mtime: Time,
-    xattrs: Vec<(String, Vec<u8>)>,
 }
 
 struct Layer<'a> {
@@ -94,26 +76,6 @@ pub(super) fn apply<R: Read>(
     }
     layer.finish()?;
     Ok(layer.bytes)
-}
-
-impl Owners {
-    /// Root of a user namespace with more than one id can set owners as root can.
-    fn of_process() -> Result<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            return Ok(Self::Callers);
-        }
-        let map = std::fs::read_to_string("/proc/self/uid_map").context("/proc/self/uid_map")?;
-        let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
-        let ids: u64 = map.lines().filter_map(count).sum();
-        Ok(if ids > 1 { Self::Set } else { Self::Callers })
-    }
-}
-
-impl Attributes {
-    /// Of a directory which no entry names.
-    fn usual(mtime: Time) -> Self {
-        Self { mode: 0o755, uid: 0, gid: 0, mtime, xattrs: Vec::new() }
-    }
 }
 
 impl Layer<'_> {
@@ -265,7 +227,7 @@ impl Layer<'_> {
                 let opened = rustix::fs::openat(parent, name, flags | OFlags::CLOEXEC, mode);
                 let mut file = File::from(opened.map_err(|errno| already(errno, "openat"))?);
                 self.fill(&mut file, &entry, data)?;
-                return self.dress(&file, &entry.into());
+                return Attributes::from(entry).set(&file, self.owners);
             }
             Kind::HardLink(target) => {
                 // All attributes are those of the file, which the layer has named before.
@@ -290,7 +252,8 @@ impl Layer<'_> {
             }
             Kind::Directory => bail!("internal error, please report: a directory"),
         }
-        self.dress_by_name(parent, name, &entry)
+        let is_symlink = matches!(entry.kind, Kind::Symlink(_));
+        Attributes::from(entry).set_by_name(parent, name, is_symlink, self.owners)
     }
 
     fn fill<R: Read>(
@@ -339,44 +302,6 @@ impl Layer<'_> {
         }
     }
 
-    /// The order counts: chown(2) clears setuid bits and capabilities.
-    fn dress(&self, file: impl AsFd, attributes: &Attributes) -> Result<()> {
-        let file = file.as_fd();
-        if self.owners == Owners::Set {
-            let (uid, gid) = (Uid::from_raw(attributes.uid), Gid::from_raw(attributes.gid));
-            owned(rustix::fs::fchown(file, Some(uid), Some(gid)), attributes.uid, attributes.gid)?;
-        }
-        call("fchmod", rustix::fs::fchmod(file, Mode::from_raw_mode(attributes.mode)))?;
-        for (name, value) in kept(&attributes.xattrs) {
-            let set =
-                rustix::fs::fsetxattr(file, name.as_str(), value.as_slice(), XattrFlags::empty());
-            xattr_set(name, set)?;
-        }
-        call("futimens", rustix::fs::futimens(file, &times(attributes.mtime)))
-    }
-
-    /// The same for what cannot be opened, or had better not be.
-    fn dress_by_name(&self, parent: BorrowedFd<'_>, name: &OsStr, entry: &Entry) -> Result<()> {
-        let this = AtFlags::SYMLINK_NOFOLLOW;
-        if self.owners == Owners::Set {
-            let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
-            let done = rustix::fs::chownat(parent, name, Some(uid), Some(gid), this);
-            owned(done, entry.uid, entry.gid)?;
-        }
-        if !matches!(entry.kind, Kind::Symlink(_)) {
-            // It follows symlinks, and this is none: it was made above.
-            let mode = Mode::from_raw_mode(entry.mode);
-            call("fchmodat", rustix::fs::chmodat(parent, name, mode, AtFlags::empty()))?;
-        }
-        let path = Path::new("/proc/self/fd").join(parent.as_raw_fd().to_string()).join(name);
-        for (xattr, value) in kept(&entry.xattrs) {
-            let empty = XattrFlags::empty();
-            let set = rustix::fs::lsetxattr(&path, xattr.as_str(), value.as_slice(), empty);
-            xattr_set(xattr, set)?;
-        }
-        call("utimensat", rustix::fs::utimensat(parent, name, &times(entry.mtime), this))
-    }
-
     /// From the deepest directory up: the mode of one above may forbid to reach it.
     fn finish(&mut self) -> Result<()> {
         self.last = None;
@@ -395,7 +320,7 @@ impl Layer<'_> {
                 if self.opaque.contains(path) {
                     make_opaque(fd.as_fd())?;
                 }
-                self.dress(&fd, attributes)
+                attributes.set(&fd, self.owners)
             };
             done().with_context(|| format!("directory {:?}", path.display().to_string()))?;
         }
@@ -474,37 +399,6 @@ fn make_opaque(directory: BorrowedFd<'_>) -> Result<()> {
         .hint("keep images on a file system with extended attributes, with --root DIR")
 }
 
-/// Not what belongs to an overlay, or to a policy, of the machine on which the layer was made.
-fn kept(xattrs: &[(String, Vec<u8>)]) -> impl Iterator<Item = (&String, &Vec<u8>)> {
-    let foreign = |name: &str| {
-        name.starts_with("trusted.overlay.")
-            || name.starts_with("user.overlay.")
-            || (name.starts_with("security.") && name != "security.capability")
-    };
-    xattrs.iter().filter(move |(name, _)| !foreign(name)).map(|(name, value)| (name, value))
-}
-
-/// What this file system or this user cannot have is left out.
-fn xattr_set(name: &str, set: rustix::io::Result<()>) -> Result<()> {
-    match set {
-        Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM) => Ok(()),
-        Err(errno) => Err(failed(&format!("setxattr({name})"), errno)),
-    }
-}
-
-fn owned(done: rustix::io::Result<()>, uid: u32, gid: u32) -> Result<()> {
-    match done {
-        Err(Errno::INVAL) => Err(failed(&format!("fchown({uid}, {gid})"), Errno::INVAL))
-            .hint("give the user a larger range of ids in /etc/subuid and /etc/subgid"),
-        done => call("fchown", done),
-    }
-}
-
-fn times(mtime: Time) -> Timestamps {
-    let time = Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanoseconds.into() };
-    Timestamps { last_access: time, last_modification: time }
-}
-
 fn refused(path: &Path, errno: Errno) -> anyhow::Error {
     let path = path.display();
     match errno {
@@ -513,14 +407,6 @@ fn refused(path: &Path, errno: Errno) -> anyhow::Error {
         Errno::NOENT => anyhow::anyhow!("goes through {path}, which no entry before it has made"),
         errno => failed(&format!("openat2({path})"), errno),
     }
-}
-
-fn call<T>(what: &str, result: rustix::io::Result<T>) -> Result<T> {
-    result.map_err(|errno| failed(what, errno))
-}
-
-fn failed(what: &str, errno: Errno) -> anyhow::Error {
-    anyhow::Error::from(io::Error::from(errno)).context(what.to_owned())
 }
 
 #[cfg(test)]

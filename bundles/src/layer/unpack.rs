@@ -2,14 +2,15 @@
 //!
 //! Runs in: an ordinary process of the user, or root of a user namespace.
 
+use super::ahead::{Ahead, ahead};
 use super::apply::{Limits, apply};
 use super::archive::Archive;
 use crate::digest::{Digest, Hashing};
 use anyhow::{Context as _, Result, ensure};
 use flate2::bufread::MultiGzDecoder;
-use std::cell::Cell;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Above this many bytes of archive, more than [`STEEPEST`] of them for each byte that came are
 /// taken for an attack. A gigabyte of zeros in gzip has 1030.
@@ -38,7 +39,7 @@ pub(crate) struct Unpacked {
 
 /// Fills an empty directory. Until the digests are compared, nothing in it may be used.
 pub(crate) fn unpack(
-    blob: impl Read,
+    blob: impl Read + Send,
     directory: BorrowedFd<'_>,
     limits: &Limits,
 ) -> Result<Unpacked> {
@@ -49,27 +50,31 @@ pub(crate) fn unpack(
 }
 
 /// The same without files.
-pub(crate) fn digests(blob: impl Read, limits: &Limits) -> Result<Unpacked> {
+pub(crate) fn digests(blob: impl Read + Send, limits: &Limits) -> Result<Unpacked> {
     pass(blob, limits, |_| Ok(0))
 }
 
+/// Three threads: one reads and hashes what comes, one inflates and hashes that, this one applies.
 fn pass(
-    blob: impl Read,
+    blob: impl Read + Send,
     limits: &Limits,
-    apply: impl FnOnce(&mut dyn Read) -> Result<u64>,
+    apply: impl FnOnce(&mut Ahead) -> Result<u64>,
 ) -> Result<Unpacked> {
-    let came = Cell::new(0);
-    let mut blob = Hashing::new(Counted { inner: blob, count: &came });
-    let (compression, diff_id, size) = {
-        let (compression, inner) = inflate(&mut blob)?;
+    let came = AtomicU64::new(0);
+    let blob = Hashing::new(Counted { inner: blob, count: &came });
+    let ((compression, diff_id, size), blob) = ahead(blob, |blob| {
+        let (compression, inner) = inflate(&mut *blob)?;
         let bounded = Bounded { inner, came: &came, count: 0, most: most(limits) };
-        let mut archive = Hashing::new(bounded);
-        let size = apply(&mut archive)?;
-        // The end marker is no end: the digest is that of all bytes.
-        io::copy(&mut archive, &mut io::sink())?;
-        (compression, archive.finish().0, size)
-    };
-    io::copy(&mut blob, &mut io::sink())?;
+        let (size, archive) = ahead(Hashing::new(bounded), |archive| {
+            let size = apply(archive)?;
+            // The end marker is no end: the digest is that of all bytes.
+            io::copy(archive, &mut io::sink())?;
+            Ok(size)
+        })?;
+        let diff_id = archive.finish().0;
+        io::copy(blob, &mut io::sink())?;
+        Ok((compression, diff_id, size))
+    })?;
     Ok(Unpacked { blob: blob.finish().0, diff_id, compression, size })
 }
 
@@ -78,42 +83,57 @@ fn most(limits: &Limits) -> u64 {
     limits.bytes.saturating_add(limits.entries.saturating_mul(4096)).saturating_add(1 << 20)
 }
 
+/// A stream whose first bytes have been looked at.
+type Begun<R> = io::Chain<io::Cursor<Vec<u8>>, BufReader<R>>;
+
+pub(crate) enum Inflated<R: Read> {
+    Plain(Begun<R>),
+    Gzip(Box<MultiGzDecoder<Begun<R>>>),
+    Zstd(zstd::Decoder<'static, Begun<R>>),
+}
+
+impl<R: Read> Read for Inflated<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(plain) => plain.read(buffer),
+            Self::Gzip(gzip) => gzip.read(buffer),
+            Self::Zstd(zstd) => zstd.read(buffer),
+        }
+    }
+}
+
 /// Looks at the first bytes, whatever a media type says.
-pub(crate) fn inflate<'a>(blob: impl Read + 'a) -> Result<(Compression, Box<dyn Read + 'a>)> {
+pub(crate) fn inflate<R: Read>(blob: R) -> Result<(Compression, Inflated<R>)> {
     let mut blob = BufReader::with_capacity(128 * 1024, blob);
     // A pipe may give less than four bytes at first.
     let mut magic = Vec::new();
     (&mut blob).take(4).read_to_end(&mut magic)?;
     let blob = io::Cursor::new(magic.clone()).chain(blob);
     if magic.starts_with(&[0x1f, 0x8b]) {
-        return Ok((Compression::Gzip, Box::new(MultiGzDecoder::new(blob))));
+        return Ok((Compression::Gzip, Inflated::Gzip(Box::new(MultiGzDecoder::new(blob)))));
     }
     if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        return Ok((Compression::Zstd, Box::new(zstd_decoder(blob)?)));
+        let mut decoder = zstd::Decoder::with_buffer(blob).context("zstd")?;
+        decoder.window_log_max(ZSTD_WINDOW).context("zstd")?;
+        return Ok((Compression::Zstd, Inflated::Zstd(decoder)));
     }
     ensure!(!magic.starts_with(b"BZh"), "compressed with bzip2, which no image may be");
     ensure!(
         !magic.starts_with(&[0xfd, b'7', b'z', b'X']),
         "compressed with xz, which no image may be"
     );
-    Ok((Compression::None, Box::new(blob)))
-}
-
-fn zstd_decoder<'a>(blob: impl BufRead + 'a) -> Result<impl Read + 'a> {
-    let mut decoder = zstd::Decoder::with_buffer(blob).context("zstd")?;
-    decoder.window_log_max(ZSTD_WINDOW).context("zstd")?;
-    Ok(decoder)
+    Ok((Compression::None, Inflated::Plain(blob)))
 }
 
 struct Counted<'a, R> {
     inner: R,
-    count: &'a Cell<u64>,
+    count: &'a AtomicU64,
 }
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.count.set(self.count.get() + count as u64);
+        self.count.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
 }
@@ -121,7 +141,7 @@ impl<R: Read> Read for Counted<'_, R> {
 /// Ends a stream that goes on and on.
 struct Bounded<'a, R> {
     inner: R,
-    came: &'a Cell<u64>,
+    came: &'a AtomicU64,
     count: u64,
     most: u64,
 }
@@ -133,7 +153,9 @@ impl<R: Read> Read for Bounded<'_, R> {
         if self.count > self.most {
             return Err(io::Error::other(format!("inflates to more than {} bytes", self.most)));
         }
-        if self.count > UNSUSPICIOUS && self.count / self.came.get().max(1) > STEEPEST {
+        if self.count > UNSUSPICIOUS
+            && self.count / self.came.load(Ordering::Relaxed).max(1) > STEEPEST
+        {
             return Err(io::Error::other(format!(
                 "inflates to more than {STEEPEST} times its size"
             )));
@@ -173,7 +195,7 @@ mod tests {
 
     #[test]
     fn stream_without_end_is_ended() {
-        let came = Cell::new(1);
+        let came = AtomicU64::new(1);
         let mut bounded = Bounded { inner: io::repeat(0), came: &came, count: 0, most: 1 << 20 };
         let err = io::copy(&mut bounded, &mut io::sink()).unwrap_err();
         assert_eq!(err.to_string(), "inflates to more than 1048576 bytes");

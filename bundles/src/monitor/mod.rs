@@ -10,10 +10,11 @@ mod ports;
 mod streams;
 pub(crate) mod wire;
 
-use crate::container::{self, Container, Process, Record, Root, State, Status};
+use crate::container::{self, Container, Record, Root, State, Status};
 use crate::home::Home;
 use crate::networking;
 use crate::overlay;
+use crate::process::Process;
 use crate::runtime::{self, Runtime};
 use crate::store::Store;
 use anyhow::{Context as _, Result, bail};
@@ -167,7 +168,7 @@ fn create_and_start(home: &Home, container: &mut Container, runtime: &Runtime) -
     record.state.process = Process::of(pid);
     container.save()?;
     let oom = cgroup::oom_counter(pid);
-    networking::join(home, &container.dir, &container.record, pid)?;
+    networking::join(home, &container.dir, &mut container.record, pid)?;
     if let Some(ports) = &mut ports {
         ports.lead_to(pid);
     }

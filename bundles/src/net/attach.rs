@@ -1,11 +1,12 @@
 //! Brings containers onto networks and takes them off again.
 //!
 //! Runs in: an ordinary process, under the lock. Privilege: `CAP_NET_ADMIN`, and `CAP_SYS_ADMIN` for
-//! setns(2).
+//! setns(2); an ordinary user has them in the namespaces of [`super::holder`].
 //!
 //! What is to be made is recorded before, unsettled, and settled when it is there. Whoever changes
 //! networks next, [`tidy`] first takes away what a killed process has left unsettled.
 
+use super::holder::{self, Held, Place};
 use super::hosts::{self, Line};
 use super::netlink::{Inside, Link, Mac, Pair, Socket, errno};
 use super::record::{self, Driver, Endpoint, Lease, Network, Networks};
@@ -43,8 +44,13 @@ pub(crate) struct Wanted {
     pub(crate) links: Vec<(String, String)>,
 }
 
-/// Returns what the container has got.
-pub(crate) fn attach(home: &Home, network: &str, wanted: &Wanted) -> Result<Endpoint> {
+/// Returns what the container has got, and lines for a person: why there is no way out, told once.
+/// An ordinary user's process is in the user namespace of his containers from now on.
+pub(crate) fn attach(
+    home: &Home,
+    network: &str,
+    wanted: &Wanted,
+) -> Result<(Endpoint, Option<String>)> {
     let networks = Networks::lock(home)?;
     super::create::predefined(&networks)?;
     let network = networks.find(network)?;
@@ -54,34 +60,80 @@ pub(crate) fn attach(home: &Home, network: &str, wanted: &Wanted) -> Result<Endp
             bail!("network {}: a container is on it from its start or not at all", network.name)
         }
     }
+    let mut place = place(&networks)?;
+    let added = place.within(|| add(&networks, &network, wanted));
+    let endpoint = match added.map_err(|err| place.explain(err)) {
+        Ok(endpoint) => endpoint,
+        Err(err) => {
+            place.leave(&networks).ok(); // the cause counts
+            return Err(err);
+        }
+    };
+    refresh_hosts(&networks, &[])?;
+    let note = if network.internal { None } else { place.uplink(&networks)? };
+    Ok((endpoint, note))
+}
+
+/// Where bridges are, made when it is missing.
+pub(crate) fn place(networks: &Networks<'_>) -> Result<Place> {
+    let place = Place::make(networks)?;
+    if let Place::Held(Held { is_new: true, .. }) = place {
+        forget(networks)?;
+    }
+    Ok(place)
+}
+
+/// What is recorded but was lost with its namespace: an ordinary user's, whose holder was killed.
+pub(crate) fn forget_lost(networks: &Networks<'_>) -> Result<()> {
+    if holder::is_lost(networks)? { forget(networks) } else { Ok(()) }
+}
+
+/// Nothing of what is recorded is there any more, or it goes now.
+fn forget(networks: &Networks<'_>) -> Result<()> {
+    holder::bury(networks)?;
+    let gone: Vec<Endpoint> =
+        everybody(networks)?.into_iter().map(|(_, endpoint)| endpoint).collect();
+    for endpoint in &gone {
+        // The kernel takes a moment to do so itself, which it does if we may not.
+        remove_inside(endpoint).ok();
+    }
+    for network in networks.all()? {
+        if !networks.endpoints(&network)?.is_empty() {
+            networks.set_endpoints(&network, &[])?;
+        }
+    }
+    rules::forget(&networks.directory)?;
+    refresh_hosts(networks, &gone)
+}
+
+/// Brings a container onto a network, from where the bridges are.
+fn add(networks: &Networks<'_>, network: &Network, wanted: &Wanted) -> Result<Endpoint> {
     let host = Socket::open()?;
     let namespace = open_namespace(&wanted.netns)?;
-    let inside = Socket::inside(&namespace)
-        .map_err(|err| for_root(err).context(wanted.netns.display().to_string()))?;
-    tidy(&networks, &host)?;
-    let mut endpoints = networks.endpoints(&network)?;
+    let inside = Socket::inside(&namespace).with_context(|| wanted.netns.display().to_string())?;
+    tidy(networks, &host)?;
+    let mut endpoints = networks.endpoints(network)?;
     if endpoints.iter().any(|other| other.container == wanted.container) {
         return Err(anyhow!("{} is on network {} already", wanted.container, network.name))
             .hint(format!("bundles network disconnect {} {}", network.name, wanted.container));
     }
-    let mut endpoint = endpoint(&network, wanted, &endpoints)?;
+    let mut endpoint = endpoint(network, wanted, &endpoints)?;
     endpoint.namespace = identity(&namespace)?;
     endpoint.interface = interface(&inside, wanted.interface.as_deref())?;
     endpoints.push(endpoint.clone());
-    networks.set_endpoints(&network, &endpoints)?;
-    let made = apply_rules(&networks, true)
-        .and_then(|()| connect(&host, &inside, &network, &endpoint, &namespace));
+    networks.set_endpoints(network, &endpoints)?;
+    let made = apply_rules(networks, true)
+        .and_then(|()| connect(&host, &inside, network, &endpoint, &namespace));
     if let Err(err) = made {
         // The cause counts; what cannot be taken away now stays recorded.
-        tidy(&networks, &host).and_then(|()| apply_rules(&networks, false)).ok();
-        return Err(for_root(err).context(format!("network {}", network.name)));
+        tidy(networks, &host).and_then(|()| apply_rules(networks, false)).ok();
+        return Err(err.context(format!("network {}", network.name)));
     }
     if let Some(last) = endpoints.last_mut() {
         last.settled = true;
         endpoint = last.clone();
     }
-    networks.set_endpoints(&network, &endpoints)?;
-    refresh_hosts(&networks, &[])?;
+    networks.set_endpoints(network, &endpoints)?;
     Ok(endpoint)
 }
 
@@ -89,7 +141,6 @@ pub(crate) fn attach(home: &Home, network: &str, wanted: &Wanted) -> Result<Endp
 pub(crate) fn detach(home: &Home, network: &str, container: &str) -> Result<()> {
     let networks = Networks::lock(home)?;
     let network = networks.find(network)?;
-    let host = Socket::open()?;
     let mut endpoints = networks.endpoints(&network)?;
     let gone: Vec<Endpoint> = endpoints
         .iter_mut()
@@ -103,10 +154,19 @@ pub(crate) fn detach(home: &Home, network: &str, container: &str) -> Result<()> 
         return Err(anyhow!("{container} is not on network {}", network.name))
             .hint(format!("bundles network inspect {} shows who is", network.name));
     }
+    let Some(place) = Place::existing(&networks)? else { return forget(&networks) };
     networks.set_endpoints(&network, &endpoints)?;
-    tidy(&networks, &host).map_err(for_root)?;
-    apply_rules(&networks, false)?;
-    let others = everybody(&networks)?;
+    let removed = place.within(|| remove(&networks, container));
+    removed.map_err(|err| place.explain(err))?;
+    refresh_hosts(&networks, &gone)?;
+    place.leave(&networks)
+}
+
+/// Takes a container off where it is not settled any more, from where the bridges are.
+fn remove(networks: &Networks<'_>, container: &str) -> Result<()> {
+    tidy(networks, &Socket::open()?)?;
+    apply_rules(networks, false)?;
+    let others = everybody(networks)?;
     for (_, other) in others.iter().filter(|(_, other)| other.container == container) {
         // The way out was by the network that it has left.
         if let Some(namespace) = namespace_of(other)? {
@@ -114,12 +174,13 @@ pub(crate) fn detach(home: &Home, network: &str, container: &str) -> Result<()> 
             default_routes(&inside, other)?;
         }
     }
-    refresh_hosts(&networks, &gone)
+    Ok(())
 }
 
 /// Takes a container off all networks. It may be on none, and gone already.
 pub(crate) fn leave(home: &Home, container: &str) -> Result<()> {
-    if !record::everybody(home)?.iter().any(|(_, endpoint)| endpoint.container == container) {
+    let is_on = |(_, endpoint): &(Network, Endpoint)| endpoint.container == container;
+    if !record::everybody(home)?.iter().any(is_on) && !home.has("networks/holder.json") {
         return Ok(()); // most of the time without waiting for others
     }
     let networks = Networks::lock(home)?;
@@ -174,7 +235,11 @@ fn tidy(networks: &Networks<'_>, host: &Socket) -> Result<()> {
 
 /// What a process that was killed has left goes, and the rules follow.
 pub(crate) fn settle(networks: &Networks<'_>) -> Result<()> {
-    tidy(networks, &Socket::open()?).and_then(|()| apply_rules(networks, false)).map_err(for_root)
+    let Some(place) = Place::existing(networks)? else { return forget(networks) };
+    let settled = place
+        .within(|| tidy(networks, &Socket::open()?).and_then(|()| apply_rules(networks, false)));
+    settled.map_err(|err| place.explain(err))?;
+    place.leave(networks)
 }
 
 /// Brings the firewall to what the records say.
@@ -277,10 +342,12 @@ pub(crate) fn parse_mac(text: &str) -> Result<Mac, String> {
 
 fn open_namespace(path: &Path) -> Result<File> {
     let opened = File::open(path).with_context(|| format!("open {}", path.display()));
-    opened.map_err(for_root).or_else(|err| match crate::error::hint(&err) {
-        Some(_) => Err(err),
-        None => Err(err).hint("name the network namespace of a running process, by its path"),
-    })
+    match opened {
+        Err(err) if !is_refusal(&err) => {
+            Err(err).hint("name the network namespace of a running process, by its path")
+        }
+        opened => opened,
+    }
 }
 
 fn identity(namespace: &File) -> Result<(u64, u64)> {
@@ -404,6 +471,11 @@ fn undo(host: &Socket, endpoint: &Endpoint, links: &[Link]) -> Result<()> {
         let link = if link.is_some() { link } else { host.link(name)? };
         return link.map_or(Ok(()), |link| host.delete(&link));
     }
+    remove_inside(endpoint)
+}
+
+/// The container's link.
+fn remove_inside(endpoint: &Endpoint) -> Result<()> {
     let Some(namespace) = namespace_of(endpoint)? else { return Ok(()) };
     let inside = Socket::inside(&namespace)?;
     let mac = read_mac(&endpoint.mac)?;
@@ -457,16 +529,18 @@ fn hosts_of(subject: &Endpoint, all: &[(Network, Endpoint)]) -> Vec<Line> {
     lines
 }
 
-fn for_root(err: anyhow::Error) -> anyhow::Error {
+fn is_refusal(err: &anyhow::Error) -> bool {
     let of_file = err.downcast_ref::<io::Error>();
-    let refused = matches!(errno(&err), Some(Errno::EPERM | Errno::EACCES))
-        || of_file.is_some_and(|err| err.kind() == io::ErrorKind::PermissionDenied);
-    if !refused || crate::error::hint(&err).is_some() {
+    matches!(errno(err), Some(Errno::EPERM | Errno::EACCES))
+        || of_file.is_some_and(|err| err.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// An error with a hint, if it is the want of a right and has none.
+pub(super) fn refused(err: anyhow::Error, hint: &str) -> anyhow::Error {
+    if !is_refusal(&err) || crate::error::hint(&err).is_some() {
         return err;
     }
-    let hinted: Result<()> =
-        Err(err).hint("networks need root; run as root, or with --network host or none");
-    match hinted {
+    match Err::<(), _>(err).hint(hint) {
         Err(err) => err,
         Ok(()) => anyhow!("internal error, please report: no error"),
     }

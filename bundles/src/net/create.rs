@@ -6,6 +6,7 @@ use super::ipam::{self, Pool, Used};
 use super::netlink::Socket;
 use super::record::{Driver, Network, Networks, check_name};
 use super::subnet::Subnet;
+use super::{holder, uplink};
 use crate::error::OrHint as _;
 use crate::ids::random;
 use anyhow::{Result, anyhow};
@@ -57,6 +58,9 @@ fn used(networks: &Networks<'_>) -> Result<Vec<Used>> {
             used.push(Used { subnet, by: format!("the host's route by {name}") });
         }
     }
+    if holder::is_ordinary(networks)? {
+        used.push(Used { subnet: uplink::subnet(), by: "the way out of networks".to_owned() });
+    }
     Ok(used)
 }
 
@@ -68,9 +72,9 @@ pub(crate) fn create(networks: &Networks<'_>, request: Request) -> Result<Networ
             request.name
         ));
     }
+    check_options(networks, &request)?;
     let pools = pools(networks, &request)?;
     let mut network = Network::new(&request.name, request.driver)?;
-    check_options(&request)?;
     network.pools = pools;
     network.internal = request.internal;
     network.labels = request.labels;
@@ -79,7 +83,7 @@ pub(crate) fn create(networks: &Networks<'_>, request: Request) -> Result<Networ
     Ok(network)
 }
 
-fn check_options(request: &Request) -> Result<()> {
+fn check_options(networks: &Networks<'_>, request: &Request) -> Result<()> {
     for (key, value) in &request.options {
         let known = match request.driver {
             Driver::Macvlan => ["parent", "macvlan_mode"].contains(&key.as_str()),
@@ -95,6 +99,10 @@ fn check_options(request: &Request) -> Result<()> {
         if key == "macvlan_mode" {
             super::attach::macvlan_mode(Some(value))?;
         }
+    }
+    if request.driver == Driver::Macvlan && holder::is_ordinary(networks)? {
+        return Err(anyhow!("network {}: macvlan needs root", request.name))
+            .hint("make a bridge network, without --driver");
     }
     if request.driver == Driver::Macvlan && !request.options.contains_key("parent") {
         return Err(anyhow!("network {}: macvlan needs a link of the host", request.name))

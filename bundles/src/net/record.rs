@@ -175,12 +175,8 @@ impl<'a> Networks<'a> {
     }
 
     pub(crate) fn set_endpoints(&self, network: &Network, endpoints: &[Endpoint]) -> Result<()> {
-        let directory = self.directory.join(&network.name);
-        let (path, new) = (directory.join("endpoints.json"), directory.join(".endpoints.json"));
         let text = serde_json::to_vec_pretty(endpoints).context("endpoints.json")?;
-        home::write(&new, &text)
-            .and_then(|_unsynced| fs::rename(&new, &path))
-            .with_context(|| format!("write {}", path.display()))
+        put(&self.directory.join(&network.name), "endpoints.json", &text)
     }
 
     /// The subnets of all networks.
@@ -244,6 +240,15 @@ pub(crate) fn everybody(home: &Home) -> Result<Vec<(Network, Endpoint)>> {
         all.extend(endpoints.into_iter().map(|endpoint| (network.clone(), endpoint)));
     }
     Ok(all)
+}
+
+/// Gives a file new content at once. It is not synced to disk: what it tells of does not outlast a
+/// power failure either.
+pub(super) fn put(directory: &Path, name: &str, text: &[u8]) -> Result<()> {
+    let (path, new) = (directory.join(name), directory.join(format!(".{name}")));
+    home::write(&new, text)
+        .and_then(|_unsynced| fs::rename(&new, &path))
+        .with_context(|| format!("write {}", path.display()))
 }
 
 /// A network's name is that of a directory.

@@ -12,6 +12,7 @@ use crate::host::Host;
 use anyhow::{Context as _, Result, anyhow};
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -96,6 +97,17 @@ pub(crate) fn apply(directory: &Path, lock: &Lock, wanted: &Wanted<'_>) -> Resul
         fs::copy(&new, &kept).map(drop)
     };
     settled.and_then(|()| fs::remove_file(&new)).with_context(|| kept.display().to_string())
+}
+
+/// The kernel has no rules any more: their namespace is gone.
+pub(crate) fn forget(directory: &Path) -> Result<()> {
+    for name in ["rules.nft", "rules.nft.new"] {
+        match fs::remove_file(directory.join(name)) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err).context(name),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug)]

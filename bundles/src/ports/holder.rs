@@ -4,8 +4,9 @@
 //! known than that they are there.
 
 use super::{Bound, Protocol};
-use crate::container::{self, Container, Process};
+use crate::container::{self, Container};
 use crate::home::Home;
+use crate::process::Process;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -31,6 +31,8 @@ pub(crate) struct Facts<'a> {
     /// It has a network of its own, or that of another container.
     pub(crate) network: bool,
     pub(crate) mounts: Vec<Mount>,
+    /// Whether the kernel can make all mounts of a tree read-only.
+    pub(crate) recursive_read_only: bool,
     pub(crate) user: User,
     /// For an ordinary user.
     pub(crate) maps: Option<Maps>,

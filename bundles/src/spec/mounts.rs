@@ -14,17 +14,28 @@ pub(crate) fn all(flags: &FileFlags, facts: &Facts<'_>) -> Result<Vec<Value>> {
     for wanted in &facts.mounts {
         // What the user mounts replaces the usual mount of the same place.
         mounts.retain(|mount: &Value| mount["destination"] != *wanted.destination);
-        mounts.push(one(wanted));
+        mounts.push(one(wanted, facts));
     }
     Ok(mounts)
 }
 
-fn one(mount: &Mount) -> Value {
-    if mount.kind == "tmpfs" {
-        return in_memory(mount);
+fn one(mount: &Mount, facts: &Facts<'_>) -> Value {
+    match mount.kind.as_str() {
+        "overlay" => {
+            let user = facts.maps.as_ref().map(|_| "userxattr".to_owned());
+            let options: Vec<&String> = mount.options.iter().chain(&user).collect();
+            return json!({ "destination": mount.destination, "type": "overlay",
+                "source": "overlay", "options": options });
+        }
+        "tmpfs" => return in_memory(mount),
+        "volume" if mount.source.as_os_str().is_empty() => return in_memory(mount),
+        _ => {}
     }
-    let write = if mount.read_only { "ro" } else { "rw" };
-    let options = ["rbind", &mount.propagation, write];
+    let bind = if mount.alone { "bind" } else { "rbind" };
+    let mut options = vec![bind, &mount.propagation, if mount.read_only { "ro" } else { "rw" }];
+    // What is mounted below the source would stay writable.
+    options.extend((mount.read_only && !mount.alone && facts.recursive_read_only).then_some("rro"));
+    options.extend(mount.options.iter().map(String::as_str));
     json!({ "destination": mount.destination, "type": "bind", "source": mount.source,
         "options": options })
 }

@@ -7,6 +7,7 @@ pub(super) fn facts() -> Facts<'static> {
         rootfs: Path::new("/r"),
         network: true,
         mounts: vec![],
+        recursive_read_only: true,
         user: User { home: Some("/root".into()), ..User::default() },
         maps: None,
         capabilities: (1 << 41) - 1,

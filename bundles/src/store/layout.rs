@@ -7,10 +7,12 @@
 
 use crate::digest::Digest;
 use crate::error::OrHint as _;
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -123,29 +125,86 @@ pub(crate) fn check_count(layers: usize) -> Result<()> {
     Ok(())
 }
 
-/// The manifest for this machine.
-pub(crate) fn choose(index: &Index) -> Result<&Descriptor> {
-    let wanted = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        other => other,
-    };
+impl Platform {
+    /// That of this machine.
+    pub(crate) fn here() -> Self {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            "x86" => "386",
+            other => other,
+        };
+        Self { architecture: architecture.to_owned(), os: "linux".to_owned(), other: Map::new() }
+    }
+
+    pub(crate) fn variant(&self) -> Option<&str> {
+        self.other.get("variant").and_then(Value::as_str)
+    }
+
+    /// A variant that is not asked for is not looked at.
+    pub(crate) fn fits(&self, other: &Self) -> bool {
+        self.os == other.os
+            && self.architecture == other.architecture
+            && self.variant().is_none_or(|variant| {
+                // The only one of arm64 is often left out.
+                other.variant() == Some(variant) || (other.variant().is_none() && variant == "v8")
+            })
+    }
+}
+
+/// `linux/arm64`, `linux/arm/v7`, or the architecture alone.
+impl FromStr for Platform {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let (os, architecture, variant) = match parts.as_slice() {
+            [architecture] => ("linux", *architecture, None),
+            [os, architecture] => (*os, *architecture, None),
+            [os, architecture, variant] => (*os, *architecture, Some(*variant)),
+            _ => bail!("platform {text:?}: OS/ARCHITECTURE is expected, as linux/arm64"),
+        };
+        ensure!(
+            parts.iter().all(|part| !part.is_empty()),
+            "platform {text:?}: OS/ARCHITECTURE is expected, as linux/arm64"
+        );
+        let architecture = match architecture {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        let mut other = Map::new();
+        if let Some(variant) = variant {
+            other.insert("variant".to_owned(), variant.into());
+        }
+        Ok(Self { architecture: architecture.to_owned(), os: os.to_owned(), other })
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+    }
+}
+
+/// The manifest for a platform.
+pub(crate) fn choose<'a>(index: &'a Index, wanted: &Platform) -> Result<&'a Descriptor> {
     let platforms: Vec<String> = index
         .manifests
         .iter()
         .filter_map(|one| one.platform.as_ref())
         .filter(|platform| platform.os != "unknown")
-        .map(|platform| format!("{}/{}", platform.os, platform.architecture))
+        .map(ToString::to_string)
         .collect();
     let found = index.manifests.iter().find(|one| match &one.platform {
-        Some(platform) => platform.os == "linux" && platform.architecture == wanted,
+        Some(platform) => wanted.fits(platform),
         // An index of one needs no platform.
         None => index.manifests.len() == 1,
     });
     found
-        .ok_or_else(|| anyhow!("no manifest for linux/{wanted} in the image"))
-        .hint(format!("take an image for linux/{wanted}; this one has: {}", platforms.join(" ")))
+        .ok_or_else(|| anyhow!("no manifest for {wanted} in the image"))
+        .hint(format!("take an image for {wanted}; this one has: {}", platforms.join(" ")))
 }
 
 #[cfg(test)]
@@ -186,9 +245,10 @@ mod tests {
             Index::parse(text.as_bytes()).unwrap()
         };
         let both = index(&["s390x", "amd64", "arm64"]);
-        let chosen = choose(&both).unwrap().platform.clone().unwrap().architecture;
+        let chosen =
+            choose(&both, &Platform::here()).unwrap().platform.clone().unwrap().architecture;
         assert!(["amd64", "arm64"].contains(&chosen.as_str()));
-        let err = choose(&index(&["s390x"])).unwrap_err();
+        let err = choose(&index(&["s390x"]), &Platform::here()).unwrap_err();
         assert!(crate::error::chain(&err).starts_with("no manifest for linux/"));
         assert!(crate::error::hint(&err).unwrap().ends_with("this one has: linux/s390x"));
     }

@@ -5,6 +5,7 @@
 use super::Strings;
 use crate::error::OrHint as _;
 use anyhow::{Result, anyhow, bail};
+use std::path::PathBuf;
 
 /// Words of `o=`, by mount(8), that need no value.
 const FLAGS: &[&str] = &[
@@ -39,6 +40,63 @@ const FLAGS: &[&str] = &[
 /// Those of a tmpfs with a value, by tmpfs(5).
 const TMPFS: &[&str] = &["gid", "huge", "mode", "mpol", "nr_blocks", "nr_inodes", "size", "uid"];
 
+/// What is mounted for a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Its directory.
+    Files,
+    /// A directory of the host, with words of mount(8).
+    Bind { device: PathBuf, recursive: bool, words: Vec<String> },
+    /// A tmpfs, with its options; it is gone when the container ends.
+    Memory(Vec<String>),
+}
+
+/// Of options that were checked.
+pub(super) fn content(options: &Strings) -> Content {
+    let words = words(options).into_iter();
+    let option = |key: &str| options.get(key).map(String::as_str);
+    match option("type") {
+        Some("tmpfs") => Content::Memory(words.map(ToOwned::to_owned).collect()),
+        _ if options.is_empty() => Content::Files,
+        _ => {
+            let (binds, words): (Vec<&str>, Vec<&str>) = words.partition(|word| is_bind(word));
+            Content::Bind {
+                device: option("device").unwrap_or_default().into(),
+                recursive: binds.contains(&"rbind"),
+                words: words.into_iter().map(ToOwned::to_owned).collect(),
+            }
+        }
+    }
+}
+
+fn words(options: &Strings) -> Vec<&str> {
+    let words = options.get("o").map(String::as_str).unwrap_or_default();
+    words.split(',').filter(|word| !word.is_empty()).collect()
+}
+
+fn is_bind(word: &str) -> bool {
+    matches!(word, "bind" | "rbind")
+}
+
+/// Refuses a word that is no option of a tmpfs, as of `--tmpfs`.
+pub(crate) fn check_tmpfs(word: &str) -> Result<()> {
+    if is_known(word, true) && !is_bind(word) {
+        return Ok(());
+    }
+    Err(anyhow!("unknown option {word:?}")).hint(format!(
+        "there are {}= and {}",
+        TMPFS.join("= "),
+        FLAGS.join(" ")
+    ))
+}
+
+fn is_known(word: &str, tmpfs: bool) -> bool {
+    match word.split_once('=') {
+        None => FLAGS.contains(&word),
+        Some((key, value)) => tmpfs && TMPFS.contains(&key) && !value.is_empty(),
+    }
+}
+
 /// Refuses what could not be mounted later.
 pub(super) fn check(options: &Strings) -> Result<()> {
     if let Some(key) = options.keys().find(|key| !matches!(key.as_str(), "type" | "o" | "device")) {
@@ -46,9 +104,8 @@ pub(super) fn check(options: &Strings) -> Result<()> {
             .hint("there are type=, o= and device=; a limit is -o type=tmpfs -o o=size=100m");
     }
     let option = |key: &str| options.get(key).map(String::as_str);
-    let words: Vec<&str> =
-        option("o").unwrap_or_default().split(',').filter(|word| !word.is_empty()).collect();
-    let binds = words.iter().any(|word| matches!(*word, "bind" | "rbind"));
+    let words = words(options);
+    let binds = words.iter().any(|word| is_bind(word));
     let tmpfs = match option("type") {
         Some("tmpfs") if binds => bail!("volume options: type=tmpfs and o=bind exclude each other"),
         Some("tmpfs") => true,
@@ -64,12 +121,7 @@ pub(super) fn check(options: &Strings) -> Result<()> {
         }
     };
     for word in words {
-        let (key, value) = word.split_once('=').map_or((word, None), |(k, v)| (k, Some(v)));
-        let known = match value {
-            None => FLAGS.contains(&key),
-            Some(value) => tmpfs && TMPFS.contains(&key) && !value.is_empty(),
-        };
-        if !known {
+        if !is_known(word, tmpfs) {
             return Err(anyhow!("volume option o={word} is not known")).hint(format!(
                 "there are {}; for a tmpfs {}=",
                 FLAGS.join(" "),

@@ -5,8 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
-use runtime_tests::companion::{Root, assert_nothing_is_left, bundles, home, inspect, monitor};
+use runtime_tests::companion::{
+    Root, assert_nothing_is_left, bundles, bundles_as, home, inspect, monitor,
+};
 use runtime_tests::prelude::*;
+use runtime_tests::second_user::SecondUser;
 
 tests![
     companion_container_is_on_the_bridge_from_its_first_instruction,
@@ -24,6 +27,8 @@ tests![
     companion_networks_of_a_killed_monitor_leave_nothing,
     companion_failed_start_leaves_no_network,
     companion_mistakes_about_networks,
+    companion_networks_of_an_ordinary_users_containers,
+    companion_networks_of_an_ordinary_users_containers_with_ranges,
 ];
 
 fn prepared() -> Root {
@@ -412,4 +417,49 @@ fn companion_mistakes_about_networks() {
         "bundles: network host: a container is on it from its start or not at all\n"
     );
     bundles(["rm", "-f", "one"]).ok();
+}
+
+/// The same by an ordinary user: names, ports, and nothing left.
+fn of_user(user: &SecondUser) {
+    let root = prepared();
+    requires!(program("/usr/bin/curl"));
+    let rootfs = root.rootfs.to_str().expect("UTF-8").to_owned();
+    let flags = ["--runtime", runtime_tests::runtime::path().to_str().expect("UTF-8")];
+    let run = |words: &[&str], args: &[&str]| {
+        bundles_as(user, [words, &flags, &["--rootfs", &rootfs], args].concat())
+    };
+    let web = ["httpd", "-f", "-p", "80", "-h", "/etc"];
+    run(&["run", "-d", "--name", "web", "-p", "8080:80"], &web).ok();
+    let seen = run(&["run", "--rm", "--link", "web"], &["ping", "-c", "1", "172.17.0.2"]).ok();
+    assert!(seen.contains(", 0% packet loss"), "{seen}");
+    for address in ["127.0.0.1", "[::1]"] {
+        let got = say("curl", &format!("-sS -m 5 http://{address}:8080/passwd"));
+        assert!(got.starts_with("root:x:0:0:"), "{got}");
+    }
+    let out = run(&["run", "--rm", "-p", "8080:80"], &["true"]).output();
+    out.assert_exit(125);
+    assert!(out.stderr().contains("in use, by container web"), "{}", out.stderr());
+    let out = run(&["run", "--rm", "-p", "80:80"], &["true"]).output();
+    out.assert_exit(125);
+    assert!(
+        out.stderr().contains("hint: ordinary users may take ports from 1024 on"),
+        "{}",
+        out.stderr()
+    );
+    bundles_as(user, ["rm", "-f", "web"]).ok();
+    until("the holder of his networks has ended", || {
+        let is_his = |pid: &u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.starts_with(b"bundles-networks")
+        };
+        (!runtime_tests::leaks::pids().iter().any(is_his)).then_some(())
+    });
+}
+
+fn companion_networks_of_an_ordinary_users_containers() {
+    of_user(&SecondUser::new());
+}
+
+fn companion_networks_of_an_ordinary_users_containers_with_ranges() {
+    of_user(&SecondUser::with_ranges());
 }

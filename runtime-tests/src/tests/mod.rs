@@ -32,6 +32,7 @@ areas![
     fields,
     net_devices,
     companion_networks,
+    companion_network_rootless,
     companion_ports,
     companion_run_networks,
     doctor,
@@ -73,8 +74,11 @@ areas![
     escapes_config,
     escapes_host,
     companion_images,
+    companion_pull,
+    companion_pull_faults,
     companion_cli,
     companion_run,
+    companion_mounts,
     companion_volumes,
 ];
 
@@ -84,8 +88,12 @@ mod cgroups;
 mod cli;
 mod companion_cli;
 mod companion_images;
+mod companion_mounts;
+mod companion_network_rootless;
 mod companion_networks;
 mod companion_ports;
+mod companion_pull;
+mod companion_pull_faults;
 mod companion_run;
 mod companion_run_networks;
 mod companion_volumes;

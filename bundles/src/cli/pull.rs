@@ -1,0 +1,80 @@
+//! Commands about registries.
+
+use clap::Args;
+use std::path::PathBuf;
+
+/// How to speak to a registry
+#[derive(Debug, Args)]
+pub(crate) struct Registry {
+    /// Trust any certificate, and a registry without TLS; localhost needs no flag
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    /// Directory with the registry's ca.crt, and client.cert with client.key if it wants them
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cert_dir: Option<PathBuf>,
+
+    /// Give up an attempt when the registry is silent for so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) timeout: u16,
+
+    /// Attempts after one that failed in a way which may pass
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) retry: u32,
+}
+
+/// Get an image from a registry
+///
+/// What has come stays when the connection is cut or the command is stopped; the next pull goes on
+/// behind it. bundles system prune removes it.
+#[derive(Debug, Args)]
+pub(crate) struct Pull {
+    /// Another platform than that of this machine, as linux/arm64
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<String>,
+
+    /// Print only the name
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) registry: Registry,
+
+    /// [REGISTRY/]REPOSITORY[:TAG][@DIGEST]
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+}
+
+/// Keep a login for a registry
+///
+/// It is checked first. It is kept in auth.json, which podman and skopeo read too, or by the
+/// credential helper that is named there.
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// User name
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) username: Option<String>,
+
+    /// Password; others see it in lists of processes, so prefer --password-stdin
+    #[arg(short, long, value_name = "PASSWORD", conflicts_with = "password_stdin")]
+    pub(crate) password: Option<String>,
+
+    /// Read the password from standard input
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+
+    #[command(flatten)]
+    pub(crate) registry: Registry,
+
+    /// HOST[:PORT]; Docker Hub without it
+    #[arg(value_name = "REGISTRY")]
+    pub(crate) host: Option<String>,
+}
+
+/// Forget a login for a registry
+#[derive(Debug, Args)]
+pub(crate) struct Logout {
+    /// HOST[:PORT]; Docker Hub without it
+    #[arg(value_name = "REGISTRY")]
+    pub(crate) host: Option<String>,
+}

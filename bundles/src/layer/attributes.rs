@@ -1,0 +1,173 @@
+//! Owner, mode, time and extended attributes of a file, to be given to another one.
+//!
+//! Runs in: an ordinary process of the user, or root of a user namespace. Privilege: with
+//! `CAP_CHOWN` owners are set; without it all belongs to the caller.
+
+use super::archive::Time;
+use crate::error::OrHint as _;
+use anyhow::{Context as _, Result};
+use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+/// `XATTR_SIZE_MAX` of the kernel, in bytes.
+const LONGEST_XATTR: usize = 65_536;
+
+/// Those of a directory are set when it is complete: making something in it changes its time, and
+/// its mode may not even allow that.
+pub(crate) struct Attributes {
+    /// Permissions with setuid, setgid and sticky bit.
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) mtime: Time,
+    pub(super) xattrs: Vec<(String, Vec<u8>)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owners {
+    Set,
+    /// The caller's only id stands for all of them.
+    Callers,
+}
+
+impl Owners {
+    /// Root of a user namespace with more than one id can set owners as root can.
+    pub(crate) fn of_process() -> Result<Self> {
+        if !nix::unistd::geteuid().is_root() {
+            return Ok(Self::Callers);
+        }
+        let map = std::fs::read_to_string("/proc/self/uid_map").context("/proc/self/uid_map")?;
+        let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
+        let ids: u64 = map.lines().filter_map(count).sum();
+        Ok(if ids > 1 { Self::Set } else { Self::Callers })
+    }
+}
+
+impl Attributes {
+    /// Of a directory which no entry names.
+    pub(super) fn usual(mtime: Time) -> Self {
+        Self { mode: 0o755, uid: 0, gid: 0, mtime, xattrs: Vec::new() }
+    }
+
+    /// Of the file with this name, not of what a symlink leads to; `stat` is its own.
+    pub(crate) fn of(parent: BorrowedFd<'_>, name: &OsStr, stat: &Stat) -> Result<Self> {
+        let path = below(parent, name);
+        let mut xattrs = Vec::new();
+        for name in names(&path)? {
+            let mut value = vec![0; LONGEST_XATTR];
+            match rustix::fs::lgetxattr(&path, name.as_str(), &mut value) {
+                Ok(length) => value.truncate(length),
+                Err(Errno::NODATA | Errno::PERM) => continue,
+                Err(errno) => return Err(failed(&format!("lgetxattr({name})"), errno)),
+            }
+            xattrs.push((name, value));
+        }
+        let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
+        let mtime = Time { seconds: stat.st_mtime, nanoseconds };
+        Ok(Self { mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid, mtime, xattrs })
+    }
+
+    /// The order counts: chown(2) clears setuid bits and capabilities.
+    pub(crate) fn set(&self, file: impl AsFd, owners: Owners) -> Result<()> {
+        let file = file.as_fd();
+        if owners == Owners::Set {
+            let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+            owned(rustix::fs::fchown(file, Some(uid), Some(gid)), self.uid, self.gid)?;
+        }
+        call("fchmod", rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode)))?;
+        for (name, value) in kept(&self.xattrs) {
+            let set =
+                rustix::fs::fsetxattr(file, name.as_str(), value.as_slice(), XattrFlags::empty());
+            xattr_set(name, set)?;
+        }
+        call("futimens", rustix::fs::futimens(file, &times(self.mtime)))
+    }
+
+    /// The same for what cannot be opened, or had better not be.
+    pub(crate) fn set_by_name(
+        &self,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+        is_symlink: bool,
+        owners: Owners,
+    ) -> Result<()> {
+        let this = AtFlags::SYMLINK_NOFOLLOW;
+        if owners == Owners::Set {
+            let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+            let done = rustix::fs::chownat(parent, name, Some(uid), Some(gid), this);
+            owned(done, self.uid, self.gid)?;
+        }
+        if !is_symlink {
+            // It would follow symlinks, and this is none: the caller has made it.
+            let mode = Mode::from_raw_mode(self.mode);
+            call("fchmodat", rustix::fs::chmodat(parent, name, mode, AtFlags::empty()))?;
+        }
+        let path = below(parent, name);
+        for (xattr, value) in kept(&self.xattrs) {
+            let empty = XattrFlags::empty();
+            let set = rustix::fs::lsetxattr(&path, xattr.as_str(), value.as_slice(), empty);
+            xattr_set(xattr, set)?;
+        }
+        call("utimensat", rustix::fs::utimensat(parent, name, &times(self.mtime), this))
+    }
+}
+
+/// For calls that take a path only.
+fn below(parent: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
+    Path::new("/proc/self/fd").join(parent.as_raw_fd().to_string()).join(name)
+}
+
+/// Of the extended attributes.
+fn names(path: &Path) -> Result<Vec<String>> {
+    let mut list = vec![0; LONGEST_XATTR];
+    match rustix::fs::llistxattr(path, &mut list) {
+        Ok(length) => list.truncate(length),
+        Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        Err(errno) => return Err(failed("llistxattr", errno)),
+    }
+    let names = list.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    Ok(names.filter_map(|name| String::from_utf8(name.to_vec()).ok()).collect())
+}
+
+/// Not what belongs to an overlay, or to a policy, of the machine on which the file was made.
+fn kept(xattrs: &[(String, Vec<u8>)]) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+    let foreign = |name: &str| {
+        name.starts_with("trusted.overlay.")
+            || name.starts_with("user.overlay.")
+            || (name.starts_with("security.") && name != "security.capability")
+    };
+    xattrs.iter().filter(move |(name, _)| !foreign(name)).map(|(name, value)| (name, value))
+}
+
+/// What this file system or this user cannot have is left out.
+fn xattr_set(name: &str, set: rustix::io::Result<()>) -> Result<()> {
+    match set {
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM) => Ok(()),
+        Err(errno) => Err(failed(&format!("setxattr({name})"), errno)),
+    }
+}
+
+fn owned(done: rustix::io::Result<()>, uid: u32, gid: u32) -> Result<()> {
+    match done {
+        Err(Errno::INVAL) => Err(failed(&format!("fchown({uid}, {gid})"), Errno::INVAL))
+            .hint("give the user a larger range of ids in /etc/subuid and /etc/subgid"),
+        done => call("fchown", done),
+    }
+}
+
+fn times(mtime: Time) -> Timestamps {
+    let time = Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanoseconds.into() };
+    Timestamps { last_access: time, last_modification: time }
+}
+
+pub(crate) fn call<T>(what: &str, result: rustix::io::Result<T>) -> Result<T> {
+    result.map_err(|errno| failed(what, errno))
+}
+
+pub(crate) fn failed(what: &str, errno: Errno) -> anyhow::Error {
+    anyhow::Error::from(io::Error::from(errno)).context(what.to_owned())
+}

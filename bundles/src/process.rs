@@ -1,0 +1,90 @@
+//! A process that is known by more than its number, which the kernel gives to others one day.
+//!
+//! Runs in: an ordinary process of the user. Privilege: none; it ends only processes of the user.
+
+use anyhow::{Context as _, Result};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::os::fd::AsFd as _;
+use std::sync::OnceLock;
+
+/// In milliseconds: how long a process may take to be gone after SIGKILL.
+const END: u16 = 5000;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    /// Field 22 of `proc_pid_stat(5)`, in clock ticks since boot.
+    pub(crate) start: u64,
+    pub(crate) boot: String,
+}
+
+impl Process {
+    pub(crate) fn of(pid: i32) -> Option<Self> {
+        Some(Self { pid, start: start_time(pid)?, boot: boot_id()?.to_owned() })
+    }
+
+    /// A zombie has ended.
+    pub(crate) fn is_alive(&self) -> bool {
+        Self::of(self.pid).as_ref() == Some(self)
+    }
+
+    /// Kills it, and waits until it is gone. It may have ended before; whoever has its number now
+    /// is left alone.
+    pub(crate) fn end(&self) -> Result<()> {
+        let Some(pid) = Pid::from_raw(self.pid) else { return Ok(()) };
+        let Ok(held) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(()) };
+        // From here on the number cannot lead elsewhere.
+        if !self.is_alive() {
+            return Ok(());
+        }
+        match pidfd_send_signal(&held, Signal::KILL) {
+            Err(err) if err != rustix::io::Errno::SRCH => {
+                return Err(err)
+                    .with_context(|| format!("pidfd_send_signal({}, SIGKILL)", self.pid));
+            }
+            _ => {}
+        }
+        let mut fds = [PollFd::new(held.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::from(END)).context("poll(pidfd)").map(drop)
+    }
+}
+
+fn boot_id() -> Option<&'static str> {
+    static ID: OnceLock<Option<String>> = OnceLock::new();
+    let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    ID.get_or_init(read).as_deref().map(str::trim)
+}
+
+/// `None` when there is no such process, or only what its parent has not asked for yet.
+fn start_time(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name stands in parentheses, and may have some of its own.
+    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn only_the_very_process_is_ended() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let known = Process::of(child.id().cast_signed()).unwrap();
+        assert!(known.is_alive());
+        let other = Process { start: known.start + 1, ..known.clone() };
+        other.end().unwrap();
+        assert!(!other.is_alive() && known.is_alive());
+        known.end().unwrap();
+        assert!(!known.is_alive(), "a zombie");
+        child.wait().unwrap();
+        known.end().unwrap();
+    }
+}
