@@ -2,9 +2,14 @@
 //!
 //! Runs in: before anything else. Touches nothing.
 
+pub(crate) mod container;
 mod dash;
+pub(crate) mod health;
 pub(crate) mod images;
+pub(crate) mod limits;
 mod mistakes;
+pub(crate) mod names;
+pub(crate) mod namespaces;
 pub(crate) mod network;
 pub(crate) mod networking;
 pub(crate) mod pull;
@@ -94,6 +99,7 @@ commands! {
     Exec(run::Exec) "exec" flags,
     Wait(run::Wait) "wait" flags,
     Inspect(run::Inspect) "inspect" flags,
+    Container(container::Command) "container" group,
     Images(images::Images) "images" flags,
     Load(images::Load) "load" flags,
     Pull(pull::Pull) "pull" flags,
@@ -135,7 +141,9 @@ pub(crate) fn parse(args: Vec<OsString>) -> Result<Cli, Stop> {
         cli.build(); // its help, or a guess, needs all of them
     }
     let parsed = cli.try_get_matches_from_mut(&args);
-    parsed.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|err| {
+    let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
+    let plain = |cli: Cli| Cli { command: cli.command.plain(), ..cli };
+    parsed.map(plain).map_err(|err| {
         let asked = matches!(
             err.kind(),
             ErrorKind::DisplayHelp

@@ -42,6 +42,9 @@ pub(crate) struct Record {
     pub(crate) mounts: Vec<Mount>,
     #[serde(default)]
     pub(crate) network: Networking,
+    /// Containers in whose namespaces it is, by the kind of namespace.
+    #[serde(default)]
+    pub(crate) joins: BTreeMap<String, String>,
     pub(crate) interactive: bool,
     pub(crate) tty: bool,
     pub(crate) remove: bool,
@@ -392,6 +395,7 @@ mod tests {
             root: Root::Directory("/r".into()),
             mounts: vec![],
             network: Networking::default(),
+            joins: BTreeMap::new(),
             interactive: false,
             tty: false,
             remove: false,

@@ -3,6 +3,7 @@
 //! Runs in: an ordinary process of the user.
 
 use crate::cli::images::{Command, Images, Inspect, Load, Remove, Tag};
+use crate::commands::prune::user_of;
 use crate::error::OrHint as _;
 use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
@@ -69,7 +70,7 @@ pub(crate) fn remove(home: &Home, args: &Remove, screen: &mut Screen<'_>) -> Res
         if args.force && store.image(text).is_err_and(|err| err.is::<crate::store::Missing>()) {
             continue;
         }
-        match store.remove(text, args.force, |_| Ok(None)) {
+        match store.remove(text, args.force, |image| user_of(home, image)) {
             Ok(removed) => {
                 for name in removed.untagged {
                     screen.say(&format!("Untagged: {}\n", name.familiar()))?;

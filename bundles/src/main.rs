@@ -10,6 +10,7 @@ mod copy;
 mod digest;
 mod elf;
 mod error;
+mod etc;
 mod filter;
 mod fmt;
 mod home;
@@ -17,6 +18,7 @@ mod host;
 mod ids;
 mod images;
 mod inspect;
+mod joins;
 mod layer;
 mod load;
 mod loader;
@@ -32,6 +34,7 @@ mod pull;
 mod reference;
 mod registry;
 mod rootfs;
+mod rootless;
 mod runtime;
 mod screen;
 mod spec;
@@ -88,33 +91,54 @@ fn main() -> ExitCode {
 
 /// Returns the exit code: that of a container for `run` and its like.
 fn run(cli: &Cli, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
-    let home = || Home::open(cli.root.as_deref());
-    match &cli.command {
-        Command::Run(args) => return commands::run(&home()?, args, screen),
-        Command::Create(args) => commands::create(&home()?, args, screen),
-        Command::Start(args) => commands::start(&home()?, args, screen),
-        Command::Stop(args) => commands::stop(&home()?, args, screen),
-        Command::Kill(args) => commands::kill(&home()?, args, screen),
-        Command::Rm(args) => commands::rm(&home()?, args, screen),
-        Command::Ps(args) => commands::ps(&home()?, args, screen),
-        Command::Logs(args) => commands::logs(&home()?, args, screen),
-        Command::Exec(args) => return commands::exec(&home()?, args),
-        Command::Wait(args) => commands::wait(&home()?, args, screen),
-        Command::Inspect(args) => commands::inspect(&home()?, args, screen),
-        Command::Network(command) => network::run(command, &home()?, screen),
-        Command::Port(args) => networking::show::port(&home()?, args, screen),
-        Command::Rootfs(args) => rootfs::run(args),
-        Command::Pull(args) => pull::command(&home()?, args, screen),
-        Command::Login(args) => login::login(args, screen),
-        Command::Logout(args) => login::logout(args, screen),
-        Command::Load(args) => images::load(&home()?, args, screen),
-        Command::Images(args) => images::list(&home()?, args, screen),
-        Command::Tag(args) => images::tag(&home()?, args),
-        Command::Rmi(args) => images::remove(&home()?, args, screen),
-        Command::Image(command) => images::image(&home()?, command, screen),
-        Command::System(command) => system::run(command, &home()?, screen),
-        Command::Volume(command) => volume::run(command, &home()?, screen),
-        Command::Unshare(args) => net::holder::run(&home()?, args),
+    if let Some(done) = without_home(&cli.command, screen) {
+        return done.map(|()| 0);
+    }
+    let home = Home::open(cli.root.as_deref())?;
+    let entered = rootless::enter(&home, &cli.command)?;
+    let done = with_home(&cli.command, &home, screen);
+    if entered {
+        rootless::leave(&home, &cli.command).ok(); // the next command tries again
+    }
+    done
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others")]
+fn without_home(command: &Command, screen: &mut Screen<'_>) -> Option<anyhow::Result<()>> {
+    match command {
+        Command::Rootfs(args) => Some(rootfs::run(args)),
+        Command::Login(args) => Some(login::login(args, screen)),
+        Command::Logout(args) => Some(login::logout(args, screen)),
+        _ => None,
+    }
+}
+
+fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
+    match command {
+        Command::Run(args) => return commands::run(home, args, screen),
+        Command::Create(args) => commands::create(home, args, screen),
+        Command::Start(args) => commands::start(home, args, screen),
+        Command::Stop(args) => commands::stop(home, args, screen),
+        Command::Kill(args) => commands::kill(home, args, screen),
+        Command::Rm(args) => commands::rm(home, args, screen),
+        Command::Ps(args) => commands::ps(home, args, screen),
+        Command::Logs(args) => commands::logs(home, args, screen),
+        Command::Exec(args) => return commands::exec(home, args),
+        Command::Wait(args) => commands::wait(home, args, screen),
+        Command::Container(args) => commands::prune::run(home, args, screen),
+        Command::Inspect(args) => commands::inspect(home, args, screen),
+        Command::Network(command) => network::run(command, home, screen),
+        Command::Port(args) => networking::show::port(home, args, screen),
+        Command::Pull(args) => pull::command(home, args, screen),
+        Command::Load(args) => images::load(home, args, screen),
+        Command::Images(args) => images::list(home, args, screen),
+        Command::Tag(args) => images::tag(home, args),
+        Command::Rmi(args) => images::remove(home, args, screen),
+        Command::Image(command) => images::image(home, command, screen),
+        Command::System(command) => system::run(command, home, screen),
+        Command::Volume(command) => volume::run(command, home, screen),
+        Command::Unshare(args) => net::holder::run(home, args),
+        Command::Rootfs(_) | Command::Login(_) | Command::Logout(_) => Ok(()),
     }?;
     Ok(0)
 }

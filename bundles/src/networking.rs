@@ -11,20 +11,18 @@ pub(crate) use plan::find;
 
 use crate::container::{Container, Record};
 use crate::error::OrHint as _;
+use crate::etc::Reach;
 use crate::fmt;
-use crate::home::{self, Home};
+use crate::home::Home;
 use crate::net::attach::{self, Wanted};
-use crate::net::hosts;
 use crate::net::netlink::Mac;
 use crate::net::record::Networks;
 use crate::ports::{Bound, Port, Wish};
-use crate::process::Process;
+use crate::rootless;
 use crate::screen::Screen;
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 /// Of a container's record.
@@ -35,6 +33,8 @@ pub(crate) struct Networking {
     /// In the order in which they are joined.
     pub(crate) members: Vec<Member>,
     pub(crate) hostname: String,
+    /// The host's address on the first network.
+    pub(crate) gateway: Option<IpAddr>,
     /// For its /etc/hosts alone.
     pub(crate) hosts_added: Vec<(String, IpAddr)>,
     /// Names that it alone has for other containers, by their ids.
@@ -72,67 +72,15 @@ pub(crate) struct Member {
     pub(crate) mac: Option<Mac>,
 }
 
-/// Makes the file that is bind-mounted as its /etc/hosts: from then on its content changes, and
-/// never the file.
-pub(crate) fn make_hosts(file: &Path, network: &Networking) -> Result<()> {
-    let lines = network
-        .hosts_added
-        .iter()
-        .map(|(name, address)| hosts::Line { address: *address, names: vec![name.clone()] });
-    let lines: Vec<hosts::Line> = lines.collect();
-    hosts::write(file, &hosts::text(&lines))
-}
-
-/// Before the runtime makes the container, in its directory: what is known only now. An ordinary
-/// user's process is in the user namespace of his networks from then on, and the container is made
-/// below that, or it could not be brought onto one.
-pub(crate) fn prepare(home: &Home, record: &Record) -> Result<()> {
-    match &record.network.mode {
-        Mode::Container(id) => {
-            let other = Container::find(home, id).context("--network container:")?.record;
-            let process = other.state.process.filter(Process::is_alive);
-            let process = process
-                .with_context(|| format!("--network container:{0}: {0} does not run", other.name))
-                .hint(format!("bundles start {}", other.name))?;
-            let path = format!("/proc/{}/ns/net", process.pid);
-            change_spec(|spec| {
-                for namespace in list(spec, "/linux/namespaces") {
-                    if namespace.get("type").and_then(Value::as_str) == Some("network") {
-                        namespace.insert("path".to_owned(), path.clone().into());
-                    }
-                }
-            })
+impl Networking {
+    /// What it reaches, and the address of the host from there: for the files of its /etc.
+    pub(crate) fn reach(&self) -> (Reach, Option<IpAddr>) {
+        match self.mode {
+            Mode::Host => (Reach::Host, Some(Ipv4Addr::LOCALHOST.into())),
+            Mode::None | Mode::Container(_) => (Reach::Nothing, None),
+            Mode::Networks => (Reach::Own, self.gateway),
         }
-        Mode::Networks if !nix::unistd::geteuid().is_root() => {
-            attach::place(&Networks::lock(home)?)?;
-            change_spec(|spec| {
-                for maps in ["/linux/uidMappings", "/linux/gidMappings"] {
-                    for map in list(spec, maps) {
-                        if let Some(inside) = map.get("containerID").cloned() {
-                            map.insert("hostID".to_owned(), inside);
-                        }
-                    }
-                }
-            })
-        }
-        Mode::None | Mode::Host | Mode::Networks => Ok(()),
     }
-}
-
-fn change_spec(change: impl FnOnce(&mut Value)) -> Result<()> {
-    let text = fs::read("config.json").context("config.json")?;
-    let mut spec: Value = serde_json::from_slice(&text).context("config.json")?;
-    change(&mut spec);
-    home::replace(Path::new("config.json"), &serde_json::to_vec_pretty(&spec)?)
-}
-
-/// The objects of a list of config.json.
-fn list<'a>(
-    spec: &'a mut Value,
-    at: &str,
-) -> impl Iterator<Item = &'a mut serde_json::Map<String, Value>> {
-    let all = spec.pointer_mut(at).and_then(Value::as_array_mut);
-    all.into_iter().flatten().filter_map(Value::as_object_mut)
 }
 
 /// Between create and start of the runtime: the container is on its networks before its first
@@ -148,7 +96,8 @@ pub(crate) fn join(home: &Home, dir: &Path, record: &mut Record, pid: i32) -> Re
 
 /// After a start, what it has to tell.
 pub(crate) fn tell(container: &Container, screen: &mut Screen<'_>) {
-    if container.record.network.mode == Mode::Networks && !nix::unistd::geteuid().is_root() {
+    let is_ordinary = rootless::ids().is_ok_and(|ids| ids.is_some());
+    if container.record.network.mode == Mode::Networks && is_ordinary {
         // It may have ended, and be gone.
         let started = Container::open(&container.dir).ok();
         let note = started.and_then(|started| started.record.network.note);
@@ -198,7 +147,7 @@ pub(crate) fn connect(
     let _lock = container.lock()?;
     let name = container.record.name.clone();
     let joined = plan::mode(home, network)?;
-    let plan::Joined::Member(Member { network, .. }) = joined else {
+    let plan::Joined::Member(Member { network, .. }, _) = joined else {
         bail!("network {network}: a container is on it from its start or not at all");
     };
     match &container.record.network.mode {

@@ -5,6 +5,7 @@
 //! kernel's documentation, mount(2).
 
 use crate::error::OrHint as _;
+use crate::rootless;
 use anyhow::{Context as _, Result, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::CloneFlags;
@@ -55,7 +56,8 @@ pub(crate) fn mount_layers(lower: &[PathBuf], upper: Option<&Upper<'_>>, at: &Pa
     if upper.is_some_and(|upper| upper.volatile) {
         options.push_str(",volatile");
     }
-    if in_user_namespace()? {
+    // There an overlay keeps its marks in `user.` attributes.
+    if rootless::ids()?.is_some() {
         options.push_str(",userxattr");
     }
     let at = std::path::absolute(at)?;
@@ -102,11 +104,4 @@ impl Drop for View {
 /// Nothing keeps it from going: whoever still uses it has it until he ends.
 pub(crate) fn unmount(at: &Path) {
     umount2(at, MntFlags::MNT_DETACH).ok(); // what is left goes with the mount namespace
-}
-
-/// There an overlay keeps its marks in `user.` attributes.
-fn in_user_namespace() -> Result<bool> {
-    let map = fs::read_to_string("/proc/self/uid_map").context("/proc/self/uid_map")?;
-    let whole = ["0", "0", "4294967295"];
-    Ok(!map.split_whitespace().eq(whole))
 }

@@ -13,7 +13,7 @@ mod progress;
 
 use crate::cli::pull as cli;
 use crate::digest::Digest;
-use crate::error::{OrHint as _, hinted};
+use crate::error::{self, OrHint as _, hinted};
 use crate::fmt;
 use crate::home::Home;
 use crate::load::diff_ids;
@@ -26,6 +26,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use layers::Layer;
 use progress::Progress;
 use serde::Deserialize;
+use std::io;
 
 #[derive(Debug, Default)]
 pub(crate) struct Options {
@@ -70,7 +71,7 @@ pub(crate) fn pull(
             Err(err) => failed.push(err.context(format!("pull {}", name.familiar()))),
         }
     }
-    crate::error::all(failed)?;
+    error::all(failed)?;
     Err(anyhow!("internal error, please report: a name without candidates"))
 }
 
@@ -94,12 +95,12 @@ fn by_name(
     let attempt = |endpoint: &registry::Endpoint, screen: &mut Screen<'_>| -> Result<Pulled> {
         let login = credentials::find(&endpoint.registry, &endpoint.path)?;
         let session = Session::open(endpoint, login, &options.registry)?;
-        from(store, screen, name, &session, options)
+        from(store, screen, name, &session, options).map_err(with_cure)
     };
     for mirror in &endpoints {
         match attempt(mirror, screen) {
             Ok(pulled) => return Ok(pulled),
-            Err(err) => screen.note(&format!("mirror {}\n", crate::error::chain(&err))),
+            Err(err) => screen.note(&format!("mirror {}\n", error::chain(&err))),
         }
     }
     attempt(&last, screen)
@@ -135,12 +136,12 @@ fn from(
         manifest.layers.len(),
         diff_ids.len()
     );
-    let progress = Progress::new(options.quiet);
+    let mut progress = Progress::new(options.quiet);
     let what = name.tag.clone().unwrap_or_else(|| top.digest.to_string());
     progress.say(screen, &format!("{what}: Pulling from {}", name.repository()));
     store.put(&config)?;
     let layers = Layer::all(&manifest, diff_ids);
-    layers::pull(store, session, &layers, &progress, screen)?;
+    layers::pull(store, session, &layers, &mut progress, screen)?;
 
     let known = store.images()?;
     let known = known.iter().find(|image| image.manifest == chosen.digest);
@@ -213,7 +214,16 @@ impl cli::Registry {
     }
 }
 
-/// Of content that is not what was promised, or that would do harm.
-fn damaged(err: anyhow::Error) -> anyhow::Error {
+/// What has no other cure is content that is not what was promised, or that would do harm.
+fn with_cure(err: anyhow::Error) -> anyhow::Error {
+    if error::hint(&err).is_some() || is_of_this_machine(&err) {
+        return err;
+    }
     hinted(err, "tell the owner of the registry: what is kept there is damaged, or means harm")
+}
+
+/// A full disk, say: nothing against what has come.
+fn is_of_this_machine(err: &anyhow::Error) -> bool {
+    let of_system = |err: &io::Error| err.raw_os_error().is_some();
+    err.chain().any(|cause| cause.downcast_ref().is_some_and(of_system))
 }

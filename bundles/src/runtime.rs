@@ -6,6 +6,7 @@
 
 use crate::error::{self, OrHint as _};
 use crate::home::Home;
+use crate::rootless;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::unistd::AccessFlags;
 use serde_json::Value;
@@ -61,7 +62,7 @@ impl Runtime {
     /// `dir` is the container's, where the log goes.
     pub(crate) fn new(home: &Home, program: &Path, dir: &Path) -> Result<Self> {
         let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let root = if nix::unistd::geteuid().is_root() {
+        let root = if nix::unistd::geteuid().is_root() && rootless::ids()?.is_none() {
             PathBuf::from("/run/bundles")
         } else if let Some(own) = own.filter(|dir| dir.is_dir()) {
             own.join("bundles")

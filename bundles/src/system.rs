@@ -3,20 +3,21 @@
 //! Runs in: an ordinary process of the user.
 
 use crate::cli::system as cli;
+use crate::commands::prune;
 use crate::filter::Filters;
 use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
 use crate::network;
 use crate::screen::Screen;
 use crate::store::Store;
-use crate::volume::{self, Volumes};
+use crate::volume::{self, Totals, Volumes};
 use anyhow::Result;
 use serde_json::{Map, json};
 
 pub(crate) fn run(command: &cli::Command, home: &Home, screen: &mut Screen<'_>) -> Result<()> {
     match command {
         cli::Command::Df(args) => df(args, home, screen),
-        cli::Command::Prune(args) => prune(args, home, screen),
+        cli::Command::Prune(args) => remove_unused(args, home, screen),
     }
 }
 
@@ -30,16 +31,20 @@ fn df(args: &cli::Df, home: &Home, screen: &mut Screen<'_>) -> Result<()> {
     ];
     let usual = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
     let listing = Listing::new(args.format.as_deref(), usual, None)?;
-    let volumes = volume::totals(home)?;
     let left = home.leftovers()?;
+    let leftovers =
+        Totals { count: usize::from(left > 0), used: 0, bytes: left, reclaimable: left };
     let rows = [
-        row("Local Volumes", (volumes.count, volumes.used), (volumes.bytes, volumes.reclaimable)),
-        row("Leftovers", (usize::from(left > 0), 0), (left, left)),
+        row("Images", &prune::image_totals(home)?),
+        row("Containers", &prune::container_totals(home)?),
+        row("Local Volumes", &volume::totals(home)?),
+        row("Leftovers", &leftovers),
     ];
     screen.say(&listing.show(&rows, TITLES)?)
 }
 
-fn row(kind: &str, (count, used): (usize, usize), (bytes, reclaimable): (u64, u64)) -> Row {
+fn row(kind: &str, totals: &Totals) -> Row {
+    let Totals { count, used, bytes, reclaimable } = *totals;
     let percent = (reclaimable * 100).checked_div(bytes);
     let percent = percent.map(|percent| format!(" ({percent}%)")).unwrap_or_default();
     let fields = json!({
@@ -52,25 +57,29 @@ fn row(kind: &str, (count, used): (usize, usize), (bytes, reclaimable): (u64, u6
     Row { fields, methods: Map::new() }
 }
 
-fn prune(args: &cli::Prune, home: &Home, screen: &mut Screen<'_>) -> Result<()> {
+fn remove_unused(args: &cli::Prune, home: &Home, screen: &mut Screen<'_>) -> Result<()> {
     let filters = Filters::new(&args.filter, &["label", "label!"])?;
-    let warning = match args.volumes {
-        true => {
-            "This will remove what was left by interrupted commands,\n  all networks and all anonymous volumes not used by at least one container."
-        }
-        false => {
-            "This will remove what was left by interrupted commands,\n  and all networks not used by at least one container."
-        }
-    };
-    screen.confirm(args.force, warning)?;
+    let mut warning = "This will remove what was left by interrupted commands,\n  all containers that do not run,\n  all networks not used by at least one container".to_owned();
+    if args.volumes {
+        warning.push_str(",\n  all anonymous volumes not used by at least one container");
+    }
+    warning.push_str(match args.all {
+        true => "\n  and all images from which no container is made.",
+        false => "\n  and all images without a name.",
+    });
+    screen.confirm(args.force, &warning)?;
     // First what needs no space, which there may be none of.
     let mut freed = home.sweep()?;
-    network::give_back(home, &filters, screen)?;
-    if home.has("oci") {
-        freed += Store::open(home)?.sweep()?;
+    if home.has("containers") {
+        freed += prune::containers(home, &filters, screen)?;
     }
+    network::give_back(home, &filters, screen)?;
     if args.volumes {
         freed += volume::prune(&Volumes::open(home)?, &filters, false, screen)?;
+    }
+    if home.has("oci") {
+        freed += prune::images(home, args.all, screen)?;
+        freed += Store::open(home)?.sweep()?;
     }
     screen.say(&format!("Total reclaimed space: {}\n", fmt::size(freed)))
 }

@@ -5,7 +5,7 @@
 //! its root file system, which belongs to somebody else: no link leads out of it.
 
 use crate::error::OrHint as _;
-use crate::spec::{Maps, User};
+use crate::spec::User;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use std::fs::{self, File};
@@ -14,6 +14,13 @@ use std::path::Path;
 
 /// No such file is longer, in bytes.
 const LONGEST: u64 = 1 << 20;
+
+/// (container, host, size) of a user namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Maps {
+    pub(crate) uid: Vec<(u32, u32, u32)>,
+    pub(crate) gid: Vec<(u32, u32, u32)>,
+}
 
 /// Reads a file below a directory, as text. `None` when it is missing.
 fn read_inside(rootfs: &Path, name: &str) -> Result<Option<String>> {

@@ -10,7 +10,7 @@ mod commands;
 mod options;
 mod seed;
 
-pub(crate) use commands::{describe, prune, run, totals};
+pub(crate) use commands::{Totals, describe, prune, run, totals};
 pub(crate) use options::{Content, check_tmpfs};
 
 use crate::error::OrHint as _;

@@ -38,6 +38,7 @@ complete -c bundles -n "__fish_bundles_needs_command" -f -a "logs" -d 'Print wha
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "exec" -d 'Run a command in a running container'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "inspect" -d 'Print all that is known of containers, images, networks and volumes'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "container" -d 'Work with containers'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "images" -d 'List images'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "load" -d 'Load images from an archive'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "pull" -d 'Get an image from a registry'
@@ -57,6 +58,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l root -d 'Where a
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l name -d 'Name to call it by; one is made up otherwise' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s l -l label -d 'Label, KEY=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l label-file -d 'File of labels, one a line' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l annotation -d 'Annotation for the runtime, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l stop-timeout -d 'Seconds that stop waits' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
@@ -67,16 +70,22 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -s u -l user -d 'Us
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l group-add -d 'Further group, by name or number' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l entrypoint -d 'Program to run instead of the image\'s; empty for none' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s h -l hostname -d 'Host name' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l domainname -d 'NIS domain name' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l add-host -d 'Further line of /etc/hosts, NAME:IP; host-gateway is the address of this host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l dns -d 'Name server, instead of the host\'s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l dns-search -d 'Domain in which names are looked up, instead of the host\'s; . for none' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l dns-option -l dns-opt -d 'Option of resolv.conf, instead of the host\'s' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l rootfs -d 'Directory to run in, instead of an image' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s v -l volume -d 'Directory or file of the host, HOST:CONTAINER[:ro], or volume, NAME:CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l mount -d 'The same in words: type=bind|volume|tmpfs,source=HOST,target=CONTAINER[,readonly]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l device -d 'Device of the host, or directory of devices, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l device-cgroup-rule -d 'Devices that it may make and use, TYPE MAJOR:MINOR ACCESS, such as "c 189:* rw"' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cap-add -d 'Capability to grant; ALL for all' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cap-drop -d 'Capability to take away; ALL for all' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -l security-opt -d 'no-new-privileges, seccomp=unconfined or seccomp=FILE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l security-opt -d 'no-new-privileges, seccomp=FILE or unconfined, apparmor=PROFILE, systempaths=unconfined, mask=PATH, unmask=PATH' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l network -l net -d 'Network to be on: its name, host, none or container:NAME; may be repeated [default: bridge]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l ip -d 'IPv4 address to take' -r
@@ -86,15 +95,43 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l network-alias -l
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l link -d 'Container that it knows by another name, too: CONTAINER[:NAME]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l expose -d 'Port that it offers, without publishing it' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l uts -d 'Host name: its own, or that of the host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l cgroupns -d 'Cgroups that it sees: private or host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l userns -d 'Users: host, where the caller is root' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s m -l memory -d 'Memory' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l memory-reservation -d 'Memory that it keeps when there is little' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpus -d 'CPUs, such as 1.5' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpu-period -d 'The period, in microseconds' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s c -l cpu-shares -d 'Weight against other containers; 1024 is usual' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l blkio-weight -d 'Weight of its input and output, 10 to 1000' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l blkio-weight-device -d 'The same on one device, DEVICE:WEIGHT' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l device-read-bps -d 'Bytes a second to read, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l device-write-bps -d 'Bytes a second to write, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l device-read-iops -d 'Operations a second to read, DEVICE:NUMBER' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l device-write-iops -d 'Operations a second to write, DEVICE:NUMBER' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cgroup-parent -d 'Cgroup to make it in' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-cmd -d 'Command that tells whether it is well; recorded, and not run yet' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-interval -d 'Time between two checks, such as 30s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-timeout -d 'Time that a check may take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-start-period -d 'Time in which failures do not count, at the start' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-start-interval -d 'Time between two checks in that time' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-retries -d 'Failures until it is unwell' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l platform -d 'Platform of the image: that of this machine' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l isolation -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l gpus -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l storage-opt -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l volume-driver -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l pull -d 'When to pull the image' -r -f -a "always\t''
 missing\t''
 never\t''"
@@ -106,10 +143,14 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -s t -l tty -d 'Giv
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l read-only -d 'Let it write nowhere but to its mounts'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l privileged -d 'Grant everything'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s P -l publish-all -d 'Publish all exposed ports, on free ones of the host'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l oom-kill-disable -d 'Let it wait instead of killing it when the memory is used up; with cgroup v1 only'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l no-healthcheck -d 'Forget the check of the image'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l name -d 'Name to call it by; one is made up otherwise' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s l -l label -d 'Label, KEY=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l label-file -d 'File of labels, one a line' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l annotation -d 'Annotation for the runtime, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l stop-timeout -d 'Seconds that stop waits' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
@@ -120,16 +161,22 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -s u -l user -d 
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l group-add -d 'Further group, by name or number' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l entrypoint -d 'Program to run instead of the image\'s; empty for none' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s h -l hostname -d 'Host name' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l domainname -d 'NIS domain name' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l add-host -d 'Further line of /etc/hosts, NAME:IP; host-gateway is the address of this host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l dns -d 'Name server, instead of the host\'s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l dns-search -d 'Domain in which names are looked up, instead of the host\'s; . for none' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l dns-option -l dns-opt -d 'Option of resolv.conf, instead of the host\'s' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l rootfs -d 'Directory to run in, instead of an image' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s v -l volume -d 'Directory or file of the host, HOST:CONTAINER[:ro], or volume, NAME:CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l mount -d 'The same in words: type=bind|volume|tmpfs,source=HOST,target=CONTAINER[,readonly]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l shm-size -d 'Size of /dev/shm' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -l device -d 'Device of the host, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l device -d 'Device of the host, or directory of devices, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l device-cgroup-rule -d 'Devices that it may make and use, TYPE MAJOR:MINOR ACCESS, such as "c 189:* rw"' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cap-add -d 'Capability to grant; ALL for all' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cap-drop -d 'Capability to take away; ALL for all' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -l security-opt -d 'no-new-privileges, seccomp=unconfined or seccomp=FILE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l security-opt -d 'no-new-privileges, seccomp=FILE or unconfined, apparmor=PROFILE, systempaths=unconfined, mask=PATH, unmask=PATH' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l network -l net -d 'Network to be on: its name, host, none or container:NAME; may be repeated [default: bridge]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l ip -d 'IPv4 address to take' -r
@@ -139,15 +186,43 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -l network-alias
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l link -d 'Container that it knows by another name, too: CONTAINER[:NAME]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l expose -d 'Port that it offers, without publishing it' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l uts -d 'Host name: its own, or that of the host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l cgroupns -d 'Cgroups that it sees: private or host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l userns -d 'Users: host, where the caller is root' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s m -l memory -d 'Memory' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l memory-reservation -d 'Memory that it keeps when there is little' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpus -d 'CPUs, such as 1.5' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpu-period -d 'The period, in microseconds' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s c -l cpu-shares -d 'Weight against other containers; 1024 is usual' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l blkio-weight -d 'Weight of its input and output, 10 to 1000' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l blkio-weight-device -d 'The same on one device, DEVICE:WEIGHT' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l device-read-bps -d 'Bytes a second to read, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l device-write-bps -d 'Bytes a second to write, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l device-read-iops -d 'Operations a second to read, DEVICE:NUMBER' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l device-write-iops -d 'Operations a second to write, DEVICE:NUMBER' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cgroup-parent -d 'Cgroup to make it in' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-cmd -d 'Command that tells whether it is well; recorded, and not run yet' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-interval -d 'Time between two checks, such as 30s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-timeout -d 'Time that a check may take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-start-period -d 'Time in which failures do not count, at the start' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-start-interval -d 'Time between two checks in that time' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-retries -d 'Failures until it is unwell' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l platform -d 'Platform of the image: that of this machine' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l isolation -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l gpus -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l storage-opt -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l volume-driver -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l pull -d 'When to pull the image' -r -f -a "always\t''
 missing\t''
 never\t''"
@@ -158,6 +233,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -s t -l tty -d '
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l read-only -d 'Let it write nowhere but to its mounts'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l privileged -d 'Grant everything'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s P -l publish-all -d 'Publish all exposed ports, on free ones of the host'
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l oom-kill-disable -d 'Let it wait instead of killing it when the memory is used up; with cgroup v1 only'
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l no-healthcheck -d 'Forget the check of the image'
 complete -c bundles -n "__fish_bundles_using_subcommand start" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand start" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand stop" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
@@ -203,6 +280,264 @@ network\t''
 volume\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand inspect" -s s -l size -d 'Accepted for scripts; sizes are not counted'
 complete -c bundles -n "__fish_bundles_using_subcommand inspect" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "run" -d 'Make a container and start it'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "create" -d 'Make a container without starting it'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "start" -d 'Start containers that do not run'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "stop" -d 'Ask containers to end, and make them'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "kill" -d 'Send a signal to containers'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "rm" -d 'Remove containers'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "ls" -d 'List containers'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "logs" -d 'Print what a container has written'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "exec" -d 'Run a command in a running container'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "inspect" -d 'Print all that is known of containers, images, networks and volumes'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "prune" -d 'Remove all containers that do not run'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l name -d 'Name to call it by; one is made up otherwise' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cidfile -d 'Write its id to a file' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s l -l label -d 'Label, KEY=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l label-file -d 'File of labels, one a line' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l annotation -d 'Annotation for the runtime, KEY=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-timeout -d 'Seconds that stop waits' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l env-file -d 'File of environment variables, one a line' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s w -l workdir -d 'Working directory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s u -l user -d 'User, and group: NAME or number, USER[:GROUP]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l group-add -d 'Further group, by name or number' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l entrypoint -d 'Program to run instead of the image\'s; empty for none' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s h -l hostname -d 'Host name' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l domainname -d 'NIS domain name' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l add-host -d 'Further line of /etc/hosts, NAME:IP; host-gateway is the address of this host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l dns -d 'Name server, instead of the host\'s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l dns-search -d 'Domain in which names are looked up, instead of the host\'s; . for none' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l dns-option -l dns-opt -d 'Option of resolv.conf, instead of the host\'s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l rootfs -d 'Directory to run in, instead of an image' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s v -l volume -d 'Directory or file of the host, HOST:CONTAINER[:ro], or volume, NAME:CONTAINER[:ro]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l mount -d 'The same in words: type=bind|volume|tmpfs,source=HOST,target=CONTAINER[,readonly]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l shm-size -d 'Size of /dev/shm' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device -d 'Device of the host, or directory of devices, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device-cgroup-rule -d 'Devices that it may make and use, TYPE MAJOR:MINOR ACCESS, such as "c 189:* rw"' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cap-add -d 'Capability to grant; ALL for all' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cap-drop -d 'Capability to take away; ALL for all' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l security-opt -d 'no-new-privileges, seccomp=FILE or unconfined, apparmor=PROFILE, systempaths=unconfined, mask=PATH, unmask=PATH' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l network -l net -d 'Network to be on: its name, host, none or container:NAME; may be repeated [default: bridge]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l ip -d 'IPv4 address to take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l ip6 -d 'IPv6 address to take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l mac-address -d 'Hardware address to take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l network-alias -l net-alias -d 'Further name on its networks' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l link -d 'Container that it knows by another name, too: CONTAINER[:NAME]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l expose -d 'Port that it offers, without publishing it' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l uts -d 'Host name: its own, or that of the host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroupns -d 'Cgroups that it sees: private or host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l userns -d 'Users: host, where the caller is root' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s m -l memory -d 'Memory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l memory-reservation -d 'Memory that it keeps when there is little' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpus -d 'CPUs, such as 1.5' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpu-period -d 'The period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s c -l cpu-shares -d 'Weight against other containers; 1024 is usual' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpuset-mems -d 'Memory nodes to use' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l blkio-weight -d 'Weight of its input and output, 10 to 1000' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l blkio-weight-device -d 'The same on one device, DEVICE:WEIGHT' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device-read-bps -d 'Bytes a second to read, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device-write-bps -d 'Bytes a second to write, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device-read-iops -d 'Operations a second to read, DEVICE:NUMBER' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device-write-iops -d 'Operations a second to write, DEVICE:NUMBER' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroup-parent -d 'Cgroup to make it in' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l health-cmd -d 'Command that tells whether it is well; recorded, and not run yet' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l health-interval -d 'Time between two checks, such as 30s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l health-timeout -d 'Time that a check may take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l health-start-period -d 'Time in which failures do not count, at the start' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l health-start-interval -d 'Time between two checks in that time' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l health-retries -d 'Failures until it is unwell' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l platform -d 'Platform of the image: that of this machine' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l isolation -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l gpus -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l storage-opt -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l volume-driver -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l pull -d 'When to pull the image' -r -f -a "always\t''
+missing\t''
+never\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s d -l detach -d 'Leave it to itself, and print its id'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l help -d 'Print help; -h is the host name'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l rm -d 'Remove it when it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s i -l interactive -d 'Keep its standard input open'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s t -l tty -d 'Give it a terminal'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l read-only -d 'Let it write nowhere but to its mounts'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l privileged -d 'Grant everything'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s P -l publish-all -d 'Publish all exposed ports, on free ones of the host'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l oom-kill-disable -d 'Let it wait instead of killing it when the memory is used up; with cgroup v1 only'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l no-healthcheck -d 'Forget the check of the image'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l name -d 'Name to call it by; one is made up otherwise' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cidfile -d 'Write its id to a file' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s l -l label -d 'Label, KEY=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l label-file -d 'File of labels, one a line' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l annotation -d 'Annotation for the runtime, KEY=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-timeout -d 'Seconds that stop waits' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l env-file -d 'File of environment variables, one a line' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s w -l workdir -d 'Working directory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s u -l user -d 'User, and group: NAME or number, USER[:GROUP]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l group-add -d 'Further group, by name or number' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l entrypoint -d 'Program to run instead of the image\'s; empty for none' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s h -l hostname -d 'Host name' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l domainname -d 'NIS domain name' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l add-host -d 'Further line of /etc/hosts, NAME:IP; host-gateway is the address of this host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l dns -d 'Name server, instead of the host\'s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l dns-search -d 'Domain in which names are looked up, instead of the host\'s; . for none' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l dns-option -l dns-opt -d 'Option of resolv.conf, instead of the host\'s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l rootfs -d 'Directory to run in, instead of an image' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s v -l volume -d 'Directory or file of the host, HOST:CONTAINER[:ro], or volume, NAME:CONTAINER[:ro]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l mount -d 'The same in words: type=bind|volume|tmpfs,source=HOST,target=CONTAINER[,readonly]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l volumes-from -d 'Directories and volumes of another container, CONTAINER[:ro]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l tmpfs -d 'Directory in memory, PATH[:OPTIONS]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l shm-size -d 'Size of /dev/shm' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device -d 'Device of the host, or directory of devices, HOST[:CONTAINER[:rwm]]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device-cgroup-rule -d 'Devices that it may make and use, TYPE MAJOR:MINOR ACCESS, such as "c 189:* rw"' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cap-add -d 'Capability to grant; ALL for all' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cap-drop -d 'Capability to take away; ALL for all' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l security-opt -d 'no-new-privileges, seccomp=FILE or unconfined, apparmor=PROFILE, systempaths=unconfined, mask=PATH, unmask=PATH' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l sysctl -d 'Setting of the kernel, NAME=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l network -l net -d 'Network to be on: its name, host, none or container:NAME; may be repeated [default: bridge]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l ip -d 'IPv4 address to take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l ip6 -d 'IPv6 address to take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l mac-address -d 'Hardware address to take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l network-alias -l net-alias -d 'Further name on its networks' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l link -d 'Container that it knows by another name, too: CONTAINER[:NAME]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l expose -d 'Port that it offers, without publishing it' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l uts -d 'Host name: its own, or that of the host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroupns -d 'Cgroups that it sees: private or host' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l userns -d 'Users: host, where the caller is root' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s m -l memory -d 'Memory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l memory-reservation -d 'Memory that it keeps when there is little' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpus -d 'CPUs, such as 1.5' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpu-period -d 'The period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s c -l cpu-shares -d 'Weight against other containers; 1024 is usual' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpuset-mems -d 'Memory nodes to use' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l blkio-weight -d 'Weight of its input and output, 10 to 1000' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l blkio-weight-device -d 'The same on one device, DEVICE:WEIGHT' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device-read-bps -d 'Bytes a second to read, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device-write-bps -d 'Bytes a second to write, DEVICE:BYTES' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device-read-iops -d 'Operations a second to read, DEVICE:NUMBER' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device-write-iops -d 'Operations a second to write, DEVICE:NUMBER' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroup-parent -d 'Cgroup to make it in' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l health-cmd -d 'Command that tells whether it is well; recorded, and not run yet' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l health-interval -d 'Time between two checks, such as 30s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l health-timeout -d 'Time that a check may take' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l health-start-period -d 'Time in which failures do not count, at the start' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l health-start-interval -d 'Time between two checks in that time' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l health-retries -d 'Failures until it is unwell' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l platform -d 'Platform of the image: that of this machine' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l isolation -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l gpus -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l storage-opt -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l volume-driver -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l pull -d 'When to pull the image' -r -f -a "always\t''
+missing\t''
+never\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l help -d 'Print help; -h is the host name'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l rm -d 'Remove it when it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s i -l interactive -d 'Keep its standard input open'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s t -l tty -d 'Give it a terminal'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l read-only -d 'Let it write nowhere but to its mounts'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l privileged -d 'Grant everything'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s P -l publish-all -d 'Publish all exposed ports, on free ones of the host'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l oom-kill-disable -d 'Let it wait instead of killing it when the memory is used up; with cgroup v1 only'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l no-healthcheck -d 'Forget the check of the image'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stop" -s t -l time -l timeout -d 'Seconds to wait before they are killed [default: 10]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stop" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stop" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from kill" -s s -l signal -d 'By name or number' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from kill" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from kill" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from rm" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from rm" -s f -l force -d 'Kill those that run'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from rm" -s v -l volumes -d 'Also remove volumes without a name that no other container uses'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Only those that fit: id name label status exited ancestor before since volume network publish expose' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -s n -l last -d 'The ones made last, whatever their state' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -s a -l all -d 'Also those that do not run'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -s l -l latest -d 'The one made last, whatever its state'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -l no-trunc -d 'Whole ids and commands'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -l noheading -d 'Print no heading'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Ids only'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -s n -l tail -d 'Only the last lines' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -s f -l follow -d 'Go on until it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -s t -l timestamps -d 'Begin each line with its time'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s w -l workdir -d 'Working directory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s u -l user -d 'User, and group: NAME or number, USER[:GROUP]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s d -l detach -d 'Leave it to itself'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s i -l interactive -d 'Pass on standard input'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s t -l tty -d 'Give it a terminal'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from wait" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from wait" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from inspect" -s f -l format -d 'A template of Go, or json' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from inspect" -l type -d 'What they are, where several have the name' -r -f -a "container\t''
+image\t''
+network\t''
+volume\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from inspect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from inspect" -s s -l size -d 'Accepted for scripts; sizes are not counted'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from prune" -l filter -d 'Those of this kind only: label= label!=; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from prune" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "run" -d 'Make a container and start it'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "create" -d 'Make a container without starting it'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "start" -d 'Start containers that do not run'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "stop" -d 'Ask containers to end, and make them'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "kill" -d 'Send a signal to containers'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove containers'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List containers'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "logs" -d 'Print what a container has written'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "exec" -d 'Run a command in a running container'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Print all that is known of containers, images, networks and volumes'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove all containers that do not run'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand images" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand images" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand images" -s a -l all -d 'All images; there are no hidden ones, the flag is here for scripts'
@@ -385,8 +720,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand system; and not __fish_s
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from df" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from df" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from df" -s h -l help -d 'Print help'
-complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l filter -d 'Networks and volumes of this kind only: label= label!=; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l filter -d 'Containers, networks and volumes of this kind only: label= label!=; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -s a -l all -d 'All images that no container uses, also those with names'
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l volumes -d 'Volumes too, as by \'volume prune\''
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -399,29 +735,30 @@ complete -c bundles -n "__fish_bundles_using_subcommand unshare" -s h -l help -d
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -l from-host -d 'Take the programs from this host'
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "run"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "create"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "start"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "stop"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "kill"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rm"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "ps"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "logs"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "exec"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "wait"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "inspect"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "images"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "load"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "pull"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "login"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "logout"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "tag"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rmi"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "image"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "network"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "port"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "volume"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "system"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "unshare"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rootfs"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "run"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "create"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "start"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "stop"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "kill"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rm"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "ps"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "logs"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "exec"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "wait"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "inspect"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "container"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "images"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "load"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "pull"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "login"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "logout"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "tag"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rmi"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "image"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "network"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "port"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "volume"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "system"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "unshare"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rootfs"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

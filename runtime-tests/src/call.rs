@@ -25,7 +25,7 @@ pub struct Call {
     globals: Vec<OsString>,
     args: Vec<OsString>,
     env: Vec<(String, String)>,
-    stdin: Option<String>,
+    stdin: Option<Vec<u8>>,
     cwd: Option<PathBuf>,
     fds: Vec<(i32, OwnedFd)>,
     terminal: Option<OwnedFd>,
@@ -77,8 +77,8 @@ impl Call {
     }
 
     #[must_use]
-    pub fn stdin(mut self, text: &str) -> Self {
-        self.stdin = Some(text.to_owned());
+    pub fn stdin(mut self, content: impl AsRef<[u8]>) -> Self {
+        self.stdin = Some(content.as_ref().to_owned());
         self
     }
 
@@ -135,7 +135,7 @@ impl Call {
             command.stdin(copy()).stdout(copy()).stderr(copy());
         } else {
             let mut stdin = unnamed_file();
-            stdin.write_all(self.stdin.unwrap_or_default().as_bytes()).expect("write stdin");
+            stdin.write_all(&self.stdin.unwrap_or_default()).expect("write stdin");
             stdin.rewind().expect("rewind stdin");
             command.stdin(stdin);
             command

@@ -13,6 +13,7 @@
 )]
 
 pub mod agent;
+pub mod app;
 pub mod archive;
 pub mod bundle;
 pub mod call;

@@ -2,6 +2,10 @@
 //!
 //! Runs in: before anything else. Touches nothing.
 
+use super::health::HealthFlags;
+use super::limits::LimitFlags;
+use super::names::NameFlags;
+use super::namespaces::NamespaceFlags;
 use super::networking::NetworkFlags;
 use clap::{ArgAction, Args, ValueEnum};
 use std::path::PathBuf;
@@ -48,6 +52,14 @@ pub(crate) struct Create {
     #[arg(short, long, value_name = "LABEL")]
     pub(crate) label: Vec<String>,
 
+    /// File of labels, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) label_file: Vec<PathBuf>,
+
+    /// Annotation for the runtime, KEY=VALUE
+    #[arg(long, value_name = "ANNOTATION")]
+    pub(crate) annotation: Vec<String>,
+
     /// Signal that stop sends first [default: SIGTERM]
     #[arg(long, value_name = "SIGNAL")]
     pub(crate) stop_signal: Option<String>,
@@ -64,6 +76,9 @@ pub(crate) struct Create {
     pub(crate) process: ProcessFlags,
 
     #[command(flatten)]
+    pub(crate) names: NameFlags,
+
+    #[command(flatten)]
     pub(crate) files: FileFlags,
 
     #[command(flatten)]
@@ -73,7 +88,16 @@ pub(crate) struct Create {
     pub(crate) network: NetworkFlags,
 
     #[command(flatten)]
+    pub(crate) namespaces: NamespaceFlags,
+
+    #[command(flatten)]
     pub(crate) limits: LimitFlags,
+
+    #[command(flatten)]
+    pub(crate) health: HealthFlags,
+
+    #[command(flatten)]
+    pub(crate) refused: RefusedFlags,
 
     /// When to pull the image
     #[arg(long, value_name = "WHEN", default_value = "missing")]
@@ -132,10 +156,6 @@ pub(crate) struct ProcessFlags {
     /// Program to run instead of the image's; empty for none
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) entrypoint: Option<String>,
-
-    /// Host name
-    #[arg(short = 'h', long, value_name = "NAME")]
-    pub(crate) hostname: Option<String>,
 }
 
 #[derive(Debug, Default, Args)]
@@ -168,9 +188,33 @@ pub(crate) struct FileFlags {
     #[arg(long, value_name = "BYTES", default_value = "64m")]
     pub(crate) shm_size: String,
 
-    /// Device of the host, HOST[:CONTAINER[:rwm]]
+    /// Device of the host, or directory of devices, HOST[:CONTAINER[:rwm]]
     #[arg(long)]
     pub(crate) device: Vec<String>,
+
+    /// Devices that it may make and use, TYPE MAJOR:MINOR ACCESS, such as "c 189:* rw"
+    #[arg(long, value_name = "RULE")]
+    pub(crate) device_cgroup_rule: Vec<String>,
+}
+
+/// Taken where they ask for nothing else than what is done.
+#[derive(Debug, Default, Args)]
+pub(crate) struct RefusedFlags {
+    /// Platform of the image: that of this machine
+    #[arg(long)]
+    pub(crate) platform: Option<String>,
+
+    #[arg(long, hide = true)]
+    pub(crate) isolation: Option<String>,
+
+    #[arg(long, hide = true)]
+    pub(crate) gpus: Option<String>,
+
+    #[arg(long, hide = true)]
+    pub(crate) storage_opt: Vec<String>,
+
+    #[arg(long, hide = true)]
+    pub(crate) volume_driver: Option<String>,
 }
 
 #[derive(Debug, Default, Args)]
@@ -187,52 +231,14 @@ pub(crate) struct RightFlags {
     #[arg(long)]
     pub(crate) privileged: bool,
 
-    /// no-new-privileges, seccomp=unconfined or seccomp=FILE
+    /// no-new-privileges, seccomp=FILE or unconfined, apparmor=PROFILE, systempaths=unconfined,
+    /// mask=PATH, unmask=PATH
     #[arg(long, value_name = "OPTION")]
     pub(crate) security_opt: Vec<String>,
 
     /// Setting of the kernel, NAME=VALUE
     #[arg(long, value_name = "SETTING")]
     pub(crate) sysctl: Vec<String>,
-}
-
-#[derive(Debug, Default, Args)]
-pub(crate) struct LimitFlags {
-    /// Resource limit, NAME=SOFT[:HARD]
-    #[arg(long, value_name = "LIMIT")]
-    pub(crate) ulimit: Vec<String>,
-
-    /// Memory
-    #[arg(short, long, value_name = "BYTES")]
-    pub(crate) memory: Option<String>,
-
-    /// Memory and swap together; -1 for no limit
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
-    pub(crate) memory_swap: Option<String>,
-
-    /// CPUs, such as 1.5
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) cpus: Option<String>,
-
-    /// Weight against other containers; 1024 is usual
-    #[arg(short, long, value_name = "WEIGHT")]
-    pub(crate) cpu_shares: Option<u64>,
-
-    /// CPUs to run on, such as 0-2,4
-    #[arg(long, value_name = "CPUS")]
-    pub(crate) cpuset_cpus: Option<String>,
-
-    /// Memory nodes to use
-    #[arg(long, value_name = "NODES")]
-    pub(crate) cpuset_mems: Option<String>,
-
-    /// Processes; -1 for no limit
-    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
-    pub(crate) pids_limit: Option<i64>,
-
-    /// Cgroup to make it in
-    #[arg(long, value_name = "CGROUP")]
-    pub(crate) cgroup_parent: Option<String>,
 }
 
 /// Containers by name, id or the beginning of an id.

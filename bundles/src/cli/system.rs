@@ -18,9 +18,14 @@ pub(crate) struct Df {
 
 /// Remove what nobody uses
 ///
-/// What interrupted commands have left and networks are removed always, volumes only with --volumes.
+/// Containers that do not run, networks, images without a name and what interrupted commands have
+/// left are removed always, volumes only with --volumes.
 #[derive(Debug, Args)]
 pub(crate) struct Prune {
+    /// All images that no container uses, also those with names
+    #[arg(short, long)]
+    pub(crate) all: bool,
+
     /// Volumes too, as by 'volume prune'
     #[arg(long)]
     pub(crate) volumes: bool,
@@ -29,7 +34,7 @@ pub(crate) struct Prune {
     #[arg(short, long)]
     pub(crate) force: bool,
 
-    /// Networks and volumes of this kind only: label= label!=; may be repeated
+    /// Containers, networks and volumes of this kind only: label= label!=; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) filter: Vec<String>,
 }

@@ -1,25 +1,29 @@
 //! `create`, `run` and `start`.
 
-use super::facts;
 use super::mounts::{self, Places};
+use super::{facts, notes, shape};
 use crate::attach::{self, Outcome};
 use crate::cli;
+use crate::cli::namespaces::NamespaceFlags;
 use crate::cli::run::{Create, Pull, Run, Start};
 use crate::container::{self, Container, Record, Root, State};
 use crate::digest::Digest;
 use crate::error::{self, OrHint as _};
+use crate::etc;
 use crate::home::{self, Home};
 use crate::networking::{self, Mode, Networking};
 use crate::overlay::{self, View};
 use crate::pull;
 use crate::reference::Reference;
 use crate::screen::Screen;
+use crate::spec::namespaces::{Namespaces, Whose};
 use crate::spec::{self, values, wish};
 use crate::store::{Image, Missing, Store};
 use crate::volume::{self, Volumes};
 use crate::{ids, runtime};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use oci_spec::image;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -76,6 +80,8 @@ struct Base {
     /// As `ps` shows it.
     name: String,
     config: image::Config,
+    /// The same with what only Docker knows.
+    raw: Value,
     files: Files,
 }
 
@@ -105,6 +111,7 @@ impl Files {
 
 /// Everything but the start.
 fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container> {
+    notes::tell(args, screen)?;
     let runtime = runtime::find(args.runtime.as_deref())?;
     let scratch = home.scratch()?;
     let base = base(home, args, scratch.path(), screen)?;
@@ -124,10 +131,17 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     let others = mounts::of_others(home, &args.files.volumes_from)?;
     let wishes = wish::all(&args.files, of_image, others)?;
     let network = networking::find(home, args, &base.config, &id, screen)?;
-    let mut facts = facts::find(args, &base.config, base.files.path(), (&id, &rootfs))?;
+    let places = (id.as_str(), later.as_path(), rootfs.as_path());
+    let mut facts = facts::find(args, &base.config, base.files.path(), places)?;
     facts.network = network.mode != Mode::Host;
-    networking::make_hosts(&files.join("hosts"), &network)?;
+    etc::make(&files, &args.names, &facts.hostname, network.reach())?;
     let mut record = record(args, &base, &id, runtime)?;
+    record.joins = joins(home, &args.namespaces)?;
+    if let Mode::Container(other) = &network.mode {
+        let dir = home.directory("containers")?.join(other);
+        facts.etc = etc::FILES.iter().map(|name| dir.join(name)).collect();
+        record.joins.insert("network".to_owned(), other.clone());
+    }
     record.network = network;
     spec::make(args, &base.config, &facts)?; // all mistakes are told before a volume is made
     let volumes = Volumes::open(home)?;
@@ -135,10 +149,13 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     let places = Places { image: base.files.path(), now: &files, later: &later };
     let made = mounts::make(&wishes, &volumes, &lock, &places, &mut facts.mounts);
     record.mounts.clone_from(&facts.mounts);
+    let shape = shape::made(args, &base.config, &base.raw, &record, &facts);
     let added = made
         .and_then(|()| spec::make(args, &base.config, &facts))
         .and_then(|spec| Ok(serde_json::to_vec_pretty(&spec)?))
         .and_then(|text| home::replace(&files.join("config.json"), &text))
+        .and_then(|()| Ok(serde_json::to_vec(&shape)?))
+        .and_then(|text| home::replace(&files.join(shape::FILE), &text))
         .and_then(|()| container::add(home, args.name.as_deref(), record, &scratch));
     drop(lock);
     let container = added.inspect_err(|_| {
@@ -160,11 +177,12 @@ fn record(args: &Create, base: &Base, id: &str, runtime: PathBuf) -> Result<Reco
         created: container::now(),
         image: base.name.clone(),
         command: spec::arguments(args, &base.config)?,
-        labels: labels(args, &base.config),
+        labels: labels(args, &base.config)?,
         runtime,
         root: base.files.root(),
         mounts: Vec::new(),
         network: Networking::default(),
+        joins: BTreeMap::new(),
         interactive: args.interactive,
         tty: args.tty,
         remove: args.rm,
@@ -192,15 +210,16 @@ fn base(home: &Home, args: &Create, scratch: &Path, screen: &mut Screen<'_>) -> 
         let dir = fs::canonicalize(dir).with_context(|| format!("--rootfs {}", dir.display()))?;
         ensure!(dir.is_dir(), "--rootfs {}: not a directory", dir.display());
         let (name, config) = (dir.display().to_string(), image::Config::default());
-        return Ok(Base { name, config, files: Files::Directory(dir) });
+        return Ok(Base { name, config, raw: Value::Null, files: Files::Directory(dir) });
     }
     let name = args.image().context("no image").hint("write IMAGE, or --rootfs DIR")?;
     let image = find_image(home, name, args.pull, screen)?;
     overlay::leave_mounts()?;
     let view = View::mount(&image.layers, scratch)?;
     let config = image.config.config().clone().unwrap_or_default();
+    let raw = image.raw.get("config").cloned().unwrap_or_default();
     let files = Files::Image { layers: image.diff_ids()?, id: image.id, view };
-    Ok(Base { name: name.to_owned(), config, files })
+    Ok(Base { name: name.to_owned(), config, raw, files })
 }
 
 fn find_image(home: &Home, name: &str, when: Pull, screen: &mut Screen<'_>) -> Result<Image> {
@@ -223,12 +242,29 @@ fn find_image(home: &Home, name: &str, when: Pull, screen: &mut Screen<'_>) -> R
 }
 
 /// Those of the image, and of the flags.
-fn labels(args: &Create, image: &image::Config) -> BTreeMap<String, String> {
+fn labels(args: &Create, image: &image::Config) -> Result<BTreeMap<String, String>> {
     let of_image = image.labels().iter().flatten();
     let mut labels: BTreeMap<String, String> =
         of_image.map(|(key, value)| (key.clone(), value.clone())).collect();
+    for file in &args.label_file {
+        labels.extend(cli::pairs(&facts::lines("--label-file", file)?));
+    }
     labels.extend(cli::pairs(&args.label));
-    labels
+    Ok(labels)
+}
+
+/// The containers whose namespaces it is to be in, by their ids.
+fn joins(home: &Home, flags: &NamespaceFlags) -> Result<BTreeMap<String, String>> {
+    let mut joins = BTreeMap::new();
+    let is_root = nix::unistd::geteuid().is_root();
+    for (kind, whose) in Namespaces::parse(flags, is_root)?.list() {
+        if let Whose::Container(name) = whose {
+            let other = Container::find(home, name);
+            let other = other.with_context(|| format!("--{kind} container:{name}"))?;
+            joins.insert(kind.to_owned(), other.record.id);
+        }
+    }
+    Ok(joins)
 }
 
 fn write_new(file: &Path, id: &str) -> Result<()> {

@@ -78,22 +78,30 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
             }
             end(home, &mut container)?;
         }
-        if !container.dir.exists() {
-            return Ok(name.to_owned()); // its monitor was told to remove it
-        }
-        let lock = container.lock()?;
-        ensure!(!container.record.is_running(), "{name}: was started again meanwhile");
-        if container.record.state.status != Status::Created {
-            // Its monitor has done so, unless it was killed.
-            runtime(home, &container)?.delete(&container.record.id).ok();
-            networking::leave(home, &container.record.id)?;
-        }
-        container.remove(home, &lock)?;
+        remove(home, &mut container)?;
         if args.volumes {
             volume::release(home, &container.record.anonymous_volumes())?;
         }
         Ok(name.to_owned())
     })
+}
+
+pub(super) fn remove(home: &Home, container: &mut Container) -> Result<()> {
+    if !container.dir.exists() {
+        return Ok(()); // its monitor was told to remove it
+    }
+    let lock = container.lock()?;
+    ensure!(
+        !container.record.is_running(),
+        "{}: was started again meanwhile",
+        container.record.name
+    );
+    if container.record.state.status != Status::Created {
+        // Its monitor has done so, unless it was killed.
+        runtime(home, container)?.delete(&container.record.id).ok();
+        networking::leave(home, &container.record.id)?;
+    }
+    container.remove(home, &lock)
 }
 
 pub(crate) fn wait(home: &Home, args: &Wait, screen: &mut Screen<'_>) -> Result<()> {

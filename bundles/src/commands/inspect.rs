@@ -1,11 +1,13 @@
 //! `inspect` of whatever has a name.
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
+use super::shape;
 use crate::cli::run::{Inspect, Kind};
-use crate::container::{Container, Mount, Status};
+use crate::container::{Container, Mount, Record, Root, Status};
 use crate::error;
 use crate::home::Home;
 use crate::screen::Screen;
+use crate::store::Store;
 use crate::{images, network, networking, volume};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -41,12 +43,50 @@ fn any(home: &Home, name: &str, kind: Option<Kind>) -> Result<Value> {
         .with_context(|| format!("{name}: no container, image, volume or network of this name"))
 }
 
-/// The part of Docker's shape that is known here.
+/// In Docker's shape.
 fn describe(home: &Home, container: &Container) -> Result<Value> {
     let record = &container.record;
-    let file = container.dir.join("config.json");
-    let text = fs::read(&file).with_context(|| file.display().to_string())?;
-    let spec: Value = serde_json::from_slice(&text).context("config.json")?;
+    let read = |name: &str| -> Result<Value> {
+        let file = container.dir.join(name);
+        let text = fs::read(&file).with_context(|| file.display().to_string())?;
+        serde_json::from_slice(&text).with_context(|| file.display().to_string())
+    };
+    let spec = read("config.json")?;
+    let mut shape = read(shape::FILE)?;
+    shape["Config"]["Env"] = spec["process"]["env"].clone();
+    shape["Config"]["WorkingDir"] = spec["process"]["cwd"].clone();
+    if let Some(host) = shape["HostConfig"].as_object_mut() {
+        host.extend(shape::limits(&spec));
+    }
+    let here = |name: &str| json!(container.dir.join(name));
+    Ok(json!({
+        "Id": record.id,
+        "Created": record.created,
+        "Path": record.command.first(),
+        "Args": record.command.get(1..),
+        "State": state(record),
+        "Image": record.image_id(),
+        "ResolvConfPath": here("resolv.conf"),
+        "HostnamePath": here("hostname"),
+        "HostsPath": here("hosts"),
+        "LogPath": here("log"),
+        "Name": format!("/{}", record.name),
+        "RestartCount": 0,
+        "Driver": "overlay2",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": spec["process"]["apparmorProfile"].as_str().unwrap_or_default(),
+        "ExecIDs": null,
+        "HostConfig": shape["HostConfig"],
+        "GraphDriver": graph_driver(home, container)?,
+        "Mounts": record.mounts.iter().map(mount).collect::<Vec<_>>(),
+        "NetworkSettings": networking::show::settings(home, record)?,
+        "Config": shape["Config"],
+    }))
+}
+
+fn state(record: &Record) -> Value {
     let running = record.status() == Status::Running;
     let pid = record.state.process.as_ref().filter(|_| running).map_or(0, |process| process.pid);
     let never = || "0001-01-01T00:00:00Z".to_owned();
@@ -54,48 +94,51 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
         Status::Exited => record.exit_code(),
         Status::Created | Status::Starting | Status::Running => record.state.exit_code.unwrap_or(0),
     };
-    Ok(json!({
-        "Id": record.id,
-        "Created": record.created,
-        "Path": record.command.first(),
-        "Args": record.command.get(1..),
-        "State": {
-            "Status": record.status().word(),
-            "Running": running,
-            "Paused": false,
-            "OOMKilled": record.state.oom_killed,
-            "Pid": pid,
-            "ExitCode": exit_code,
-            "Error": record.state.error.clone().unwrap_or_default(),
-            "StartedAt": record.state.started.clone().unwrap_or_else(never),
-            "FinishedAt": record.state.finished.clone().unwrap_or_else(never),
-        },
-        "Image": record.image_id(),
-        "Name": format!("/{}", record.name),
-        "Mounts": record.mounts.iter().map(mount).collect::<Vec<_>>(),
-        "NetworkSettings": networking::show::settings(home, record)?,
-        "LogPath": container.dir.join("log"),
-        "Config": {
-            "Hostname": spec["hostname"],
-            "Tty": record.tty,
-            "OpenStdin": record.interactive,
-            "Env": spec["process"]["env"],
-            "Image": record.image,
-            "WorkingDir": spec["process"]["cwd"],
-            "Labels": record.labels,
-        },
-    }))
+    json!({
+        "Status": record.status().word(),
+        "Running": running,
+        "Paused": false,
+        "Restarting": false,
+        "OOMKilled": record.state.oom_killed,
+        "Dead": false,
+        "Pid": pid,
+        "ExitCode": exit_code,
+        "Error": record.state.error.clone().unwrap_or_default(),
+        "StartedAt": record.state.started.clone().unwrap_or_else(never),
+        "FinishedAt": record.state.finished.clone().unwrap_or_else(never),
+    })
+}
+
+/// Where its files are; the top layer first, as Docker names them.
+fn graph_driver(home: &Home, container: &Container) -> Result<Value> {
+    let data = match &container.record.root {
+        Root::Directory(dir) => json!({ "MergedDir": dir }),
+        Root::Image { layers, .. } => {
+            let store = Store::open(home)?;
+            let layers = layers.iter().rev().map(|layer| store.layer(layer).display().to_string());
+            json!({
+                "LowerDir": layers.collect::<Vec<_>>().join(":"),
+                "MergedDir": container.dir.join("rootfs"),
+                "UpperDir": container.dir.join("upper"),
+                "WorkDir": container.dir.join("work"),
+            })
+        }
+    };
+    Ok(json!({ "Data": data, "Name": "overlay2" }))
 }
 
 fn mount(mount: &Mount) -> Value {
-    json!({
+    let mut shown = json!({
         "Type": mount.kind,
-        "Name": mount.name,
         "Source": mount.source,
         "Destination": mount.destination,
-        "Driver": if mount.kind == "volume" { "local" } else { "" },
-        "Mode": "",
+        "Mode": mount.mode,
         "RW": !mount.read_only,
         "Propagation": if mount.kind == "bind" { &mount.propagation } else { "" },
-    })
+    });
+    if mount.kind == "volume" {
+        shown["Name"] = mount.name.as_str().into();
+        shown["Driver"] = volume::DRIVER.into();
+    }
+    shown
 }

@@ -3,13 +3,17 @@
 //! Runs in: an ordinary process of the user.
 
 mod create;
+mod devices;
 mod end;
 mod exec;
 mod facts;
 mod inspect;
 mod logs;
 mod mounts;
+mod notes;
+pub(crate) mod prune;
 mod ps;
+mod shape;
 
 pub(crate) use create::{create, run, start};
 pub(crate) use end::{kill, rm, stop, wait};

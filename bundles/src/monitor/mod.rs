@@ -12,9 +12,11 @@ pub(crate) mod wire;
 
 use crate::container::{self, Container, Record, Root, State, Status};
 use crate::home::Home;
+use crate::joins;
 use crate::networking;
 use crate::overlay;
 use crate::process::Process;
+use crate::rootless;
 use crate::runtime::{self, Runtime};
 use crate::store::Store;
 use anyhow::{Context as _, Result, bail};
@@ -35,6 +37,8 @@ use std::process::{Command, ExitCode};
 use streams::Streams;
 use wire::{Message, PIECE};
 
+/// Where an image's files are, in the container's directory.
+const ROOTFS: &str = "rootfs";
 /// Input that the container has not read yet, in bytes, before no more is taken.
 const MOST_INPUT: usize = 64 * 1024;
 
@@ -57,6 +61,9 @@ pub(crate) fn called() -> Option<ExitCode> {
     }
     let (root, id) = (PathBuf::from(args.next()?), args.next()?.into_string().ok()?);
     let done = Home::open(Some(&root)).and_then(|home| run(&home, &id));
+    if rootless::ids().is_ok_and(|ids| ids.is_some()) {
+        Home::open(Some(&root)).and_then(|home| rootless::retire(&home)).ok(); // others try again
+    }
     Some(if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -116,6 +123,7 @@ fn start(home: &Home, container: &mut Container, runtime: &Runtime) -> Result<Op
         Err(err) => {
             runtime.delete(&id).ok(); // the first error is the one worth telling
             networking::leave(home, &id).ok();
+            unmount_root(&container.record);
             let text = crate::error::chain(&err);
             let exit_code = Some(runtime::exit_code_of(&text));
             container.record.state = State { exit_code, error: Some(text), ..State::default() };
@@ -137,7 +145,14 @@ fn mount_root(home: &Home, record: &Record) -> Result<()> {
     overlay::leave_mounts()?;
     let (files, work) = (Path::new("upper"), Path::new("work"));
     let upper = overlay::Upper { files, work, volatile: record.remove };
-    overlay::mount_layers(&layers, Some(&upper), Path::new("rootfs"))
+    overlay::mount_layers(&layers, Some(&upper), Path::new(ROOTFS))
+}
+
+/// Its directory can be removed then.
+fn unmount_root(record: &Record) {
+    if record.image_id().is_some() {
+        overlay::unmount(Path::new(ROOTFS));
+    }
 }
 
 fn create_and_start(home: &Home, container: &mut Container, runtime: &Runtime) -> Result<Started> {
@@ -147,7 +162,7 @@ fn create_and_start(home: &Home, container: &mut Container, runtime: &Runtime) -
     mask.thread_block().context("block SIGCHLD")?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let record = &mut container.record;
-    networking::prepare(home, record)?;
+    joins::prepare(home, record)?;
     let mut ports = Ports::open(home, record)?;
     let mut create = runtime.command(["create", "--bundle", ".", "--pid-file", "pid"]);
     let streams = if record.tty {
@@ -369,9 +384,7 @@ impl Monitor<'_> {
         // What fails here, the next who changes networks does.
         networking::leave(self.home, &self.container.record.id).ok();
         self.runtime.delete(&self.container.record.id).ok(); // `rm` and `start` try again
-        if self.container.record.image_id().is_some() {
-            overlay::unmount(Path::new("rootfs"));
-        }
+        unmount_root(&self.container.record);
         if self.container.record.remove {
             return self.container.remove(self.home, &lock);
         }

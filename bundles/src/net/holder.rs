@@ -14,8 +14,8 @@ use super::record::{Networks, put};
 use super::uplink;
 use crate::error::OrHint as _;
 use crate::process::Process;
-use crate::spec::Maps;
-use crate::users;
+
+use crate::users::{self, Maps};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::sched::{CloneFlags, setns, unshare};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,8 @@ pub(crate) enum Place {
 pub(crate) struct Held {
     record: Record,
     net: File,
+    /// This process came for one command only, and is no reason to keep the namespaces.
+    is_guest: bool,
     /// With nothing in it yet.
     pub(crate) is_new: bool,
 }
@@ -69,13 +71,14 @@ impl Place {
         let old = read(networks)?;
         // Containers that have outlived their holder can be reached from their namespace only.
         let survivor = old.as_ref().and_then(|record| neighbours(record.user).next());
-        if let (Some(record), Some(pid)) = (&old, &survivor) {
-            join(*pid, record.user)?;
-        }
+        let was_guest = match (&old, &survivor) {
+            (Some(record), Some(pid)) => join(*pid, record.user)?,
+            _ => true,
+        };
         let record = start(networks, survivor.is_none())?;
-        join(record.holder.pid, record.user)?;
+        let joined = join(record.holder.pid, record.user)?;
         let net = File::open(namespace(record.holder.pid, "net")).context("holder")?;
-        Ok(Self::Held(Held { record, net, is_new: true }))
+        Ok(Self::Held(Held { record, net, is_guest: joined || was_guest, is_new: true }))
     }
 
     /// `None` when there is none any more, and with it nothing that was in it.
@@ -87,9 +90,17 @@ impl Place {
         let Some(record) = record.filter(|record| record.holder.is_alive()) else {
             return Ok(None);
         };
-        join(record.holder.pid, record.user)?;
+        let is_guest = join(record.holder.pid, record.user)?;
         let net = File::open(namespace(record.holder.pid, "net")).context("holder")?;
-        Ok(Some(Self::Held(Held { record, net, is_new: false })))
+        Ok(Some(Self::Held(Held { record, net, is_guest, is_new: false })))
+    }
+
+    /// For a process that is about to end, and had joined before.
+    pub(crate) fn for_guest(mut self) -> Self {
+        if let Self::Held(held) = &mut self {
+            held.is_guest = true;
+        }
+        self
     }
 
     pub(crate) fn within<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
@@ -134,7 +145,8 @@ impl Place {
         }
         let own = std::process::id().cast_signed();
         let holder = held.record.holder.pid;
-        if neighbours(held.record.user).any(|pid| pid != holder && pid != own) {
+        let is_other = |pid: &i32| *pid != holder && !(held.is_guest && *pid == own);
+        if neighbours(held.record.user).any(|pid| is_other(&pid)) {
             return Ok(());
         }
         held.record.holder.end()?;
@@ -224,16 +236,17 @@ fn neighbours(user: (u64, u64)) -> impl Iterator<Item = i32> {
     pids.filter(move |pid| identity(&namespace(*pid, "user")) == Some(user))
 }
 
-/// Moves this process into the user namespace of another, if it is not there already.
-fn join(pid: i32, expected: (u64, u64)) -> Result<()> {
+/// Moves this process into the user namespace of another. False when it is there already.
+fn join(pid: i32, expected: (u64, u64)) -> Result<bool> {
     if identity(Path::new("/proc/self/ns/user")) == Some(expected) {
-        return Ok(());
+        return Ok(false);
     }
     let user = File::open(namespace(pid, "user")).with_context(|| format!("holder {pid}"))?;
     let found = user.metadata().context("fstat(user namespace)")?;
     ensure!((found.dev(), found.ino()) == expected, "holder {pid}: is in another namespace");
     setns(&user, CloneFlags::CLONE_NEWUSER)
-        .with_context(|| format!("setns(user namespace of {pid}, CLONE_NEWUSER)"))
+        .with_context(|| format!("setns(user namespace of {pid}, CLONE_NEWUSER)"))?;
+    Ok(true)
 }
 
 /// A new holder, in a user namespace of its own when it is `fresh`.

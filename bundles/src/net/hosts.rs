@@ -18,12 +18,14 @@ pub(crate) struct Line {
 /// `lines` are the container's own, those that were asked for, and those of its neighbours, in this
 /// order: whoever looks a name up takes the first.
 pub(crate) fn text(lines: &[Line]) -> String {
-    let mut text =
-        String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-    for line in lines.iter().filter(|line| !line.names.is_empty()) {
-        text.push_str(&format!("{}\t{}\n", line.address, line.names.join(" ")));
-    }
-    text
+    "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned()
+        + &self::lines(lines)
+}
+
+/// Without the usual ones.
+pub(crate) fn lines(lines: &[Line]) -> String {
+    let named = lines.iter().filter(|line| !line.names.is_empty());
+    named.map(|line| format!("{}\t{}\n", line.address, line.names.join(" "))).collect()
 }
 
 /// Gives the file this content without a new inode, since it is bind-mounted in the container. The

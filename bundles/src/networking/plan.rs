@@ -7,6 +7,7 @@ use crate::cli::networking::NetworkFlags;
 use crate::cli::run::Create;
 use crate::container::Container;
 use crate::error::OrHint as _;
+use crate::etc;
 use crate::home::Home;
 use crate::net::attach;
 use crate::net::record::{Driver, Networks};
@@ -18,17 +19,7 @@ use oci_spec::image;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// What the flags alone do not say.
-#[derive(Debug)]
-struct Facts<'a> {
-    hostname: &'a str,
-    /// `EXPOSE` of the image.
-    exposed: &'a [String],
-    is_root: bool,
-    hosts_added: Vec<(String, IpAddr)>,
-}
-
-/// What the flags and the image ask for.
+/// What the flags and the image ask for. Networks and containers which they name have to be there.
 pub(crate) fn find(
     home: &Home,
     args: &Create,
@@ -36,26 +27,20 @@ pub(crate) fn find(
     id: &str,
     screen: &mut Screen<'_>,
 ) -> Result<Networking> {
-    let facts = Facts {
-        hostname: args.process.hostname.as_deref().unwrap_or_else(|| fmt::short_id(id)),
-        exposed: image.exposed_ports().as_deref().unwrap_or_default(),
-        is_root: nix::unistd::geteuid().is_root(),
-        hosts_added: Vec::new(),
-    };
-    let network = plan(home, &args.network, facts)?;
+    let exposed = image.exposed_ports().as_deref().unwrap_or_default();
+    let mut network = plan(home, &args.network, exposed)?;
+    let hostname = args.names.hostname.as_deref().unwrap_or_else(|| fmt::short_id(id));
+    hostname.clone_into(&mut network.hostname);
+    network.hosts_added = etc::added(&args.names.add_host, network.reach().1)?;
     if network.mode == Mode::Host && !args.network.publish.is_empty() {
         screen.note("bundles: -p has no effect: the container has the ports of the host\n");
     }
     Ok(network)
 }
 
-/// Understands the flags. Networks and containers which they name have to be there.
-fn plan(home: &Home, flags: &NetworkFlags, facts: Facts<'_>) -> Result<Networking> {
-    let mut network = Networking {
-        hostname: facts.hostname.to_owned(),
-        hosts_added: facts.hosts_added,
-        ..Networking::default()
-    };
+/// `exposed` is the `EXPOSE` of the image.
+fn plan(home: &Home, flags: &NetworkFlags, exposed: &[String]) -> Result<Networking> {
+    let mut network = Networking::default();
     let usual = "bridge".to_owned();
     let wanted = if flags.network.is_empty() { &[usual][..] } else { &flags.network };
     for word in wanted {
@@ -66,7 +51,8 @@ fn plan(home: &Home, flags: &NetworkFlags, facts: Facts<'_>) -> Result<Networkin
                     .hint("leave it away, or the others");
             }
             network.mode = mode;
-        } else if let Joined::Member(member) = mode {
+        } else if let Joined::Member(member, gateway) = mode {
+            network.gateway = network.gateway.or(gateway);
             network.mode = Mode::Networks;
             let is_there = network.members.iter().any(|other| other.network == member.network);
             ensure!(!is_there, "--network {word}: twice");
@@ -78,17 +64,14 @@ fn plan(home: &Home, flags: &NetworkFlags, facts: Facts<'_>) -> Result<Networkin
         let link = link(home, &network, text).with_context(|| format!("--link {text}"))?;
         network.links.push(link);
     }
-    published(&mut network, flags, facts.exposed)?;
-    if !facts.is_root && network.mode == Mode::None && !network.ports.is_empty() {
-        return Err(anyhow!("-p: nothing leads into an ordinary user's container without network"))
-            .hint("use --network host, where its ports are those of the host");
-    }
+    published(&mut network, flags, exposed)?;
     Ok(network)
 }
 
 pub(super) enum Joined {
     Alone(Mode),
-    Member(Member),
+    /// With the host's address there.
+    Member(Member, Option<IpAddr>),
 }
 
 pub(super) fn mode(home: &Home, word: &str) -> Result<Joined> {
@@ -104,7 +87,8 @@ pub(super) fn mode(home: &Home, word: &str) -> Result<Joined> {
         Driver::Null => Joined::Alone(Mode::None),
         Driver::Host => Joined::Alone(Mode::Host),
         Driver::Bridge | Driver::Macvlan => {
-            Joined::Member(Member { network: network.name, ..member })
+            let gateway = network.pools.first().map(|pool| pool.gateway);
+            Joined::Member(Member { network: network.name, ..member }, gateway)
         }
     })
 }
@@ -226,17 +210,11 @@ mod tests {
     use crate::testing::Scratch;
 
     fn planned(change: impl FnOnce(&mut NetworkFlags)) -> Result<Networking> {
-        planned_by(true, change)
-    }
-
-    fn planned_by(is_root: bool, change: impl FnOnce(&mut NetworkFlags)) -> Result<Networking> {
         let scratch = Scratch::new();
         let home = Home::open(Some(&scratch.0)).unwrap();
         let mut flags = NetworkFlags::default();
         change(&mut flags);
-        let exposed = ["80/tcp".to_owned()];
-        let facts = Facts { hostname: "h", exposed: &exposed, is_root, hosts_added: Vec::new() };
-        plan(&home, &flags, facts)
+        plan(&home, &flags, &["80/tcp".to_owned()])
     }
 
     fn words(list: &[&str]) -> Vec<String> {
@@ -316,16 +294,5 @@ mod tests {
             err(|flags| flags.network = words(&["name=bridge,x=y"])),
             "--network name=bridge,x=y: unknown word \"x\""
         );
-        let publish = |network: &str| {
-            planned_by(false, |flags| {
-                flags.network = words(&[network]);
-                flags.publish = words(&["80"]);
-            })
-        };
-        assert_eq!(
-            crate::error::chain(&publish("none").unwrap_err()),
-            "-p: nothing leads into an ordinary user's container without network"
-        );
-        assert!(publish("host").unwrap().ports.is_empty());
     }
 }

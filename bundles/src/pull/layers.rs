@@ -2,7 +2,7 @@
 //!
 //! Runs in: threads, started and joined here.
 
-use super::damaged;
+use super::is_of_this_machine;
 use super::progress::Progress;
 use crate::digest::Digest;
 use crate::layer::Limits;
@@ -12,7 +12,6 @@ use crate::store::layout::Manifest;
 use crate::store::{Store, Wanted};
 use anyhow::{Context as _, Result};
 use std::fs::File;
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -48,25 +47,37 @@ impl Layer {
     }
 }
 
+/// What a thread tells of a layer.
+enum News {
+    Came(u64),
+    Ended(Result<Outcome>),
+}
+
 /// Returns when all are there, or when none goes on after the first error.
 pub(super) fn pull(
     store: &Store<'_>,
     session: &Session,
     layers: &[Layer],
-    progress: &Progress,
+    progress: &mut Progress,
     screen: &mut Screen<'_>,
 ) -> Result<()> {
     let next = AtomicUsize::new(0);
-    let (sender, results) = mpsc::channel();
-    let work = |sender: mpsc::Sender<(usize, Result<Outcome>)>| {
+    let (sender, all_news) = mpsc::channel();
+    let wants_bytes = progress.has_bars();
+    let work = |sender: mpsc::Sender<(usize, News)>| {
         while let Some((number, layer)) =
             Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, layers.get(at)?)))
         {
-            let result = one(store, session, layer, progress);
+            let came = |bytes| {
+                if wants_bytes {
+                    sender.send((number, News::Came(bytes))).ok(); // somebody listens to the end
+                }
+            };
+            let result = one(store, session, layer, &came);
             if result.is_err() {
                 session.stop();
             }
-            if sender.send((number, result)).is_err() || session.is_stopped() {
+            if sender.send((number, News::Ended(result))).is_err() || session.is_stopped() {
                 return;
             }
         }
@@ -80,13 +91,16 @@ pub(super) fn pull(
         }
         drop(sender); // the threads' own are the last ones
         let mut first = Ok(());
-        for (number, result) in results {
+        for (number, news) in all_news {
             let layer = layers.get(number).context("internal error, please report")?;
-            match result {
-                Ok(outcome) => progress.done(screen, layer, outcome),
-                // Others say later that they were stopped.
-                Err(err) if first.is_ok() => first = Err(err),
-                Err(_) => {}
+            match news {
+                News::Came(bytes) => progress.came(layer, bytes),
+                News::Ended(Ok(outcome)) => progress.done(screen, layer, outcome),
+                News::Ended(Err(err)) => {
+                    progress.clear(layer);
+                    // Others say later that they were stopped.
+                    first = first.and(Err(err));
+                }
             }
         }
         first
@@ -97,7 +111,7 @@ fn one(
     store: &Store<'_>,
     session: &Session,
     layer: &Layer,
-    progress: &Progress,
+    came: &(dyn Fn(u64) + Sync),
 ) -> Result<Outcome> {
     let Layer { blob, size, diff_id } = layer;
     let kept = store.blob(blob);
@@ -120,21 +134,17 @@ fn one(
         return Ok(Outcome::Pulled);
     }
     let path = partial.path().join("blob");
-    let came = |bytes| progress.came(layer, bytes);
-    let mut download = Download::new(session, (blob, *size), &path, &came)?;
+    let mut download = Download::new(session, (blob, *size), &path, came)?;
     let unpacked = store.unpack(&mut download, &wanted, &limits);
     match (unpacked, download.failure()) {
         (Ok(_), None) => {}
         // What has come stays for the next attempt.
         (_, Some(err)) => return Err(err.context(format!("layer {blob}"))),
         (Err(err), None) => {
-            // A full disk here says nothing about what has come.
-            let is_ours = |err: &io::Error| err.raw_os_error().is_some();
-            if err.chain().any(|cause| cause.downcast_ref().is_some_and(is_ours)) {
-                return Err(err);
+            if !is_of_this_machine(&err) {
+                partial.done();
             }
-            partial.done();
-            return Err(damaged(err));
+            return Err(err);
         }
     }
     store.keep(&path, blob)?;

@@ -2,7 +2,6 @@
 //!
 //! Runs in: an ordinary process of the user.
 
-use super::damaged;
 use crate::digest::Digest;
 use crate::error::OrHint as _;
 use crate::reference::Reference;
@@ -60,7 +59,7 @@ fn fetch(session: &Session, which: &str, promised: Option<&Digest>) -> Result<Fe
     if let Some(promised) = promised
         && *promised != digest
     {
-        return Err(damaged(anyhow!("manifest: digest {digest} instead of {promised}")));
+        bail!("manifest: digest {digest} instead of {promised}");
     }
     let kind = kind(&header, &bytes).with_context(|| format!("manifest {which}"))?;
     Ok(Fetched { digest, kind, bytes })

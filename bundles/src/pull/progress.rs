@@ -1,6 +1,7 @@
 //! How far the layers are: bars on a terminal, one line a layer elsewhere. All on standard error.
 //!
-//! Runs in: the threads of the layers move the bars; lines are written by the main thread only.
+//! Runs in: the main thread only, which holds the lock of standard error: a bar that another
+//! thread moves would wait for that for ever.
 
 use super::layers::{Layer, Outcome};
 use crate::fmt;
@@ -8,7 +9,6 @@ use crate::screen::Screen;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
-use std::sync::Mutex;
 
 pub(super) struct Progress {
     quiet: bool,
@@ -18,14 +18,19 @@ pub(super) struct Progress {
 struct Bars {
     screen: MultiProgress,
     /// By the digest of the layer.
-    bars: Mutex<BTreeMap<String, ProgressBar>>,
+    bars: BTreeMap<String, ProgressBar>,
 }
 
 impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
         let terminal = !quiet && io::stderr().is_terminal();
-        let bars = || Bars { screen: MultiProgress::new(), bars: Mutex::default() };
+        let bars = || Bars { screen: MultiProgress::new(), bars: BTreeMap::new() };
         Self { quiet, bars: terminal.then(bars) }
+    }
+
+    /// Whether anybody wants to know how many bytes there are.
+    pub(super) fn has_bars(&self) -> bool {
+        self.bars.is_some()
     }
 
     pub(super) fn say(&self, screen: &mut Screen<'_>, text: &str) {
@@ -37,27 +42,30 @@ impl Progress {
     }
 
     /// So many bytes of a layer are there.
-    pub(super) fn came(&self, layer: &Layer, bytes: u64) {
-        let Some(all) = &self.bars else { return };
-        let Ok(mut bars) = all.bars.lock() else { return };
-        let name = layer.blob.to_string();
-        let bar = bars.entry(name).or_insert_with(|| all.screen.add(bar(layer)));
-        bar.set_position(bytes);
+    pub(super) fn came(&mut self, layer: &Layer, bytes: u64) {
+        if let Some(Bars { screen, bars }) = &mut self.bars {
+            let name = layer.blob.to_string();
+            bars.entry(name).or_insert_with(|| screen.add(bar(layer))).set_position(bytes);
+        }
     }
 
-    pub(super) fn done(&self, screen: &mut Screen<'_>, layer: &Layer, outcome: Outcome) {
-        if let Some(all) = &self.bars
-            && let Ok(mut bars) = all.bars.lock()
-            && let Some(bar) = bars.remove(&layer.blob.to_string())
-        {
-            bar.finish_and_clear();
-            all.screen.remove(&bar);
-        }
+    pub(super) fn done(&mut self, screen: &mut Screen<'_>, layer: &Layer, outcome: Outcome) {
+        self.clear(layer);
         let what = match outcome {
             Outcome::Pulled => format!("Pull complete {}", fmt::size(layer.size)),
             Outcome::WasThere => "Already exists".to_owned(),
         };
         self.say(screen, &format!("{}: {what}", fmt::short_id(layer.blob.hex())));
+    }
+
+    /// Takes the bar away: what is said next stands where it was.
+    pub(super) fn clear(&mut self, layer: &Layer) {
+        if let Some(all) = &mut self.bars
+            && let Some(bar) = all.bars.remove(&layer.blob.to_string())
+        {
+            bar.finish_and_clear();
+            all.screen.remove(&bar);
+        }
     }
 }
 

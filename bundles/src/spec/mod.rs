@@ -4,16 +4,24 @@
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 mod capabilities;
+mod devices;
+mod limits;
 mod mounts;
+pub(crate) mod namespaces;
 mod seccomp;
+mod security;
 pub(crate) mod values;
 pub(crate) mod wish;
 
-use crate::cli::run::{Create, LimitFlags, RightFlags};
+pub(crate) use devices::Device;
+pub(crate) use limits::Throttle;
+pub(crate) use security::{Seccomp, Security};
+
+use crate::cli::run::Create;
 use crate::container::Mount;
 use crate::error::OrHint as _;
-use crate::fmt;
 use anyhow::{Context as _, Result, anyhow, ensure};
+use namespaces::{Namespaces, Whose};
 use oci_spec::image;
 use oci_spec::runtime::Spec;
 use serde_json::{Value, json};
@@ -30,18 +38,22 @@ pub(crate) struct Facts<'a> {
     pub(crate) rootfs: &'a Path,
     /// It has a network of its own, or that of another container.
     pub(crate) network: bool,
+    pub(crate) hostname: String,
+    /// The files that are mounted below /etc, such as /etc/hosts.
+    pub(crate) etc: Vec<PathBuf>,
     pub(crate) mounts: Vec<Mount>,
     /// Whether the kernel can make all mounts of a tree read-only.
     pub(crate) recursive_read_only: bool,
     pub(crate) user: User,
-    /// For an ordinary user.
-    pub(crate) maps: Option<Maps>,
+    /// How many ids there are in the user namespace of an ordinary user, which his containers share.
+    pub(crate) ids: Option<u64>,
     /// Capabilities that the caller can pass on, one bit each.
     pub(crate) capabilities: u64,
     pub(crate) privileged: bool,
     /// Variables of the caller and of files, for `-e NAME` and `--env-file`; later ones win.
     pub(crate) env: Vec<String>,
     pub(crate) devices: Vec<Device>,
+    pub(crate) throttles: Vec<Throttle>,
     /// The text of `--security-opt seccomp=FILE`.
     pub(crate) seccomp: Option<Value>,
 }
@@ -55,25 +67,6 @@ pub(crate) struct User {
     pub(crate) home: Option<String>,
 }
 
-/// (container, host, size) of a user namespace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Maps {
-    pub(crate) uid: Vec<(u32, u32, u32)>,
-    pub(crate) gid: Vec<(u32, u32, u32)>,
-}
-
-/// A device of the host, as stat(2) tells it.
-#[derive(Debug, Clone)]
-pub(crate) struct Device {
-    pub(crate) host: PathBuf,
-    pub(crate) path: String,
-    /// "c" or "b".
-    pub(crate) kind: &'static str,
-    pub(crate) number: (u64, u64),
-    pub(crate) mode: u32,
-    pub(crate) access: String,
-}
-
 /// Writes config.json.
 ///
 /// # Errors
@@ -85,26 +78,35 @@ pub(crate) fn make(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> 
         flags.rights.privileged,
         facts.capabilities,
     )?;
-    let hostname = flags.process.hostname.as_deref().unwrap_or_else(|| fmt::short_id(facts.id));
-    let mut linux = isolation(flags, facts)?;
+    let namespaces = Namespaces::parse(&flags.namespaces, facts.ids.is_none())?;
+    let mut linux = isolation(flags, facts, &namespaces)?;
+    let security = Security::parse(&flags.rights)?;
+    security.hide(&mut linux, flags.rights.privileged);
     if !flags.rights.privileged {
-        mask(&mut linux);
-        match Security::parse(&flags.rights)?.seccomp {
+        match security.seccomp {
             Seccomp::Usual => linux["seccomp"] = seccomp::profile(&granted),
             Seccomp::File => linux["seccomp"] = facts.seccomp.clone().context("no seccomp file")?,
             Seccomp::Unconfined => {}
         }
     }
-    let mut mounts = mounts::all(&flags.files, facts)?;
-    devices(&mut linux, &mut mounts, facts);
-    let spec = json!({
+    let mut mounts = mounts::all(&flags.files, facts, &namespaces)?;
+    devices::add(&mut linux, &mut mounts, facts, &flags.files.device_cgroup_rule)?;
+    let mut spec = json!({
         "ociVersion": VERSION,
-        "hostname": hostname,
         "root": { "path": facts.rootfs, "readonly": flags.files.read_only },
-        "process": process(flags, image, facts, &granted, hostname)?,
+        "process": process(flags, image, facts, &granted)?,
         "mounts": mounts,
         "linux": linux,
     });
+    if namespaces.uts == Whose::Own {
+        spec["hostname"] = facts.hostname.as_str().into();
+    } else if flags.names.hostname.is_some() || flags.names.domainname.is_some() {
+        return Err(anyhow!("--hostname: with --uts host it has the name of the host"))
+            .hint("leave one of them away");
+    }
+    if !flags.annotation.is_empty() {
+        spec["annotations"] = json!(crate::cli::pairs(&flags.annotation));
+    }
     serde_json::from_value(spec).context("internal error, please report: config.json")
 }
 
@@ -113,11 +115,11 @@ fn process(
     image: &image::Config,
     facts: &Facts<'_>,
     granted: &capabilities::Set,
-    hostname: &str,
 ) -> Result<Value> {
     let cwd = flags.process.workdir.as_deref().or(image.working_dir().as_deref());
     let cwd = cwd.filter(|dir| !dir.is_empty()).unwrap_or("/");
     ensure!(cwd.starts_with('/'), "-w {cwd}: not an absolute path");
+    let security = Security::parse(&flags.rights)?;
     // Only root keeps them when it starts a program.
     let active = if facts.user.uid == 0 { granted.clone() } else { capabilities::Set::new() };
     let rlimits = flags.limits.ulimit.iter().map(|text| {
@@ -128,11 +130,13 @@ fn process(
         "terminal": flags.tty,
         "user": { "uid": facts.user.uid, "gid": facts.user.gid, "additionalGids": facts.user.groups },
         "args": arguments(flags, image)?,
-        "env": environment(flags, image, facts, hostname)?,
+        "env": environment(flags, image, facts)?,
         "cwd": cwd,
         "capabilities": { "bounding": granted, "effective": active, "permitted": active },
-        "noNewPrivileges": Security::parse(&flags.rights)?.no_new_privileges,
+        "noNewPrivileges": security.no_new_privileges,
         "rlimits": rlimits.collect::<Result<Vec<_>>>()?,
+        "oomScoreAdj": flags.limits.oom_score_adj,
+        "apparmorProfile": security.apparmor,
     }))
 }
 
@@ -157,13 +161,8 @@ pub(crate) fn arguments(flags: &Create, image: &image::Config) -> Result<Vec<Str
 }
 
 /// The usual ones, those of the image, and those of the flags; the last of a name wins.
-fn environment(
-    flags: &Create,
-    image: &image::Config,
-    facts: &Facts<'_>,
-    hostname: &str,
-) -> Result<Vec<String>> {
-    let mut env = vec![format!("PATH={PATH}"), format!("HOSTNAME={hostname}")];
+fn environment(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> Result<Vec<String>> {
+    let mut env = vec![format!("PATH={PATH}"), format!("HOSTNAME={}", facts.hostname)];
     if flags.tty {
         env.push("TERM=xterm".into());
     }
@@ -175,10 +174,14 @@ fn environment(
     Ok(env)
 }
 
-/// `NAME=VALUE` instead of an earlier one of that name.
+/// `NAME=VALUE` instead of an earlier one of that name, which `NAME` alone takes away.
 pub(crate) fn set(env: &mut Vec<String>, variable: &str) -> Result<()> {
     let name = variable.split('=').next().unwrap_or_default();
     ensure!(!name.is_empty(), "-e {variable}: no name");
+    if name == variable {
+        env.retain(|other| other.split('=').next() != Some(name));
+        return Ok(());
+    }
     let same = |other: &&mut String| other.split('=').next() == Some(name);
     match env.iter_mut().find(same) {
         Some(other) => *other = variable.to_owned(),
@@ -188,26 +191,18 @@ pub(crate) fn set(env: &mut Vec<String>, variable: &str) -> Result<()> {
 }
 
 /// Namespaces, cgroup, limits, settings.
-fn isolation(flags: &Create, facts: &Facts<'_>) -> Result<Value> {
-    let mut namespaces = vec!["pid", "ipc", "uts", "mount", "cgroup"];
+fn isolation(flags: &Create, facts: &Facts<'_>, shared: &Namespaces<'_>) -> Result<Value> {
+    let own = shared.list().into_iter().filter(|(_, whose)| **whose != Whose::Host);
+    let mut namespaces: Vec<&str> = own.map(|(kind, _)| kind).chain(["mount"]).collect();
     if facts.network {
         namespaces.push("network");
     }
     let mut linux = json!({});
-    if let Some(maps) = &facts.maps {
-        namespaces.push("user");
-        let list = |maps: &[(u32, u32, u32)]| -> Vec<Value> {
-            let one = |(inside, outside, size): &(u32, u32, u32)| json!({ "containerID": inside, "hostID": outside, "size": size });
-            maps.iter().map(one).collect()
-        };
-        linux["uidMappings"] = list(&maps.uid).into();
-        linux["gidMappings"] = list(&maps.gid).into();
-    }
     linux["namespaces"] = namespaces.iter().map(|kind| json!({ "type": kind })).collect();
-    let resources = limits(&flags.limits)?;
+    let resources = limits::resources(&flags.limits, facts)?;
     // An ordinary user has a cgroup only where somebody gave him one: he asks for it by a limit.
     let asks = resources.as_object().is_some_and(|limits| !limits.is_empty());
-    if facts.maps.is_none() || asks {
+    if facts.ids.is_none() || asks {
         linux["resources"] = resources;
         linux["cgroupsPath"] = match &flags.limits.cgroup_parent {
             Some(parent) => format!("/{}/{}", parent.trim_matches('/'), facts.id),
@@ -215,7 +210,7 @@ fn isolation(flags: &Create, facts: &Facts<'_>) -> Result<Value> {
         }
         .into();
     }
-    if facts.maps.is_none() {
+    if facts.ids.is_none() {
         linux["resources"]["devices"] = json!([{ "allow": facts.privileged, "access": "rwm" }]);
     }
     let mut sysctl = serde_json::Map::new();
@@ -224,116 +219,11 @@ fn isolation(flags: &Create, facts: &Facts<'_>) -> Result<Value> {
             setting.split_once('=').with_context(|| format!("--sysctl {setting}: no value"))?;
         sysctl.insert(name.to_owned(), value.into());
     }
+    if let Some(name) = &flags.names.domainname {
+        sysctl.insert("kernel.domainname".to_owned(), name.as_str().into());
+    }
     linux["sysctl"] = sysctl.into();
     Ok(linux)
-}
-
-fn limits(flags: &LimitFlags) -> Result<Value> {
-    let mut resources = json!({});
-    if let Some(text) = &flags.memory {
-        resources["memory"]["limit"] = values::bytes_or_unlimited("--memory", text)?.into();
-    }
-    if let Some(text) = &flags.memory_swap {
-        resources["memory"]["swap"] = values::bytes_or_unlimited("--memory-swap", text)?.into();
-    }
-    if let Some(text) = &flags.cpus {
-        resources["cpu"]["quota"] = values::quota(text)?.into();
-        resources["cpu"]["period"] = 100_000.into();
-    }
-    if let Some(weight) = flags.cpu_shares {
-        resources["cpu"]["shares"] = weight.into();
-    }
-    if let Some(cpus) = &flags.cpuset_cpus {
-        resources["cpu"]["cpus"] = cpus.as_str().into();
-    }
-    if let Some(nodes) = &flags.cpuset_mems {
-        resources["cpu"]["mems"] = nodes.as_str().into();
-    }
-    if let Some(most) = flags.pids_limit {
-        resources["pids"]["limit"] = if most == 0 { -1 } else { most }.into();
-    }
-    Ok(resources)
-}
-
-/// What of /proc and /sys tells of the host, or changes it.
-fn mask(linux: &mut Value) {
-    linux["maskedPaths"] = json!([
-        "/proc/acpi",
-        "/proc/asound",
-        "/proc/interrupts",
-        "/proc/kcore",
-        "/proc/keys",
-        "/proc/latency_stats",
-        "/proc/sched_debug",
-        "/proc/scsi",
-        "/proc/timer_list",
-        "/proc/timer_stats",
-        "/sys/devices/virtual/powercap",
-        "/sys/firmware"
-    ]);
-    linux["readonlyPaths"] =
-        json!(["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]);
-}
-
-/// An ordinary user can't make device nodes: his are bound from the host.
-fn devices(linux: &mut Value, mounts: &mut Vec<Value>, facts: &Facts<'_>) {
-    let (mut nodes, mut rules) = (Vec::new(), Vec::new());
-    for device in &facts.devices {
-        if facts.maps.is_some() {
-            mounts.push(json!({ "destination": device.path, "type": "bind", "source": device.host,
-                "options": ["bind", "rprivate", "nosuid", "noexec"] }));
-            continue;
-        }
-        let (major, minor) = device.number;
-        nodes.push(
-            json!({ "path": device.path, "type": device.kind, "major": major, "minor": minor,
-            "fileMode": device.mode, "uid": 0, "gid": 0 }),
-        );
-        rules.push(json!({ "allow": true, "type": device.kind, "major": major, "minor": minor,
-            "access": device.access }));
-    }
-    linux["devices"] = nodes.into();
-    if let Some(list) = linux["resources"]["devices"].as_array_mut() {
-        list.extend(rules);
-    }
-}
-
-/// `--security-opt`.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Security<'a> {
-    pub(crate) seccomp: Seccomp,
-    pub(crate) file: Option<&'a str>,
-    no_new_privileges: bool,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Seccomp {
-    Usual,
-    File,
-    Unconfined,
-}
-
-impl<'a> Security<'a> {
-    pub(crate) fn parse(flags: &'a RightFlags) -> Result<Self> {
-        let mut security = Self { seccomp: Seccomp::Usual, file: None, no_new_privileges: false };
-        for option in &flags.security_opt {
-            let (key, value) = option.split_once(['=', ':']).unwrap_or((option, "true"));
-            match (key, value) {
-                ("no-new-privileges", "true") => security.no_new_privileges = true,
-                ("no-new-privileges", "false") => security.no_new_privileges = false,
-                ("seccomp", "unconfined") => security.seccomp = Seccomp::Unconfined,
-                ("seccomp", file) => {
-                    security.seccomp = Seccomp::File;
-                    security.file = Some(file);
-                }
-                _ => {
-                    return Err(anyhow!("--security-opt {option}: unknown"))
-                        .hint("no-new-privileges, seccomp=unconfined and seccomp=FILE are known");
-                }
-            }
-        }
-        Ok(security)
-    }
 }
 
 #[cfg(test)]

@@ -2,15 +2,35 @@
 //!
 //! Runs in: pure.
 
+use super::namespaces::{Namespaces, Whose};
 use super::{Facts, values};
 use crate::cli::run::FileFlags;
 use crate::container::Mount;
 use anyhow::Result;
 use serde_json::{Value, json};
+use std::path::Path;
 
-pub(crate) fn all(flags: &FileFlags, facts: &Facts<'_>) -> Result<Vec<Value>> {
+pub(crate) fn all(
+    flags: &FileFlags,
+    facts: &Facts<'_>,
+    shared: &Namespaces<'_>,
+) -> Result<Vec<Value>> {
     let shm = values::bytes("--shm-size", &flags.shm_size)?;
     let mut mounts = usual(shm, facts);
+    if shared.ipc == Whose::Host {
+        // Only root of the host may mount its message queues anew.
+        mounts.retain(|mount| facts.ids.is_none() || mount["destination"] != "/dev/mqueue");
+        for mount in mounts.iter_mut().filter(|mount| mount["destination"] == "/dev/shm") {
+            *mount = json!({ "destination": "/dev/shm", "type": "bind", "source": "/dev/shm",
+                "options": ["rbind", "rprivate", "nosuid", "noexec", "nodev"] });
+        }
+    }
+    let write = if flags.read_only { "ro" } else { "rw" };
+    for file in &facts.etc {
+        let at = Path::new("/etc").join(file.file_name().unwrap_or_default());
+        mounts.push(json!({ "destination": at, "type": "bind", "source": file,
+            "options": ["bind", "rprivate", write] }));
+    }
     for wanted in &facts.mounts {
         // What the user mounts replaces the usual mount of the same place.
         mounts.retain(|mount: &Value| mount["destination"] != *wanted.destination);
@@ -22,7 +42,7 @@ pub(crate) fn all(flags: &FileFlags, facts: &Facts<'_>) -> Result<Vec<Value>> {
 fn one(mount: &Mount, facts: &Facts<'_>) -> Value {
     match mount.kind.as_str() {
         "overlay" => {
-            let user = facts.maps.as_ref().map(|_| "userxattr".to_owned());
+            let user = facts.ids.map(|_| "userxattr".to_owned());
             let options: Vec<&String> = mount.options.iter().chain(&user).collect();
             return json!({ "destination": mount.destination, "type": "overlay",
                 "source": "overlay", "options": options });
@@ -55,7 +75,7 @@ fn usual(shm: u64, facts: &Facts<'_>) -> Vec<Value> {
     let shm = format!("size={shm}");
     let mut pts = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
     // Without a range, group 5 has no number outside.
-    if facts.maps.as_ref().is_none_or(|maps| maps.gid.len() > 1) {
+    if facts.ids.is_none_or(|ids| ids > 1) {
         pts.push("gid=5");
     }
     let write = if facts.privileged { "rw" } else { "ro" };
@@ -67,7 +87,7 @@ fn usual(shm: u64, facts: &Facts<'_>) -> Vec<Value> {
         mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
     ];
     // sysfs shows a network, so only who owns that may mount it anew.
-    if facts.maps.is_some() && !facts.network {
+    if facts.ids.is_some() && !facts.network {
         mounts.push(mount("/sys", "none", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro"]));
     } else {
         mounts.push(mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", write]));
@@ -80,11 +100,14 @@ fn usual(shm: u64, facts: &Facts<'_>) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::namespaces::NamespaceFlags;
     use crate::spec::tests::facts;
 
     fn at(wanted: Vec<Mount>, path: &str) -> Value {
         let flags = FileFlags { shm_size: "64m".into(), ..FileFlags::default() };
-        let mounts = all(&flags, &Facts { mounts: wanted, ..facts() }).unwrap();
+        let flags_of = NamespaceFlags::default();
+        let own = Namespaces::parse(&flags_of, true).unwrap();
+        let mounts = all(&flags, &Facts { mounts: wanted, ..facts() }, &own).unwrap();
         let found: Vec<&Value> = mounts.iter().filter(|m| m["destination"] == path).collect();
         assert_eq!(found.len(), 1, "{path}");
         found[0].clone()

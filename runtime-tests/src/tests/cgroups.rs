@@ -519,7 +519,7 @@ fn update_by_resources_from_a_file_and_stdin() {
     for source in ["-", path.to_str().unwrap()] {
         let c = Bundle::new().start(&["/probe", "sleep", "60"]);
         rt(["update", "--resources", source, c.id()])
-            .stdin(&resources.to_string())
+            .stdin(resources.to_string())
             .output()
             .assert_exit(0);
         assert_eq!(read(&c, controller, file), value);

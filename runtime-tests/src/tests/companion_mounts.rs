@@ -5,10 +5,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use runtime_tests::archive::{Tar, config, saved_with};
+use runtime_tests::app::{call, detached, image, inspect, run};
 use runtime_tests::companion::{bundles, home};
 use runtime_tests::prelude::*;
-use tar::EntryType;
 
 tests![
     companion_empty_volume_gets_the_files_of_the_image,
@@ -26,78 +25,6 @@ tests![
     companion_mistakes_about_mounts,
 ];
 
-const APPLETS: &[&str] = &[
-    "cat", "chmod", "echo", "grep", "id", "ls", "mkdir", "mount", "rm", "sh", "sleep", "stat",
-    "touch", "true",
-];
-
-/// `cap_net_raw=ep`, as capabilities(7) has it on disk.
-const CAPABILITY: &[u8] = b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-
-fn tree() -> Tar {
-    let busybox = fs::read(runtime_tests::bundle::busybox().expect("busybox")).expect("busybox");
-    let mode = |mode| move |header: &mut tar::Header| header.set_mode(mode);
-    let mut tar = Tar::new().directory("bin").directory("etc").directory("tmp");
-    tar = tar.entry(EntryType::Regular, "bin/busybox", &busybox, mode(0o755));
-    for name in APPLETS {
-        tar = tar.symlink(&format!("bin/{name}"), "busybox");
-    }
-    tar.file("etc/passwd", b"root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv:\n")
-        .file("etc/group", b"root:x:0:\n")
-        .entry(EntryType::Directory, "data", b"", |header| {
-            header.set_mode(0o2750);
-            header.set_uid(33);
-            header.set_gid(34);
-        })
-        .pax(&[("SCHILY.xattr.security.capability", CAPABILITY)])
-        .entry(EntryType::Regular, "data/file", b"seed\n", |header| {
-            header.set_mode(0o640);
-            header.set_uid(33);
-            header.set_gid(34);
-        })
-        .link("data/second", "data/file")
-        .symlink("data/out", "/etc/passwd")
-        .directory("data/sub")
-        .file("data/sub/deep", b"deep\n")
-        .directory("data/closed")
-        .file("data/closed/in", b"closed\n")
-        .entry(EntryType::Directory, "data/closed", b"", mode(0o500))
-        .symlink("alias", "/data")
-        .symlink("escape", "../../../../../../../../../run/t/outside")
-        .directory("none")
-}
-
-/// Loads the image `app:1`, whose configuration is changed.
-fn image(change: impl FnOnce(&mut Value)) {
-    requires!(root, companion, busybox);
-    if runtime() == Runtime::Crun {
-        requires!(capability(24, "CAP_SYS_RESOURCE"));
-    }
-    let upper = Tar::new().directory("data").file("data/upper", b"upper\n").bytes();
-    let layers = [tree().bytes(), upper];
-    let mut config = config(&layers);
-    config["config"] = json!({ "Cmd": ["sh"], "Env": ["PATH=/bin"] });
-    change(&mut config["config"]);
-    let archive = scratch().join("app.tar");
-    fs::write(&archive, saved_with("app:1", &layers, &config)).expect("archive");
-    bundles(["load", "-i"]).arg(&archive).ok();
-    fs::remove_file(archive).expect("remove the archive");
-}
-
-fn call(command: &[&str], flags: &[&str], args: &[&str]) -> Call {
-    let runtime = runtime_tests::runtime::path();
-    bundles(command).arg("--runtime").arg(runtime).args(flags).arg("app:1").args(args)
-}
-
-fn run(flags: &[&str], script: &str) -> Call {
-    call(&["run", "--rm"], flags, &["sh", "-c", script])
-}
-
-fn detached(name: &str, flags: &[&str]) -> String {
-    let wait = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"];
-    call(&["run", "-d", "--name", name], flags, &wait).ok().trim().to_owned()
-}
-
 fn data(volume: &str) -> PathBuf {
     home().join("volumes").join(volume).join("_data")
 }
@@ -105,11 +32,6 @@ fn data(volume: &str) -> PathBuf {
 fn volumes() -> Vec<String> {
     let text = bundles(["volume", "ls", "-q"]).ok();
     text.lines().map(ToOwned::to_owned).collect()
-}
-
-fn inspect(name: &str) -> Value {
-    let text = bundles(["inspect", name]).ok();
-    serde_json::from_str::<Value>(&text).expect("JSON")[0].clone()
 }
 
 fn companion_empty_volume_gets_the_files_of_the_image() {

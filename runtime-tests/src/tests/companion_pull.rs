@@ -8,6 +8,7 @@ use std::process::Command;
 use runtime_tests::archive::{Tar, digest, gzip};
 use runtime_tests::companion::{bundles_as, home};
 use runtime_tests::prelude::*;
+use runtime_tests::pty;
 use runtime_tests::registry::{
     DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, PROGRAM, Pushed, Registry, image,
     pulling, setting, settings,
@@ -26,6 +27,8 @@ tests![
     daemon_json_says_whom_to_trust,
     ordinary_user_pulls_too,
     two_pulls_at_once_share_the_work,
+    run_pulls_what_is_missing,
+    terminal_has_bars_and_a_hidden_password,
 ];
 
 fn prepared() {
@@ -401,4 +404,66 @@ fn two_pulls_at_once_share_the_work() {
     let pulled = all.iter().filter(|one| one.stderr().contains("Pull complete")).count();
     assert_eq!(pulled, 1);
     assert!(tidy());
+}
+
+fn run_pulls_what_is_missing() {
+    prepared();
+    requires!(root, busybox());
+    let registry = Registry::start();
+    let busybox = fs::read(runtime_tests::bundle::busybox().unwrap()).unwrap();
+    let push = |word: &str| {
+        let change = |header: &mut tar::Header| header.set_mode(0o755);
+        let layer = Tar::new()
+            .directory("bin")
+            .entry(tar::EntryType::Regular, "bin/busybox", &busybox, change)
+            .file("word", word.as_bytes())
+            .bytes();
+        registry.push("app", "1", &image(DOCKER_MANIFEST, &[(&layer, gzip(&layer), ".gzip")]))
+    };
+    let name = registry.name("app:1");
+    let run = |when: &str| {
+        let call = pulling(["run", "--rm", "--network", "none", "--pull", when, "--runtime"]);
+        let call = call.arg(runtime_tests::runtime::path()).arg(&name);
+        call.args(["/bin/busybox", "cat", "/word"]).output()
+    };
+    push("one");
+    let never = run("never");
+    never.assert_exit(125).assert_stderr_has(&format!("image {name}: not in the store\n"));
+    let first = run("missing");
+    first.assert_stdout("one").assert_stderr_has(": Pull complete ");
+    push("two");
+    let second = run("missing");
+    second.assert_stdout("one");
+    assert_eq!(second.stderr(), "");
+    run("always").assert_stdout("two");
+    // A short name is that of the registry which registries.conf names, also when that is away.
+    let search = format!("unqualified-search-registries = ['localhost:{}']", registry.port);
+    let conf = conf(&search);
+    drop(registry);
+    let call = pulling(["run", "--rm", "--network", "none", "--runtime"]);
+    let call =
+        call.arg(runtime_tests::runtime::path()).args(["app:1", "/bin/busybox", "cat", "/word"]);
+    call.env("CONTAINERS_REGISTRIES_CONF", &conf).output().assert_stdout("two");
+}
+
+fn terminal_has_bars_and_a_hidden_password() {
+    prepared();
+    let files = Tar::new().file("zeros", &vec![0; 8 << 20]).bytes();
+    let pushed = image(DOCKER_MANIFEST, &[(&files, files.clone(), "")]);
+    Registry::start().push("app", "1", &pushed);
+    let registry = Registry::with("", &basic());
+    let host = format!("localhost:{}", registry.port);
+    let (mut master, slave) = pty::open(30, 100);
+    let running = pulling(["login", "-u", "tester", &host]).terminal(slave).spawn();
+    master.wait_for("Password: ");
+    master.write("secret\n");
+    let said = master.wait_for("Login Succeeded");
+    assert!(!said.contains("secret"), "{said:?}");
+    running.wait().assert_exit(0);
+    let (mut master, slave) = pty::open(30, 100);
+    let running = pulling(["pull", &registry.name("app:1")]).terminal(slave).spawn();
+    let said = master.wait_for("Status: Downloaded newer image for ");
+    assert!(said.contains(": [=") && said.contains("/8.00 MiB "), "{said:?}");
+    assert!(said.contains(": Pull complete 8.39MB"), "{said:?}");
+    running.wait().assert_exit(0);
 }

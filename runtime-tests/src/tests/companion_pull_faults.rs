@@ -18,6 +18,7 @@ tests![
     cut_download_goes_on_where_it_was_cut,
     registry_without_ranges_is_asked_for_all_again,
     killed_pull_is_resumed_and_prune_gives_all_back,
+    pull_killed_at_any_instant_leaves_all_or_nothing,
     trouble_that_passes_is_waited_for,
     trouble_that_stays_is_told,
     silent_registry_is_given_up,
@@ -184,6 +185,45 @@ fn killed_pull_is_resumed_and_prune_gives_all_back() {
     damaged.assert_exit(1).assert_stderr_has("  hint: tell the owner of the registry: ");
     pull(&server, &[]).assert_exit(0);
     pulling(["rmi", &server.name("app:1")]).ok();
+    pulling(["system", "prune", "-f"]).ok();
+    assert_eq!((left("layers"), left("tmp"), left("oci/blobs/sha256")), (0, 0, 0));
+}
+
+fn pull_killed_at_any_instant_leaves_all_or_nothing() {
+    prepared();
+    let layer = |salt: &str| {
+        let names = (0..100).map(|number| format!("{salt}-{number}"));
+        names.fold(Tar::new(), |tar, name| tar.file(&name, salt.as_bytes())).bytes()
+    };
+    let layers = ["one", "two", "three", "four", "five"].map(layer);
+    let all: Vec<(&[u8], Vec<u8>, &str)> =
+        layers.iter().map(|one| (one.as_slice(), gzip(one), "+gzip")).collect();
+    let server = registry(&image(OCI_MANIFEST, &all), |_, answer| answer);
+    let name = server.name("app:1");
+    let started = Instant::now();
+    pulling(["pull", "-q", &name]).ok();
+    let usual = started.elapsed();
+    pulling(["rmi", &name]).ok();
+    let rounds = std::env::var("KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(40_u32);
+    for round in 0..rounds {
+        let running = pulling(["pull", "-q", &name]).spawn();
+        std::thread::sleep(usual * round / rounds);
+        running.signal(Signal::SIGKILL);
+        running.wait();
+        for layer in fs::read_dir(home().join("layers")).into_iter().flatten().flatten() {
+            assert_eq!(fs::read_dir(layer.path().join("files")).unwrap().count(), 100);
+        }
+        if !pulling(["images", "-q"]).ok().is_empty() {
+            assert_eq!(left("layers"), layers.len());
+            pulling(["rmi", &name]).ok();
+        }
+        if round % 4 == 3 {
+            pulling(["system", "prune", "-f"]).ok();
+            assert_eq!((left("layers"), left("tmp"), left("oci/blobs/sha256")), (0, 0, 0));
+        }
+    }
+    pulling(["pull", "-q", &name]).ok();
+    pulling(["rmi", &name]).ok();
     pulling(["system", "prune", "-f"]).ok();
     assert_eq!((left("layers"), left("tmp"), left("oci/blobs/sha256")), (0, 0, 0));
 }

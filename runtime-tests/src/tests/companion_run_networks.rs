@@ -94,6 +94,7 @@ fn companion_containers_reach_each_other_by_name() {
     assert!(other.contains(&format!("172.18.0.2\tone {short_one}\n")), "{other}");
     assert!(other.contains(&format!("172.18.0.3\t{short_two} two db\n")), "{other}");
     assert!(pings("one", "172.18.0.3") && pings("two", "172.18.0.2"));
+    assert!(pings("one", "db") && pings("two", "one") && pings("one", "first"));
     bundles(["rm", "-f", "two"]).ok();
     assert!(!hosts(&one).contains("two"), "{}", hosts(&one));
     bundles(["rm", "-f", "one"]).ok();
@@ -143,7 +144,8 @@ fn companion_container_shares_the_network_of_another() {
     out.assert_exit(1);
     assert_eq!(
         out.stderr(),
-        "bundles: --network container:web: web does not run\n  hint: bundles start web\n"
+        "bundles: --network container:web: it does not run\n  hint: start it first: bundles start \
+         web\n"
     );
     bundles(["start", "web"]).ok();
     bundles(["start", "side"]).ok();
@@ -201,6 +203,7 @@ fn companion_links_name_another_container() {
     let id = idle(&root, "web", &["--link", "db:mysql", "--link", "db"]);
     let text = hosts(&id);
     assert!(text.contains("172.17.0.2\tmysql db "), "{text}");
+    assert!(pings("web", "mysql"));
     // Another address, and the name follows.
     bundles(["stop", "db"]).ok();
     assert!(!hosts(&id).contains("mysql"), "{}", hosts(&id));

@@ -55,7 +55,12 @@ fn container(id: &str, name: &str, volume: &str) {
     let dir = home().join("containers").join(id);
     fs::create_dir_all(&dir).expect("mkdir");
     let mounts = json!([{ "type": "volume", "name": volume, "destination": "/data" }]);
-    let record = json!({ "id": id, "name": name, "mounts": mounts });
+    let record = json!({
+        "id": id, "name": name, "mounts": mounts, "created": "2026-01-02T03:04:05Z", "image": "app",
+        "command": ["sh"], "labels": {}, "runtime": "/rt", "root": { "directory": "/" },
+        "interactive": false, "tty": false, "remove": false, "stopSignal": 15, "stopTimeout": 10,
+        "state": {},
+    });
     fs::write(dir.join("container.json"), record.to_string()).expect("write");
 }
 
@@ -248,13 +253,13 @@ fn companion_volume_prune_counts_what_it_gives_back() {
             .output()
             .lines()
     };
-    assert_eq!(df()[0], "Local Volumes|1|0|0B");
+    assert_eq!(df()[2], "Local Volumes|1|0|0B");
     fs::write(data(&name).join("file"), vec![1; 5 << 20]).expect("write");
     fs::hard_link(data(&name).join("file"), data(&name).join("same")).expect("link");
     File::create(data(&name).join("sparse")).and_then(|f| f.set_len(1 << 40)).expect("sparse file");
-    assert_eq!(df()[0], "Local Volumes|1|0|5.24MB");
+    assert_eq!(df()[2], "Local Volumes|1|0|5.24MB");
     container("c1", "web", &name);
-    assert_eq!(df()[0], "Local Volumes|1|1|5.24MB");
+    assert_eq!(df()[2], "Local Volumes|1|1|5.24MB");
     fs::remove_dir_all(home().join("containers/c1")).expect("rm");
     let output = bundles(["volume", "prune", "-f"]).ok();
     assert!(output.ends_with("Total reclaimed space: 5.25MB\n"), "{output}");
@@ -445,7 +450,7 @@ fn companion_prune_spares_living_processes() {
     let lock = File::create(tmp.join("77-0.lock")).expect("lock file");
     let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| e).expect("flock");
     let row = || bundles(["system", "df", "--format", "{{.Type}} {{.Size}}"]).output().lines();
-    assert_eq!(row()[1], "Leftovers 3.15MB");
+    assert_eq!(row()[3], "Leftovers 3.15MB");
     assert_eq!(bundles(["system", "prune", "-f"]).ok(), "Total reclaimed space: 3.15MB\n");
     assert!(tmp.join("77-0/file").exists() && !tmp.join("78-0").exists());
     drop(lock);

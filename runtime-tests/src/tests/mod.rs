@@ -78,7 +78,10 @@ areas![
     companion_pull_faults,
     companion_cli,
     companion_run,
+    companion_run_images,
     companion_mounts,
+    companion_create,
+    companion_flags,
     companion_volumes,
 ];
 
@@ -87,6 +90,8 @@ mod cgroup_v1;
 mod cgroups;
 mod cli;
 mod companion_cli;
+mod companion_create;
+mod companion_flags;
 mod companion_images;
 mod companion_mounts;
 mod companion_network_rootless;
@@ -95,6 +100,7 @@ mod companion_ports;
 mod companion_pull;
 mod companion_pull_faults;
 mod companion_run;
+mod companion_run_images;
 mod companion_run_networks;
 mod companion_volumes;
 mod devices;

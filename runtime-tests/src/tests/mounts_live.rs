@@ -67,7 +67,7 @@ fn running(b: Bundle) -> Container {
 }
 
 fn act(c: &Container, action: &str, mounts: &Value) -> Output {
-    rt(["mounts", action, c.id(), "-"]).stdin(&mounts.to_string()).output()
+    rt(["mounts", action, c.id(), "-"]).stdin(mounts.to_string()).output()
 }
 
 #[track_caller]

@@ -49,10 +49,7 @@ fn limit_below_the_usage_is_refused_when_asked() {
     requires!(cgroup_v2, controller("memory"));
     let c = Bundle::new().start(&["/probe", "sleep", "60"]);
     let resources = json!({ "memory": { "limit": 4096, "checkBeforeUpdate": true } });
-    rt(["update", "--resources", "-", c.id()])
-        .stdin(&resources.to_string())
-        .output()
-        .assert_fails();
+    rt(["update", "--resources", "-", c.id()]).stdin(resources.to_string()).output().assert_fails();
     assert_eq!(c.status(), "running");
     c.end();
 }

@@ -1,0 +1,60 @@
+//! `bundles container`: the commands about containers, by their longer names.
+
+use super::Command as Top;
+use super::run;
+use clap::{Args, Subcommand};
+
+/// Work with containers
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(Box<run::Run>),
+    Create(Box<run::Create>),
+    Start(run::Start),
+    Stop(run::Stop),
+    Kill(run::Kill),
+    #[command(alias = "remove")]
+    Rm(run::Rm),
+    #[command(aliases = ["list", "ps"])]
+    Ls(run::Ps),
+    Logs(run::Logs),
+    Exec(run::Exec),
+    Wait(run::Wait),
+    Inspect(run::Inspect),
+    Prune(Prune),
+}
+
+/// Remove all containers that do not run
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) force: bool,
+
+    /// Those of this kind only: label= label!=; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<String>,
+}
+
+impl Top {
+    /// The command that is meant, by its shorter name where it has one.
+    pub(super) fn plain(self) -> Self {
+        let Self::Container(command) = self else { return self };
+        match command {
+            Command::Run(args) => Self::Run(args),
+            Command::Create(args) => Self::Create(args),
+            Command::Start(args) => Self::Start(args),
+            Command::Stop(args) => Self::Stop(args),
+            Command::Kill(args) => Self::Kill(args),
+            Command::Rm(args) => Self::Rm(args),
+            Command::Ls(args) => Self::Ps(args),
+            Command::Logs(args) => Self::Logs(args),
+            Command::Exec(args) => Self::Exec(args),
+            Command::Wait(args) => Self::Wait(args),
+            Command::Inspect(mut args) => {
+                args.kind.get_or_insert(run::Kind::Container);
+                Self::Inspect(args)
+            }
+            Command::Prune(_) => Self::Container(command),
+        }
+    }
+}

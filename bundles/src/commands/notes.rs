@@ -1,0 +1,48 @@
+//! What `create` and `run` say of flags which they take, and do not do, or not yet.
+
+use crate::cli::run::Create;
+use crate::error::OrHint as _;
+use crate::screen::Screen;
+use crate::store::layout::Platform;
+use anyhow::{Result, anyhow};
+
+pub(super) fn tell(args: &Create, screen: &mut Screen<'_>) -> Result<()> {
+    check(args)?;
+    if args.limits.kernel_memory.is_some() {
+        screen.note("bundles: --kernel-memory is ignored: the kernel has no such limit any more\n");
+    }
+    if args.health.health_cmd.is_some() {
+        screen.note("bundles: the health check is recorded, but not run yet\n");
+    }
+    Ok(())
+}
+
+fn check(args: &Create) -> Result<()> {
+    let refused = &args.refused;
+    if let Some(platform) = refused.platform.as_deref().filter(|text| *text != "linux") {
+        let (wanted, here): (Platform, _) = (platform.parse()?, Platform::here());
+        if !wanted.fits(&here) {
+            return Err(anyhow!("--platform {platform}: this machine is {here}"))
+                .hint("leave --platform away");
+        }
+    }
+    if let Some(isolation) = refused.isolation.as_deref().filter(|text| *text != "default") {
+        return Err(anyhow!("--isolation {isolation}: is of Windows"))
+            .hint("leave --isolation away");
+    }
+    if refused.gpus.is_some() {
+        return Err(anyhow!("--gpus: nobody here knows which files a GPU needs"))
+            .hint("give it the devices, with --device, and the libraries, with -v");
+    }
+    if let Some(option) = refused.storage_opt.first() {
+        return Err(anyhow!("--storage-opt {option}: overlayfs has no limit of its own"))
+            .hint("keep images on a file system with quotas, with --root DIR");
+    }
+    if let Some(driver) =
+        refused.volume_driver.as_deref().filter(|name| *name != crate::volume::DRIVER)
+    {
+        return Err(anyhow!("--volume-driver {driver}: there is one driver, local"))
+            .hint("leave --volume-driver away");
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! `Config` and `HostConfig` of `inspect`, in Docker's shape: what was asked for, by flags and by
+//! the image. They are written down when a container is made; limits are read when they are shown.
+#![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
+
+use crate::cli::health::HealthFlags;
+use crate::cli::run::Create;
+use crate::container::Record;
+use crate::spec::{Facts, values};
+use oci_spec::image;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// Next to config.json.
+pub(super) const FILE: &str = "inspect.json";
+
+/// What of that file and of config.json only `inspect` reads.
+pub(super) fn made(
+    args: &Create,
+    image: &image::Config,
+    raw: &Value,
+    record: &Record,
+    facts: &Facts<'_>,
+) -> Value {
+    json!({
+        "Config": config(args, image, raw, record, facts),
+        "HostConfig": host_config(args, record),
+    })
+}
+
+fn config(
+    args: &Create,
+    image: &image::Config,
+    raw: &Value,
+    record: &Record,
+    facts: &Facts<'_>,
+) -> Value {
+    let entrypoint = match args.process.entrypoint.as_deref() {
+        Some("") => Value::Null,
+        Some(program) => json!([program]),
+        None => json!(image.entrypoint()),
+    };
+    let command = args.command();
+    let command = match (command.is_empty(), &args.process.entrypoint) {
+        (false, _) => json!(command),
+        (true, None) => json!(image.cmd()),
+        (true, Some(_)) => Value::Null,
+    };
+    let user = args.process.user.as_deref().or(image.user().as_deref()).unwrap_or_default();
+    let volumes = record.mounts.iter().filter(|mount| mount.anonymous);
+    let volumes: Map<String, Value> =
+        volumes.map(|mount| (mount.destination.clone(), json!({}))).collect();
+    let mut config = json!({
+        "Hostname": facts.hostname,
+        "Domainname": args.names.domainname.as_deref().unwrap_or_default(),
+        "User": user,
+        "AttachStdin": args.interactive,
+        "AttachStdout": true,
+        "AttachStderr": true,
+        "Tty": args.tty,
+        "OpenStdin": args.interactive,
+        "StdinOnce": args.interactive,
+        "Cmd": command,
+        "Image": record.image,
+        "Volumes": if volumes.is_empty() { Value::Null } else { volumes.into() },
+        "Entrypoint": entrypoint,
+        "OnBuild": raw["OnBuild"],
+        "Labels": record.labels,
+    });
+    for (name, value) in [
+        ("Healthcheck", healthcheck(&args.health, &raw["Healthcheck"])),
+        ("ExposedPorts", raw["ExposedPorts"].clone()),
+        ("Shell", raw["Shell"].clone()),
+        ("StopSignal", json!(args.stop_signal.as_ref().or(image.stop_signal().as_ref()))),
+        ("StopTimeout", json!(args.stop_timeout)),
+    ] {
+        if !value.is_null() {
+            config[name] = value;
+        }
+    }
+    config
+}
+
+/// Of the image, and of the flags; times in nanoseconds.
+fn healthcheck(flags: &HealthFlags, of_image: &Value) -> Value {
+    if flags.no_healthcheck {
+        return json!({ "Test": ["NONE"] });
+    }
+    let mut check = of_image.clone();
+    if let Some(command) = &flags.health_cmd {
+        check["Test"] = json!(["CMD-SHELL", command]);
+    }
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    for (name, time) in [
+        ("Interval", flags.health_interval),
+        ("Timeout", flags.health_timeout),
+        ("StartPeriod", flags.health_start_period),
+        ("StartInterval", flags.health_start_interval),
+    ] {
+        if let Some(time) = time {
+            check[name] = nanoseconds(time).into();
+        }
+    }
+    if let Some(times) = flags.health_retries {
+        check["Retries"] = times.into();
+    }
+    check
+}
+
+fn host_config(args: &Create, record: &Record) -> Value {
+    let or_null = |list: &[String]| if list.is_empty() { Value::Null } else { json!(list) };
+    let binds = args.files.volume.iter().filter(|text| text.contains(':'));
+    let binds: Vec<String> = binds.cloned().collect();
+    let tmpfs = args.files.tmpfs.iter().map(|text| text.split_once(':').unwrap_or((text, "")));
+    let tmpfs: Map<String, Value> =
+        tmpfs.map(|(at, options)| (at.to_owned(), json!(options))).collect();
+    json!({
+        "Binds": or_null(&binds),
+        "ContainerIDFile": args.cidfile.as_deref().map(|file| file.display().to_string()).unwrap_or_default(),
+        "NetworkMode": args.network.network.first().map_or("bridge", String::as_str),
+        "AutoRemove": args.rm,
+        "VolumesFrom": or_null(&args.files.volumes_from),
+        "CapAdd": or_null(&args.rights.cap_add),
+        "CapDrop": or_null(&args.rights.cap_drop),
+        "Dns": args.names.dns,
+        "DnsOptions": args.names.dns_option,
+        "DnsSearch": args.names.dns_search,
+        "ExtraHosts": or_null(&args.names.add_host),
+        "GroupAdd": or_null(&args.process.group_add),
+        "Privileged": args.rights.privileged,
+        "ReadonlyRootfs": args.files.read_only,
+        "SecurityOpt": or_null(&args.rights.security_opt),
+        "Tmpfs": if tmpfs.is_empty() { Value::Null } else { tmpfs.into() },
+        "PidMode": args.namespaces.pid.as_deref().unwrap_or_default(),
+        "IpcMode": args.namespaces.ipc.as_deref().unwrap_or("private"),
+        "UTSMode": args.namespaces.uts.as_deref().unwrap_or_default(),
+        "CgroupnsMode": args.namespaces.cgroupns.as_deref().unwrap_or("private"),
+        "UsernsMode": args.namespaces.userns.as_deref().unwrap_or_default(),
+        "ShmSize": values::bytes("--shm-size", &args.files.shm_size).unwrap_or_default(),
+        "Runtime": record.runtime,
+        "CgroupParent": args.limits.cgroup_parent.as_deref().unwrap_or_default(),
+    })
+}
+
+/// What `update` may have changed since, from config.json; sizes in bytes.
+pub(super) fn limits(spec: &Value) -> Map<String, Value> {
+    let resources = &spec["linux"]["resources"];
+    let number = |value: &Value| value.as_i64().unwrap_or(0);
+    let (memory, cpu) = (&resources["memory"], &resources["cpu"]);
+    let (quota, period) = (number(&cpu["quota"]), number(&cpu["period"]));
+    // Docker shows --cpus alone, and not what became of it.
+    let nano = if quota > 0 && period > 0 { quota * 1_000_000_000 / period } else { 0 };
+    let text = |value: &Value| json!(value.as_str().unwrap_or_default());
+    let mut limits = Map::new();
+    for (name, value) in [
+        ("Memory", json!(number(&memory["limit"]))),
+        ("MemorySwap", json!(number(&memory["swap"]))),
+        ("MemoryReservation", json!(number(&memory["reservation"]))),
+        ("NanoCpus", json!(nano)),
+        ("CpuShares", json!(number(&cpu["shares"]))),
+        ("CpuPeriod", json!(0)),
+        ("CpuQuota", json!(0)),
+        ("CpusetCpus", text(&cpu["cpus"])),
+        ("CpusetMems", text(&cpu["mems"])),
+        ("PidsLimit", resources["pids"]["limit"].clone()),
+        ("BlkioWeight", json!(number(&resources["blockIO"]["weight"]))),
+        ("OomKillDisable", json!(memory["disableOOMKiller"].as_bool().unwrap_or(false))),
+        ("OomScoreAdj", json!(number(&spec["process"]["oomScoreAdj"]))),
+        ("MaskedPaths", spec["linux"]["maskedPaths"].clone()),
+        ("ReadonlyPaths", spec["linux"]["readonlyPaths"].clone()),
+    ] {
+        limits.insert(name.to_owned(), value);
+    }
+    limits
+}

@@ -1,0 +1,111 @@
+//! Ordinary users: what their containers write belongs to the ids of a user namespace, so commands
+//! that make or remove it are in that namespace, too. The holder of networks keeps it.
+//!
+//! Runs in: an ordinary process with one thread, before a command begins.
+
+use crate::cli::Command;
+use crate::home::Home;
+use crate::net::attach;
+use crate::net::holder::Place;
+use crate::net::record::Networks;
+use crate::users;
+use anyhow::{Context as _, Result};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use std::fs;
+use std::time::Duration;
+
+/// A command's reason to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    None,
+    /// Files get the owners that they have in an image, if there are ids for them.
+    Owners,
+    Always,
+}
+
+fn need(command: &Command) -> Need {
+    match command {
+        Command::Run(_)
+        | Command::Create(_)
+        | Command::Start(_)
+        | Command::Stop(_)
+        | Command::Kill(_)
+        | Command::Rm(_)
+        | Command::Container(_)
+        | Command::Exec(_) => Need::Always,
+        Command::Load(_)
+        | Command::Pull(_)
+        | Command::Rmi(_)
+        | Command::Image(_)
+        | Command::System(_)
+        | Command::Volume(_) => Need::Owners,
+        Command::Ps(_)
+        | Command::Logs(_)
+        | Command::Wait(_)
+        | Command::Inspect(_)
+        | Command::Images(_)
+        | Command::Tag(_)
+        | Command::Network(_)
+        | Command::Port(_)
+        | Command::Rootfs(_)
+        | Command::Login(_)
+        | Command::Logout(_)
+        | Command::Unshare(_) => Need::None,
+    }
+}
+
+/// Moves an ordinary user's process into his user namespace, for good. True when it has.
+pub(crate) fn enter(home: &Home, command: &Command) -> Result<bool> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(false);
+    }
+    let has_ranges = || users::maps().is_some_and(|maps| maps.uid.len() > 1);
+    let enters = match need(command) {
+        Need::None => false,
+        Need::Owners => has_ranges(),
+        Need::Always => true,
+    };
+    if enters {
+        let networks = Networks::lock(home)?;
+        drop(attach::place(&networks)?);
+    }
+    Ok(enters)
+}
+
+/// The namespace goes, unless somebody else is in it.
+pub(crate) fn leave(home: &Home, command: &Command) -> Result<()> {
+    if matches!(command, Command::Run(run) if !run.detach) {
+        await_monitor();
+    }
+    retire(home)
+}
+
+/// It ends a moment after its container, if that has ended.
+fn await_monitor() {
+    for _ in 0..50 {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(2)),
+            Ok(_) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// The same for a process that is in it since its start.
+pub(crate) fn retire(home: &Home) -> Result<()> {
+    let networks = Networks::lock(home)?;
+    match Place::existing(&networks)? {
+        Some(place) => place.for_guest().leave(&networks),
+        None => Ok(()),
+    }
+}
+
+/// How many ids there are in this process's user namespace, if that is not the host's.
+pub(crate) fn ids() -> Result<Option<u64>> {
+    let map = fs::read_to_string("/proc/self/uid_map").context("/proc/self/uid_map")?;
+    if map.split_whitespace().eq(["0", "0", "4294967295"]) {
+        return Ok(None);
+    }
+    let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
+    Ok(Some(map.lines().filter_map(count).sum()))
+}

@@ -1,0 +1,82 @@
+//! What a container may use: the section `linux.resources`.
+//!
+//! Runs in: pure.
+#![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
+
+use super::{Facts, values};
+use crate::cli::limits::LimitFlags;
+use crate::error::OrHint as _;
+use anyhow::{Result, anyhow};
+use serde_json::{Value, json};
+
+/// A limit of one block device.
+#[derive(Debug, Clone)]
+pub(crate) struct Throttle {
+    /// As config-linux.md calls the list.
+    pub(crate) list: &'static str,
+    pub(crate) number: (u64, u64),
+    /// Bytes or operations a second, or a weight.
+    pub(crate) value: u64,
+}
+
+pub(super) fn resources(flags: &LimitFlags, facts: &Facts<'_>) -> Result<Value> {
+    let mut resources = json!({});
+    memory(flags, &mut resources)?;
+    cpu(flags, &mut resources)?;
+    if let Some(most) = flags.pids_limit {
+        resources["pids"]["limit"] = if most == 0 { -1 } else { most }.into();
+    }
+    if let Some(weight) = flags.blkio_weight {
+        resources["blockIO"]["weight"] = weight.into();
+    }
+    for Throttle { list, number: (major, minor), value } in &facts.throttles {
+        let key = if *list == "weightDevice" { "weight" } else { "rate" };
+        let lists = &mut resources["blockIO"][*list];
+        let mut all = lists.as_array().cloned().unwrap_or_default();
+        all.push(json!({ "major": major, "minor": minor, key: value }));
+        *lists = all.into();
+    }
+    Ok(resources)
+}
+
+fn memory(flags: &LimitFlags, resources: &mut Value) -> Result<()> {
+    for (flag, key, text) in [
+        ("--memory", "limit", &flags.memory),
+        ("--memory-swap", "swap", &flags.memory_swap),
+        ("--memory-reservation", "reservation", &flags.memory_reservation),
+    ] {
+        if let Some(text) = text {
+            resources["memory"][key] = values::bytes_or_unlimited(flag, text)?.into();
+        }
+    }
+    if let Some(percent) = flags.memory_swappiness {
+        resources["memory"]["swappiness"] = percent.into();
+    }
+    if flags.oom_kill_disable {
+        if flags.memory.is_none() {
+            return Err(anyhow!("--oom-kill-disable: without --memory the whole host would wait"))
+                .hint("give it a limit with --memory");
+        }
+        resources["memory"]["disableOOMKiller"] = true.into();
+    }
+    Ok(())
+}
+
+fn cpu(flags: &LimitFlags, resources: &mut Value) -> Result<()> {
+    if let Some(text) = &flags.cpus {
+        resources["cpu"]["quota"] = values::quota(text)?.into();
+        resources["cpu"]["period"] = 100_000.into();
+    }
+    for (key, number) in [
+        ("quota", flags.cpu_quota.map(Value::from)),
+        ("period", flags.cpu_period.map(Value::from)),
+        ("shares", flags.cpu_shares.map(Value::from)),
+        ("cpus", flags.cpuset_cpus.clone().map(Value::from)),
+        ("mems", flags.cpuset_mems.clone().map(Value::from)),
+    ] {
+        if let Some(number) = number {
+            resources["cpu"][key] = number;
+        }
+    }
+    Ok(())
+}
