@@ -4,10 +4,14 @@
 //! itself, so nothing is left of the lock when the directory is gone.
 
 mod names;
+mod restart;
+
+pub(crate) use restart::{BackOff, Restart};
 
 use crate::digest::Digest;
 use crate::error::OrHint as _;
 use crate::home::{self, Home, Scratch};
+use crate::monitor::cgroup;
 use crate::networking::Networking;
 use crate::process::Process;
 use crate::volume;
@@ -24,6 +28,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 const FILE: &str = "container.json";
+/// For an exit code that nobody has seen.
+pub(crate) const UNSEEN: i32 = 255;
 
 /// What is kept of a container. Times are RFC 3339, in UTC.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -51,6 +57,10 @@ pub(crate) struct Record {
     pub(crate) stop_signal: i32,
     /// In seconds.
     pub(crate) stop_timeout: u64,
+    #[serde(default)]
+    pub(crate) restart: Restart,
+    #[serde(default)]
+    pub(crate) log: LogOptions,
     pub(crate) state: State,
 }
 
@@ -89,6 +99,21 @@ pub(crate) struct Mount {
     pub(crate) mode: String,
 }
 
+/// How much is kept of what it writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LogOptions {
+    /// Of one file, in bytes; nothing is kept when it is 0.
+    pub(crate) size: u64,
+    pub(crate) files: u32,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { size: 10_000_000, files: 3 }
+    }
+}
+
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct State {
@@ -102,6 +127,11 @@ pub(crate) struct State {
     pub(crate) exit_code: Option<i32>,
     pub(crate) oom_killed: bool,
     pub(crate) error: Option<String>,
+    /// The user wants it to stay as it is, whatever its policy.
+    pub(crate) stopped: bool,
+    pub(crate) paused: bool,
+    /// Since the user has started it.
+    pub(crate) restart_count: u32,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,14 +143,17 @@ pub(crate) enum Status {
     Starting,
     Running,
     Exited,
+    /// Its monitor starts it again in a moment.
+    Restarting,
 }
 
 impl Status {
-    pub(crate) fn word(self) -> &'static str {
+    fn word(self) -> &'static str {
         match self {
             Self::Created | Self::Starting => "created",
             Self::Running => "running",
             Self::Exited => "exited",
+            Self::Restarting => "restarting",
         }
     }
 }
@@ -136,10 +169,45 @@ impl Record {
             }
             // Nobody was left to write that the start succeeded.
             Status::Starting if !alive(&self.state.monitor) => Status::Running,
-            status @ (Status::Created | Status::Starting | Status::Running | Status::Exited) => {
-                status
-            }
+            Status::Restarting if !alive(&self.state.monitor) => Status::Exited,
+            status @ (Status::Created
+            | Status::Starting
+            | Status::Running
+            | Status::Exited
+            | Status::Restarting) => status,
         }
+    }
+
+    pub(crate) fn has_process(&self) -> bool {
+        self.state.process.as_ref().is_some_and(Process::is_alive)
+    }
+
+    /// What is noted is not believed without a look.
+    pub(crate) fn is_paused(&self) -> bool {
+        let process = self.state.process.as_ref();
+        self.state.paused
+            && self.is_running()
+            && process.is_some_and(|process| cgroup::is_frozen(process.pid))
+    }
+
+    /// As Docker calls what is true now.
+    pub(crate) fn status_word(&self) -> &'static str {
+        if self.is_paused() { "paused" } else { self.status().word() }
+    }
+
+    /// Whether its policy asks for a start with the machine's.
+    pub(crate) fn starts_on_boot(&self) -> bool {
+        match self.restart {
+            Restart::Always => true,
+            Restart::UnlessStopped => !self.state.stopped,
+            Restart::No | Restart::OnFailure(_) => false,
+        }
+    }
+
+    /// It runs, and nobody watches over it.
+    pub(crate) fn is_orphan(&self) -> bool {
+        let watched = || self.state.monitor.as_ref().is_some_and(Process::is_alive);
+        self.is_running() && !watched()
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -163,9 +231,8 @@ impl Record {
         anonymous_volumes(&self.mounts)
     }
 
-    /// 255 when nobody saw it.
     pub(crate) fn exit_code(&self) -> i32 {
-        self.state.exit_code.unwrap_or(255)
+        self.state.exit_code.unwrap_or(UNSEEN)
     }
 }
 
@@ -343,14 +410,7 @@ pub(crate) fn add(
     let lock = home.lock("names")?;
     let taken: Vec<String> = all(home)?.into_iter().map(|other| other.record.name).collect();
     let name = match name {
-        Some(name) => {
-            names::check(name)?;
-            if taken.iter().any(|other| other == name) {
-                return Err(anyhow!("--name {name}: another container has that name"))
-                    .hint(format!("remove it: bundles rm {name}"));
-            }
-            name.to_owned()
-        }
+        Some(name) => names::check(name, &taken)?,
         None => names::make_up(&taken)?,
     };
     let record = Record { name, ..record };
@@ -360,6 +420,15 @@ pub(crate) fn add(
     fs::rename(&files, &dir).with_context(|| dir.display().to_string())?;
     drop(lock);
     Ok(Container { dir, record })
+}
+
+pub(crate) fn rename(home: &Home, container: &mut Container, name: &str) -> Result<()> {
+    let _names = home.lock("names")?;
+    let taken: Vec<String> = all(home)?.into_iter().map(|other| other.record.name).collect();
+    let name = names::check(name, &taken)?;
+    let _lock = container.lock()?;
+    container.record.name = name;
+    container.save()
 }
 
 /// Of a record.
@@ -401,6 +470,8 @@ mod tests {
             remove: false,
             stop_signal: 15,
             stop_timeout: 10,
+            restart: Restart::default(),
+            log: LogOptions::default(),
             state: State::default(),
         }
     }

@@ -137,6 +137,36 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{bytes}B")
 }
 
+/// Binary, with four digits, as Docker writes memory: `7.05MiB`.
+pub(crate) fn memory(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes}B");
+    }
+    let mut scale: u128 = 1;
+    let mut name = "";
+    for unit in UNITS {
+        if u128::from(bytes) < scale * 1024 {
+            break;
+        }
+        (scale, name) = (scale * 1024, unit);
+    }
+    let thousandths = (u128::from(bytes) * 1000 + scale / 2) / scale;
+    let decimals = match thousandths {
+        0..10_000 => 3,
+        10_000..100_000 => 2,
+        100_000..1_000_000 => 1,
+        _ => 0,
+    };
+    let step = 10_u128.pow(3 - decimals);
+    let rounded = (thousandths + step / 2) / step;
+    let (whole, rest) = (rounded / 10_u128.pow(decimals), rounded % 10_u128.pow(decimals));
+    let places = usize::try_from(decimals).unwrap_or_default();
+    let rest = format!("{rest:0places$}");
+    let rest = if decimals == 0 { "" } else { rest.trim_end_matches('0') };
+    if rest.is_empty() { format!("{whole}{name}") } else { format!("{whole}.{rest}{name}") }
+}
+
 /// As `docker ps` says how long ago something was: `2 weeks`, `About an hour`.
 pub(crate) fn age(age: Duration) -> String {
     let seconds = age.as_secs();
@@ -249,6 +279,24 @@ mod tests {
             (u64::MAX, "18.4EB"),
         ] {
             assert_eq!(size(bytes), text, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn memory_has_four_digits() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1024, "1KiB"),
+            (507_904, "496KiB"),
+            (1_500_000, "1.431MiB"),
+            (16_777_216, "16MiB"),
+            (123_456_789, "117.7MiB"),
+            (1_073_741_823, "1024MiB"),
+            (67_516_788_736, "62.88GiB"),
+            (u64::MAX, "16EiB"),
+        ] {
+            assert_eq!(memory(bytes), text, "{bytes}");
         }
     }
 

@@ -17,6 +17,7 @@ mod home;
 mod host;
 mod ids;
 mod images;
+mod init;
 mod inspect;
 mod joins;
 mod layer;
@@ -57,7 +58,7 @@ use std::process::ExitCode;
 const USAGE: u8 = 125;
 
 fn main() -> ExitCode {
-    if let Some(code) = monitor::called() {
+    if let Some(code) = monitor::called().or_else(init::called) {
         return code;
     }
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
@@ -117,7 +118,15 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
     match command {
         Command::Run(args) => return commands::run(home, args, screen),
         Command::Create(args) => commands::create(home, args, screen),
-        Command::Start(args) => commands::start(home, args, screen),
+        Command::Start(args) => return commands::start(home, args, screen),
+        Command::Restart(args) => commands::restart(home, args, screen),
+        Command::Attach(args) => return commands::attach(home, args),
+        Command::Pause(args) => commands::pause(home, args, screen),
+        Command::Unpause(args) => commands::unpause(home, args, screen),
+        Command::Rename(args) => commands::rename(home, args),
+        Command::Update(args) => commands::update(home, args, screen),
+        Command::Top(args) => commands::top(home, args, screen),
+        Command::Stats(args) => commands::stats(home, args, screen),
         Command::Stop(args) => commands::stop(home, args, screen),
         Command::Kill(args) => commands::kill(home, args, screen),
         Command::Rm(args) => commands::rm(home, args, screen),

@@ -96,9 +96,42 @@ impl Runtime {
         self.run(&mut self.command(["kill", id, &signal.to_string()]))
     }
 
+    pub(crate) fn pause(&self, id: &str) -> Result<()> {
+        self.run(&mut self.command(["pause", id]))
+    }
+
+    pub(crate) fn resume(&self, id: &str) -> Result<()> {
+        self.run(&mut self.command(["resume", id]))
+    }
+
     /// Also of what is half there, or not there at all.
     pub(crate) fn delete(&self, id: &str) -> Result<()> {
         self.run(&mut self.command(["delete", "--force", id]))
+    }
+
+    /// Whether it knows anything of this container. All of them keep a directory for each.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.root.join(id).exists()
+    }
+
+    /// "created", "running", "stopped" or "paused".
+    pub(crate) fn status(&self, id: &str) -> Result<String> {
+        let state: Value = serde_json::from_slice(&self.output(["state", id])?)
+            .with_context(|| format!("{} state", self.program.display()))?;
+        Ok(state["status"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// What it prints.
+    pub(crate) fn output<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Vec<u8>> {
+        fs::remove_file(&self.log).ok(); // of an earlier call
+        let said = self.command(args).stdout(Stdio::piped()).output();
+        let said = said.with_context(|| self.program.display().to_string())?;
+        let failure = || self.failure().unwrap_or_else(|| said.status.to_string());
+        ensure!(said.status.success(), failure());
+        Ok(said.stdout)
     }
 
     /// The error of the last call.

@@ -30,6 +30,14 @@ complete -c bundles -n "__fish_bundles_needs_command" -s V -l version -d 'Print 
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "run" -d 'Make a container and start it'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "create" -d 'Make a container without starting it'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "start" -d 'Start containers that do not run'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "restart" -d 'Stop containers and start them again'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "attach" -d 'Connect the terminal to a container that runs'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "pause" -d 'Freeze all processes of containers'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "unpause" -d 'Let paused containers go on'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "rename" -d 'Give a container another name'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "update" -d 'Change limits and the restart policy of containers'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "top" -d 'List the processes of a container'
+complete -c bundles -n "__fish_bundles_needs_command" -f -a "stats" -d 'Show what containers use; 100 % is one processor'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "stop" -d 'Ask containers to end, and make them'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "kill" -d 'Send a signal to containers'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "rm" -d 'Remove containers'
@@ -55,6 +63,9 @@ complete -c bundles -n "__fish_bundles_needs_command" -f -a "unshare" -d 'Run a 
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "rootfs" -d 'Put together a root file system'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l detach-keys -d 'Keys that leave it to itself [default: ctrl-p,ctrl-q]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l sig-proxy -d 'Pass on signals' -r -f -a "true\t''
+false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l name -d 'Name to call it by; one is made up otherwise' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s l -l label -d 'Label, KEY=VALUE' -r
@@ -62,6 +73,10 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l label-file -d 'F
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l annotation -d 'Annotation for the runtime, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l stop-timeout -d 'Seconds that stop waits' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l restart -d 'When to start it again by itself: no, on-failure[:TIMES], always or unless-stopped' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l log-driver -d 'Where its output is kept: json-file, or none' -r -f -a "json-file\t''
+none\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l log-opt -d 'max-size=BYTES of a file of it, max-file=NUMBER of them [default: 10m and 3]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l env-file -d 'File of environment variables, one a line' -r -F
@@ -96,17 +111,14 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l link -d 'Contain
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l expose -d 'Port that it offers, without publishing it' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l ipc -d 'Queues and memory of System V: private, shareable, host or container:NAME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l uts -d 'Host name: its own, or that of the host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cgroupns -d 'Cgroups that it sees: private or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l userns -d 'Users: host, where the caller is root' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -s m -l memory -d 'Memory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s m -l memory -d 'Memory; -1 for no limit' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l memory-reservation -d 'Memory that it keeps when there is little' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpus -d 'CPUs, such as 1.5' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpu-period -d 'The period, in microseconds' -r
@@ -114,6 +126,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -s c -l cpu-shares 
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l blkio-weight -d 'Weight of its input and output, 10 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l blkio-weight-device -d 'The same on one device, DEVICE:WEIGHT' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l device-read-bps -d 'Bytes a second to read, DEVICE:BYTES' -r
@@ -140,6 +155,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l help -d 'Print h
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l rm -d 'Remove it when it ends'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s i -l interactive -d 'Keep its standard input open'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s t -l tty -d 'Give it a terminal'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l init -d 'Have a first process that passes on signals and reaps orphans'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l read-only -d 'Let it write nowhere but to its mounts'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l privileged -d 'Grant everything'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s P -l publish-all -d 'Publish all exposed ports, on free ones of the host'
@@ -153,6 +169,10 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -l label-file -d
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l annotation -d 'Annotation for the runtime, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l stop-timeout -d 'Seconds that stop waits' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l restart -d 'When to start it again by itself: no, on-failure[:TIMES], always or unless-stopped' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l log-driver -d 'Where its output is kept: json-file, or none' -r -f -a "json-file\t''
+none\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l log-opt -d 'max-size=BYTES of a file of it, max-file=NUMBER of them [default: 10m and 3]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l env-file -d 'File of environment variables, one a line' -r -F
@@ -187,17 +207,14 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -l link -d 'Cont
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l expose -d 'Port that it offers, without publishing it' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l ipc -d 'Queues and memory of System V: private, shareable, host or container:NAME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l uts -d 'Host name: its own, or that of the host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cgroupns -d 'Cgroups that it sees: private or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l userns -d 'Users: host, where the caller is root' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -s m -l memory -d 'Memory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s m -l memory -d 'Memory; -1 for no limit' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l memory-reservation -d 'Memory that it keeps when there is little' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpus -d 'CPUs, such as 1.5' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpu-period -d 'The period, in microseconds' -r
@@ -205,6 +222,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -s c -l cpu-shar
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l blkio-weight -d 'Weight of its input and output, 10 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l blkio-weight-device -d 'The same on one device, DEVICE:WEIGHT' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l device-read-bps -d 'Bytes a second to read, DEVICE:BYTES' -r
@@ -230,13 +250,57 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -l help -d 'Prin
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l rm -d 'Remove it when it ends'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s i -l interactive -d 'Keep its standard input open'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s t -l tty -d 'Give it a terminal'
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l init -d 'Have a first process that passes on signals and reaps orphans'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l read-only -d 'Let it write nowhere but to its mounts'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l privileged -d 'Grant everything'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s P -l publish-all -d 'Publish all exposed ports, on free ones of the host'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l oom-kill-disable -d 'Let it wait instead of killing it when the memory is used up; with cgroup v1 only'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l no-healthcheck -d 'Forget the check of the image'
 complete -c bundles -n "__fish_bundles_using_subcommand start" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand start" -s f -l filter -d 'Of these, only those that fit: id name label restart-policy should-start-on-boot' -r
+complete -c bundles -n "__fish_bundles_using_subcommand start" -l detach-keys -d 'Keys that leave it to itself [default: ctrl-p,ctrl-q]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand start" -l sig-proxy -d 'Pass on signals' -r -f -a "true\t''
+false\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand start" -s a -l attach -d 'Print what it writes, until it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand start" -s i -l interactive -d 'Pass on standard input too'
+complete -c bundles -n "__fish_bundles_using_subcommand start" -l all -d 'All that do not run'
 complete -c bundles -n "__fish_bundles_using_subcommand start" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand restart" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand restart" -s t -l time -l timeout -d 'Seconds to wait before they are killed [default: 10]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand restart" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand attach" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand attach" -l detach-keys -d 'Keys that leave it to itself [default: ctrl-p,ctrl-q]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand attach" -l sig-proxy -d 'Pass on signals' -r -f -a "true\t''
+false\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand attach" -l no-stdin -d 'Look on only'
+complete -c bundles -n "__fish_bundles_using_subcommand attach" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand pause" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand pause" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand unpause" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand unpause" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand rename" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand rename" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand update" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand update" -s m -l memory -d 'Memory; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand update" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand update" -l memory-reservation -d 'Memory that it keeps when there is little' -r
+complete -c bundles -n "__fish_bundles_using_subcommand update" -l cpus -d 'CPUs, such as 1.5' -r
+complete -c bundles -n "__fish_bundles_using_subcommand update" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand update" -l cpu-period -d 'The period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand update" -s c -l cpu-shares -d 'Weight against other containers; 1024 is usual' -r
+complete -c bundles -n "__fish_bundles_using_subcommand update" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
+complete -c bundles -n "__fish_bundles_using_subcommand update" -l cpuset-mems -d 'Memory nodes to use' -r
+complete -c bundles -n "__fish_bundles_using_subcommand update" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand update" -l restart -d 'When to start it again by itself: no, on-failure[:TIMES], always or unless-stopped' -r
+complete -c bundles -n "__fish_bundles_using_subcommand update" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand top" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand top" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand stats" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand stats" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
+complete -c bundles -n "__fish_bundles_using_subcommand stats" -l no-stream -d 'Only once'
+complete -c bundles -n "__fish_bundles_using_subcommand stats" -l no-trunc -d 'Whole ids'
+complete -c bundles -n "__fish_bundles_using_subcommand stats" -s a -l all -d 'Accepted for scripts: those that do not run use nothing'
+complete -c bundles -n "__fish_bundles_using_subcommand stats" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand stop" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand stop" -s t -l time -l timeout -d 'Seconds to wait before they are killed [default: 10]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand stop" -s h -l help -d 'Print help'
@@ -258,6 +322,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand ps" -l noheading -d 'Pri
 complete -c bundles -n "__fish_bundles_using_subcommand ps" -s q -l quiet -d 'Ids only'
 complete -c bundles -n "__fish_bundles_using_subcommand ps" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand logs" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand logs" -l since -d 'Only what is newer: a time, such as 2026-01-31T12:00:00Z, or an age, such as 10m' -r
+complete -c bundles -n "__fish_bundles_using_subcommand logs" -l until -d 'Only what is older' -r
 complete -c bundles -n "__fish_bundles_using_subcommand logs" -s n -l tail -d 'Only the last lines' -r
 complete -c bundles -n "__fish_bundles_using_subcommand logs" -s f -l follow -d 'Go on until it ends'
 complete -c bundles -n "__fish_bundles_using_subcommand logs" -s t -l timestamps -d 'Begin each line with its time'
@@ -295,6 +361,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fis
 complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "inspect" -d 'Print all that is known of containers, images, networks and volumes'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "prune" -d 'Remove all containers that do not run'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l detach-keys -d 'Keys that leave it to itself [default: ctrl-p,ctrl-q]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l sig-proxy -d 'Pass on signals' -r -f -a "true\t''
+false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l name -d 'Name to call it by; one is made up otherwise' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s l -l label -d 'Label, KEY=VALUE' -r
@@ -302,6 +371,10 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l annotation -d 'Annotation for the runtime, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-timeout -d 'Seconds that stop waits' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l restart -d 'When to start it again by itself: no, on-failure[:TIMES], always or unless-stopped' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l log-driver -d 'Where its output is kept: json-file, or none' -r -f -a "json-file\t''
+none\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l log-opt -d 'max-size=BYTES of a file of it, max-file=NUMBER of them [default: 10m and 3]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l env-file -d 'File of environment variables, one a line' -r -F
@@ -336,17 +409,14 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l expose -d 'Port that it offers, without publishing it' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l ipc -d 'Queues and memory of System V: private, shareable, host or container:NAME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l uts -d 'Host name: its own, or that of the host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroupns -d 'Cgroups that it sees: private or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l userns -d 'Users: host, where the caller is root' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s m -l memory -d 'Memory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s m -l memory -d 'Memory; -1 for no limit' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l memory-reservation -d 'Memory that it keeps when there is little' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpus -d 'CPUs, such as 1.5' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpu-period -d 'The period, in microseconds' -r
@@ -354,6 +424,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l blkio-weight -d 'Weight of its input and output, 10 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l blkio-weight-device -d 'The same on one device, DEVICE:WEIGHT' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l device-read-bps -d 'Bytes a second to read, DEVICE:BYTES' -r
@@ -381,6 +454,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l rm -d 'Remove it when it ends'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s i -l interactive -d 'Keep its standard input open'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s t -l tty -d 'Give it a terminal'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l init -d 'Have a first process that passes on signals and reaps orphans'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l read-only -d 'Let it write nowhere but to its mounts'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l privileged -d 'Grant everything'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s P -l publish-all -d 'Publish all exposed ports, on free ones of the host'
@@ -393,6 +467,10 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l annotation -d 'Annotation for the runtime, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-signal -d 'Signal that stop sends first [default: SIGTERM]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-timeout -d 'Seconds that stop waits' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l restart -d 'When to start it again by itself: no, on-failure[:TIMES], always or unless-stopped' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l log-driver -d 'Where its output is kept: json-file, or none' -r -f -a "json-file\t''
+none\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l log-opt -d 'max-size=BYTES of a file of it, max-file=NUMBER of them [default: 10m and 3]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l env-file -d 'File of environment variables, one a line' -r -F
@@ -427,17 +505,14 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l expose -d 'Port that it offers, without publishing it' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l ipc -d 'Shared memory and queues: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l ipc -d 'Queues and memory of System V: private, shareable, host or container:NAME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l uts -d 'Host name: its own, or that of the host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroupns -d 'Cgroups that it sees: private or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l userns -d 'Users: host, where the caller is root' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l ulimit -d 'Resource limit, NAME=SOFT[:HARD]' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s m -l memory -d 'Memory' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s m -l memory -d 'Memory; -1 for no limit' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l memory-reservation -d 'Memory that it keeps when there is little' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpus -d 'CPUs, such as 1.5' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpu-period -d 'The period, in microseconds' -r
@@ -445,6 +520,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l memory-swappiness -d 'Inclination to swap, 0 to 100' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l kernel-memory -d 'Accepted and ignored: the kernel has no such limit any more' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l oom-score-adj -d 'How soon the kernel kills it for want of memory, -1000 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l blkio-weight -d 'Weight of its input and output, 10 to 1000' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l blkio-weight-device -d 'The same on one device, DEVICE:WEIGHT' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l device-read-bps -d 'Bytes a second to read, DEVICE:BYTES' -r
@@ -471,12 +549,20 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l rm -d 'Remove it when it ends'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s i -l interactive -d 'Keep its standard input open'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s t -l tty -d 'Give it a terminal'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l init -d 'Have a first process that passes on signals and reaps orphans'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l read-only -d 'Let it write nowhere but to its mounts'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l privileged -d 'Grant everything'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s P -l publish-all -d 'Publish all exposed ports, on free ones of the host'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l oom-kill-disable -d 'Let it wait instead of killing it when the memory is used up; with cgroup v1 only'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l no-healthcheck -d 'Forget the check of the image'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -s f -l filter -d 'Of these, only those that fit: id name label restart-policy should-start-on-boot' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -l detach-keys -d 'Keys that leave it to itself [default: ctrl-p,ctrl-q]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -l sig-proxy -d 'Pass on signals' -r -f -a "true\t''
+false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -s a -l attach -d 'Print what it writes, until it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -s i -l interactive -d 'Pass on standard input too'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -l all -d 'All that do not run'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stop" -s t -l time -l timeout -d 'Seconds to wait before they are killed [default: 10]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stop" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
@@ -498,6 +584,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -l noheading -d 'Print no heading'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Ids only'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -l since -d 'Only what is newer: a time, such as 2026-01-31T12:00:00Z, or an age, such as 10m' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -l until -d 'Only what is older' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -s n -l tail -d 'Only the last lines' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -s f -l follow -d 'Go on until it ends'
@@ -735,30 +823,38 @@ complete -c bundles -n "__fish_bundles_using_subcommand unshare" -s h -l help -d
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -l from-host -d 'Take the programs from this host'
 complete -c bundles -n "__fish_bundles_using_subcommand rootfs" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "run"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "create"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "start"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "stop"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "kill"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rm"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "ps"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "logs"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "exec"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "wait"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "inspect"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "container"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "images"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "load"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "pull"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "login"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "logout"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "tag"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rmi"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "image"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "network"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "port"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "volume"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "system"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "unshare"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rootfs"
-complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "run"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "create"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "start"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "restart"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "attach"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "pause"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "unpause"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rename"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "update"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "top"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "stats"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "stop"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "kill"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rm"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "ps"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "logs"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "exec"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "wait"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "inspect"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "container"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "images"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "load"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "pull"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "login"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "logout"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "tag"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rmi"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "image"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "network"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "port"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "volume"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "system"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "unshare"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "rootfs"
+complete -c bundles -n "__fish_bundles_using_subcommand help; and not __fish_seen_subcommand_from run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare rootfs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -53,8 +53,8 @@ pub fn bundles_as<S: AsRef<OsStr>>(user: &SecondUser, args: impl IntoIterator<It
 
 /// Programs that the scripts of these tests call.
 const APPLETS: &[&str] = &[
-    "cat", "echo", "grep", "hostname", "httpd", "id", "ip", "ls", "mount", "ping", "readlink",
-    "sh", "sleep", "stty", "touch", "true", "unshare", "wc",
+    "cat", "date", "echo", "false", "grep", "head", "hostname", "httpd", "id", "ip", "ls", "mount",
+    "ping", "ps", "readlink", "sh", "sleep", "stty", "touch", "true", "unshare", "wc",
 ];
 
 /// Flags in front of a command: the runtime under test, and a root file system.
@@ -118,13 +118,19 @@ pub fn assert_nothing_is_left() {
         let left: Vec<PathBuf> = left().unwrap_or_default();
         assert!(left.is_empty(), "{left:?}");
     }
-    until("the monitors end", || {
-        let is_monitor = |pid: &u32| {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).starts_with("bundles-monitor\0")
-        };
-        (!crate::leaks::pids().iter().any(is_monitor)).then_some(())
-    });
+    let names = ["bundles-monitor", "bundles-keeper"];
+    let none = || names.iter().all(|name| processes(name).is_empty());
+    until("the monitors end", || none().then_some(()));
+}
+
+/// Those whose command line begins so.
+pub fn processes(name: &str) -> Vec<Pid> {
+    let is_called = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.starts_with(name.as_bytes())
+    };
+    let found = crate::leaks::pids().into_iter().filter(is_called);
+    found.map(|pid| Pid::from_raw(i32::try_from(pid).expect("a pid"))).collect()
 }
 
 /// What `inspect` says of one thing.

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
 use crate::isolate;
@@ -146,6 +147,10 @@ impl Drop for Master {
 /// A new pty of this size: the master, and the slave for [`crate::call::Call::terminal`].
 pub fn open(rows: u16, columns: u16) -> (Master, OwnedFd) {
     let pty = nix::pty::openpty(None, None).expect("openpty");
+    for end in [&pty.master, &pty.slave] {
+        // Or what a test starts would keep the terminal from its end.
+        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).expect("FD_CLOEXEC");
+    }
     let master = Master::new(pty.master);
     master.resize(rows, columns);
     (master, pty.slave)

@@ -8,17 +8,8 @@ pub(crate) struct LimitFlags {
     #[arg(long, value_name = "LIMIT")]
     pub(crate) ulimit: Vec<String>,
 
-    /// Memory
-    #[arg(short, long, value_name = "BYTES")]
-    pub(crate) memory: Option<String>,
-
-    /// Memory and swap together; -1 for no limit
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
-    pub(crate) memory_swap: Option<String>,
-
-    /// Memory that it keeps when there is little
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) memory_reservation: Option<String>,
+    #[command(flatten)]
+    pub(crate) resources: ResourceFlags,
 
     /// Inclination to swap, 0 to 100
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u64).range(0..=100))]
@@ -35,34 +26,6 @@ pub(crate) struct LimitFlags {
     /// How soon the kernel kills it for want of memory, -1000 to 1000
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true, value_parser = clap::value_parser!(i32).range(-1000..=1000))]
     pub(crate) oom_score_adj: Option<i32>,
-
-    /// CPUs, such as 1.5
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["cpu_period", "cpu_quota"])]
-    pub(crate) cpus: Option<String>,
-
-    /// Time of all CPUs in a period, in microseconds
-    #[arg(long, value_name = "MICROSECONDS", allow_hyphen_values = true)]
-    pub(crate) cpu_quota: Option<i64>,
-
-    /// The period, in microseconds
-    #[arg(long, value_name = "MICROSECONDS")]
-    pub(crate) cpu_period: Option<u64>,
-
-    /// Weight against other containers; 1024 is usual
-    #[arg(short, long, value_name = "WEIGHT")]
-    pub(crate) cpu_shares: Option<u64>,
-
-    /// CPUs to run on, such as 0-2,4
-    #[arg(long, value_name = "CPUS")]
-    pub(crate) cpuset_cpus: Option<String>,
-
-    /// Memory nodes to use
-    #[arg(long, value_name = "NODES")]
-    pub(crate) cpuset_mems: Option<String>,
-
-    /// Processes; -1 for no limit
-    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
-    pub(crate) pids_limit: Option<i64>,
 
     /// Weight of its input and output, 10 to 1000
     #[arg(long, value_name = "WEIGHT", value_parser = clap::value_parser!(u16).range(10..=1000))]
@@ -91,4 +54,48 @@ pub(crate) struct LimitFlags {
     /// Cgroup to make it in
     #[arg(long, value_name = "CGROUP")]
     pub(crate) cgroup_parent: Option<String>,
+}
+
+/// Limits that can be changed while it runs.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ResourceFlags {
+    /// Memory; -1 for no limit
+    #[arg(short, long, value_name = "BYTES", allow_hyphen_values = true)]
+    pub(crate) memory: Option<String>,
+
+    /// Memory and swap together; -1 for no limit
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
+    pub(crate) memory_swap: Option<String>,
+
+    /// Memory that it keeps when there is little
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) memory_reservation: Option<String>,
+
+    /// CPUs, such as 1.5
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["cpu_period", "cpu_quota"])]
+    pub(crate) cpus: Option<String>,
+
+    /// Time of all CPUs in a period, in microseconds
+    #[arg(long, value_name = "MICROSECONDS", allow_hyphen_values = true)]
+    pub(crate) cpu_quota: Option<i64>,
+
+    /// The period, in microseconds
+    #[arg(long, value_name = "MICROSECONDS")]
+    pub(crate) cpu_period: Option<u64>,
+
+    /// Weight against other containers; 1024 is usual
+    #[arg(short, long, value_name = "WEIGHT")]
+    pub(crate) cpu_shares: Option<u64>,
+
+    /// CPUs to run on, such as 0-2,4
+    #[arg(long, value_name = "CPUS")]
+    pub(crate) cpuset_cpus: Option<String>,
+
+    /// Memory nodes to use
+    #[arg(long, value_name = "NODES")]
+    pub(crate) cpuset_mems: Option<String>,
+
+    /// Processes; -1 for no limit
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub(crate) pids_limit: Option<i64>,
 }

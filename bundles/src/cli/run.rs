@@ -3,10 +3,15 @@
 //! Runs in: before anything else. Touches nothing.
 
 use super::health::HealthFlags;
-use super::limits::LimitFlags;
+use super::limits::{LimitFlags, ResourceFlags};
 use super::names::NameFlags;
 use super::namespaces::NamespaceFlags;
 use super::networking::NetworkFlags;
+use crate::attach::{Keys, Look, Role};
+use crate::container::{self, LogOptions};
+use crate::error::OrHint as _;
+use crate::spec::values;
+use anyhow::{Context as _, Result, anyhow};
 use clap::{ArgAction, Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -18,7 +23,83 @@ pub(crate) struct Run {
     pub(crate) detach: bool,
 
     #[command(flatten)]
+    pub(crate) look: LookFlags,
+
+    #[command(flatten)]
     pub(crate) make: Create,
+}
+
+/// What `run`, `start` and `attach` do with a terminal.
+#[derive(Debug, Args)]
+pub(crate) struct LookFlags {
+    /// Keys that leave it to itself [default: ctrl-p,ctrl-q]
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<Keys>,
+
+    /// Pass on signals
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = true,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set
+    )]
+    sig_proxy: bool,
+}
+
+impl LookFlags {
+    pub(crate) fn of(&self, input: bool, role: Role) -> Look {
+        let keys = self.detach_keys.clone().unwrap_or_default();
+        Look { input, signals: self.sig_proxy, keys, role }
+    }
+}
+
+/// What becomes of a container's output.
+#[derive(Debug, Args)]
+pub(crate) struct LogFlags {
+    /// Where its output is kept: json-file, or none
+    #[arg(long, value_name = "DRIVER", default_value = "json-file")]
+    log_driver: LogDriver,
+
+    /// max-size=BYTES of a file of it, max-file=NUMBER of them [default: 10m and 3]
+    #[arg(long, value_name = "OPTION")]
+    log_opt: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogDriver {
+    JsonFile,
+    None,
+}
+
+impl LogFlags {
+    pub(crate) fn options(&self) -> Result<LogOptions> {
+        let mut options = LogOptions::default();
+        for option in &self.log_opt {
+            let (key, value) = option.split_once('=').unwrap_or((option, ""));
+            let number = || value.parse().ok().filter(|number| *number > 0);
+            match key {
+                "max-size" => {
+                    let size = values::bytes(&format!("--log-opt {key}"), value)?;
+                    options.size = size.max(1);
+                }
+                "max-file" => {
+                    let wrong = || format!("--log-opt {option}: not a number of files");
+                    options.files = number().with_context(wrong)?;
+                }
+                _ => {
+                    return Err(anyhow!("--log-opt {option}: unknown"))
+                        .hint("the options are max-size=BYTES and max-file=NUMBER");
+                }
+            }
+        }
+        if self.log_driver == LogDriver::None {
+            options.size = 0;
+        }
+        Ok(options)
+    }
 }
 
 /// Make a container without starting it
@@ -67,6 +148,13 @@ pub(crate) struct Create {
     /// Seconds that stop waits
     #[arg(long, value_name = "SECONDS")]
     pub(crate) stop_timeout: Option<u64>,
+
+    /// When to start it again by itself: no, on-failure[:TIMES], always or unless-stopped
+    #[arg(long, value_name = "POLICY", default_value_t)]
+    pub(crate) restart: container::Restart,
+
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
 
     /// OCI runtime: a name or a path [default: rt, runc or crun]
     #[arg(long)]
@@ -156,6 +244,10 @@ pub(crate) struct ProcessFlags {
     /// Program to run instead of the image's; empty for none
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) entrypoint: Option<String>,
+
+    /// Have a first process that passes on signals and reaps orphans
+    #[arg(long)]
+    pub(crate) init: bool,
 }
 
 #[derive(Debug, Default, Args)]
@@ -251,8 +343,41 @@ pub(crate) struct Containers {
 /// Start containers that do not run
 #[derive(Debug, Args)]
 pub(crate) struct Start {
+    /// Print what it writes, until it ends
+    #[arg(short, long)]
+    pub(crate) attach: bool,
+
+    /// Pass on standard input too
+    #[arg(short, long)]
+    pub(crate) interactive: bool,
+
+    /// All that do not run
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// Of these, only those that fit: id name label restart-policy should-start-on-boot
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<String>,
+
     #[command(flatten)]
-    pub(crate) of: Containers,
+    pub(crate) look: LookFlags,
+
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) containers: Vec<String>,
+}
+
+/// Connect the terminal to a container that runs
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    /// Look on only
+    #[arg(long)]
+    pub(crate) no_stdin: bool,
+
+    #[command(flatten)]
+    pub(crate) look: LookFlags,
+
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) container: String,
 }
 
 /// Wait until containers end, and print their exit codes
@@ -271,6 +396,90 @@ pub(crate) struct Stop {
 
     #[command(flatten)]
     pub(crate) of: Containers,
+}
+
+/// Stop containers and start them again
+#[derive(Debug, Args)]
+pub(crate) struct Restart {
+    /// Seconds to wait before they are killed [default: 10]
+    #[arg(short, long = "time", visible_alias = "timeout", value_name = "SECONDS")]
+    pub(crate) time: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) of: Containers,
+}
+
+/// Freeze all processes of containers
+#[derive(Debug, Args)]
+pub(crate) struct Pause {
+    #[command(flatten)]
+    pub(crate) of: Containers,
+}
+
+/// Let paused containers go on
+#[derive(Debug, Args)]
+pub(crate) struct Unpause {
+    #[command(flatten)]
+    pub(crate) of: Containers,
+}
+
+/// Give a container another name
+#[derive(Debug, Args)]
+pub(crate) struct Rename {
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) container: String,
+
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+/// Change limits and the restart policy of containers
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    #[command(flatten)]
+    pub(crate) resources: ResourceFlags,
+
+    /// When to start it again by itself: no, on-failure[:TIMES], always or unless-stopped
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) restart: Option<container::Restart>,
+
+    #[command(flatten)]
+    pub(crate) of: Containers,
+}
+
+/// List the processes of a container
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) container: String,
+
+    /// Options of ps(1) [default: -ef]
+    #[arg(value_name = "PS OPTIONS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) options: Vec<String>,
+}
+
+/// Show what containers use; 100 % is one processor
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    /// Only once
+    #[arg(long)]
+    pub(crate) no_stream: bool,
+
+    /// Whole ids
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+
+    /// table, json, 'table TEMPLATE' or a template of Go
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
+    /// Accepted for scripts: those that do not run use nothing
+    #[arg(short, long, hide = true)]
+    pub(crate) all: bool,
+
+    /// All that run, without any
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) containers: Vec<String>,
 }
 
 /// Send a signal to containers
@@ -374,6 +583,14 @@ pub(crate) struct Logs {
     /// Begin each line with its time
     #[arg(short, long)]
     pub(crate) timestamps: bool,
+
+    /// Only what is newer: a time, such as 2026-01-31T12:00:00Z, or an age, such as 10m
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+
+    /// Only what is older
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
 
     /// Only the last lines
     #[arg(short = 'n', long, value_name = "LINES", default_value = "all")]

@@ -1,12 +1,12 @@
-//! `create`, `run` and `start`.
+//! `create` and `run`.
 
 use super::mounts::{self, Places};
 use super::{facts, notes, shape};
-use crate::attach::{self, Outcome};
+use crate::attach::{self, Outcome, Role};
 use crate::cli;
 use crate::cli::namespaces::NamespaceFlags;
-use crate::cli::run::{Create, Pull, Run, Start};
-use crate::container::{self, Container, Record, Root, State};
+use crate::cli::run::{Create, Pull, Run};
+use crate::container::{self, Container, Record, Restart, Root, State};
 use crate::digest::Digest;
 use crate::error::{self, OrHint as _};
 use crate::etc;
@@ -41,38 +41,24 @@ pub(crate) fn run(home: &Home, args: &Run, screen: &mut Screen<'_>) -> Result<u8
     if !args.detach {
         attach::check_terminal(args.make.interactive && args.make.tty)?;
     }
-    let container = make(home, &args.make, screen)?;
-    match attach::start(home, &container)? {
+    let mut container = make(home, &args.make, screen)?;
+    let look = (!args.detach).then(|| args.look.of(args.make.interactive, Role::Starter));
+    match attach::start(home, &container, look.as_ref())? {
         Outcome::Failed { code, text } => {
             screen.note(&error::report(&runtime::start_error(text)));
             Ok(u8::try_from(code)?)
         }
-        Outcome::Running(_) if args.detach => {
-            networking::tell(&container, screen);
-            screen.say(&format!("{}\n", container.record.id))?;
-            Ok(0)
-        }
         Outcome::Running(attached) => {
             networking::tell(&container, screen);
-            Ok(u8::try_from(attached.forward(&container.record)?)?)
+            match look {
+                Some(look) => Ok(u8::try_from(attached.forward(home, &mut container, &look)?)?),
+                None => {
+                    screen.say(&format!("{}\n", container.record.id))?;
+                    Ok(0)
+                }
+            }
         }
     }
-}
-
-pub(crate) fn start(home: &Home, args: &Start, screen: &mut Screen<'_>) -> Result<()> {
-    let mut started = Vec::new();
-    let done = super::for_each(&args.of.containers, screen, |name| {
-        let container = Container::find(home, name)?;
-        match attach::start(home, &container)? {
-            Outcome::Running(_) => {
-                started.push(container);
-                Ok(name.to_owned())
-            }
-            Outcome::Failed { text, .. } => Err(runtime::start_error(text)),
-        }
-    });
-    started.iter().for_each(|container| networking::tell(container, screen));
-    done
 }
 
 /// What a container is made from.
@@ -113,6 +99,7 @@ impl Files {
 fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container> {
     notes::tell(args, screen)?;
     let runtime = runtime::find(args.runtime.as_deref())?;
+    ensure!(!args.rm || args.restart == Restart::No, "--rm and --restart do not go together");
     let scratch = home.scratch()?;
     let base = base(home, args, scratch.path(), screen)?;
     let id = ids::made_up()?;
@@ -158,13 +145,18 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
         .and_then(|text| home::replace(&files.join(shape::FILE), &text))
         .and_then(|()| container::add(home, args.name.as_deref(), record, &scratch));
     drop(lock);
-    let container = added.inspect_err(|_| {
+    let mut container = added.inspect_err(|_| {
         // The first error is the one worth telling.
         volume::release(home, &container::anonymous_volumes(&facts.mounts)).ok();
     })?;
     check_layers(home, &container)?;
-    if let Some(file) = &args.cidfile {
-        write_new(file, &id)?;
+    if let Some(file) = &args.cidfile
+        && let Err(err) = write_new(file, &id)
+    {
+        let lock = container.lock()?;
+        container.remove(home, &lock)?;
+        volume::release(home, &container.record.anonymous_volumes())?;
+        return Err(err);
     }
     Ok(container)
 }
@@ -188,6 +180,8 @@ fn record(args: &Create, base: &Base, id: &str, runtime: PathBuf) -> Result<Reco
         remove: args.rm,
         stop_signal: stop_signal.map_or(Ok(SIGTERM), values::signal)?,
         stop_timeout: args.stop_timeout.unwrap_or(STOP_TIMEOUT),
+        restart: args.restart,
+        log: args.log.options()?,
         state: State::default(),
     })
 }
@@ -202,6 +196,7 @@ fn check_layers(home: &Home, container: &Container) -> Result<()> {
     let mut container = container.clone();
     let lock = container.lock()?;
     container.remove(home, &lock)?;
+    volume::release(home, &container.record.anonymous_volumes())?;
     bail!("image {}: was removed meanwhile", container.record.image)
 }
 

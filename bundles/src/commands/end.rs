@@ -1,6 +1,7 @@
 //! `stop`, `kill`, `rm` and `wait`.
 
 use super::for_each;
+use crate::attach;
 use crate::cli::run::{Kill, Rm, Stop, Wait};
 use crate::container::{Container, Record, Status};
 use crate::error::OrHint as _;
@@ -10,7 +11,7 @@ use crate::runtime::Runtime;
 use crate::screen::Screen;
 use crate::spec::values;
 use crate::volume;
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use std::time::Duration;
 
 const SIGKILL: i32 = 9;
@@ -27,23 +28,56 @@ fn runtime(home: &Home, container: &Container) -> Result<Runtime> {
 
 pub(crate) fn stop(home: &Home, args: &Stop, screen: &mut Screen<'_>) -> Result<()> {
     for_each(&args.of.containers, screen, |name| {
-        let mut container = Container::find(home, name)?;
-        if container.record.is_running() {
-            let limit = Duration::from_secs(args.time.unwrap_or(container.record.stop_timeout));
-            let number = container.record.stop_signal;
-            signal(home, &mut container, number)?;
-            if !container.wait_until(Some(limit), has_ended)? {
-                end(home, &mut container)?;
-            }
-        }
+        stop_one(home, &mut Container::find(home, name)?, args.time)?;
         Ok(name.to_owned())
     })
 }
 
+/// `time` is in seconds, instead of the container's own.
+pub(super) fn stop_one(home: &Home, container: &mut Container, time: Option<u64>) -> Result<()> {
+    give_up(container)?;
+    if container.record.is_running() {
+        // Without a monitor it may be waiting for its output to be read.
+        attach::adopt(home, container).ok();
+        let limit = Duration::from_secs(time.unwrap_or(container.record.stop_timeout));
+        let number = container.record.stop_signal;
+        signal(home, container, number)?;
+        if !container.wait_until(Some(limit), has_ended)? {
+            end(home, container)?;
+        }
+    }
+    Ok(())
+}
+
+/// Its restart policy is void until it is started again.
+fn give_up(container: &mut Container) -> Result<()> {
+    let lock = container.lock()?;
+    let rests = container.record.status() == Status::Restarting;
+    if container.record.state.stopped && !rests {
+        return Ok(());
+    }
+    container.record.state.stopped = true;
+    if rests {
+        container.record.state.status = Status::Exited;
+    }
+    container.save()?;
+    drop(lock);
+    if rests {
+        attach::knock(container).ok(); // or it looks when its time is over
+    }
+    Ok(())
+}
+
 /// One that has ended meanwhile is no error.
 fn signal(home: &Home, container: &mut Container, number: i32) -> Result<()> {
-    match runtime(home, container)?.kill(&container.record.id, number) {
-        Err(err) if container.refresh()? && container.record.is_running() => Err(err),
+    let runtime = runtime(home, container)?;
+    let killed = runtime.kill(&container.record.id, number);
+    if container.record.is_paused() {
+        runtime.resume(&container.record.id)?; // a frozen process gets no signal
+    }
+    // Its monitor may not have written down yet that it has ended.
+    match killed {
+        Err(err) if container.record.has_process() => Err(err),
         _ => Ok(()),
     }
 }
@@ -61,9 +95,15 @@ fn end(home: &Home, container: &mut Container) -> Result<()> {
 pub(crate) fn kill(home: &Home, args: &Kill, screen: &mut Screen<'_>) -> Result<()> {
     let number = values::signal(&args.signal)?;
     for_each(&args.of.containers, screen, |name| {
-        let container = Container::find(home, name)?;
-        ensure!(container.record.is_running(), "{name}: does not run");
-        runtime(home, &container)?.kill(&container.record.id, number)?;
+        let mut container = Container::find(home, name)?;
+        let rests = container.record.status() == Status::Restarting;
+        ensure!(rests || container.record.is_running(), "{name}: does not run");
+        if rests || number == SIGKILL || number == container.record.stop_signal {
+            give_up(&mut container)?;
+        }
+        if !rests {
+            runtime(home, &container)?.kill(&container.record.id, number)?;
+        }
         Ok(name.to_owned())
     })
 }
@@ -71,14 +111,17 @@ pub(crate) fn kill(home: &Home, args: &Kill, screen: &mut Screen<'_>) -> Result<
 pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> {
     for_each(&args.of.containers, screen, |name| {
         let mut container = Container::find(home, name)?;
-        if container.record.is_running() {
+        if !has_ended(&container.record) {
             if !args.force {
                 return Err(anyhow!("{name}: runs"))
                     .hint(format!("stop it first, or: bundles rm -f {name}"));
             }
-            end(home, &mut container)?;
+            give_up(&mut container)?;
+            if container.record.is_running() {
+                end(home, &mut container)?;
+            }
         }
-        remove(home, &mut container)?;
+        remove(home, &mut container).with_context(|| format!("remove {name}"))?;
         if args.volumes {
             volume::release(home, &container.record.anonymous_volumes())?;
         }
@@ -91,22 +134,21 @@ pub(super) fn remove(home: &Home, container: &mut Container) -> Result<()> {
         return Ok(()); // its monitor was told to remove it
     }
     let lock = container.lock()?;
-    ensure!(
-        !container.record.is_running(),
-        "{}: was started again meanwhile",
-        container.record.name
-    );
-    if container.record.state.status != Status::Created {
-        // Its monitor has done so, unless it was killed.
-        runtime(home, container)?.delete(&container.record.id).ok();
-        networking::leave(home, &container.record.id)?;
+    ensure!(has_ended(&container.record), "was started again meanwhile");
+    let runtime = runtime(home, container)?;
+    if runtime.has(&container.record.id) {
+        runtime.delete(&container.record.id)?; // its monitor was killed, or could not
     }
+    networking::leave(home, &container.record.id)?;
     container.remove(home, &lock)
 }
 
 pub(crate) fn wait(home: &Home, args: &Wait, screen: &mut Screen<'_>) -> Result<()> {
     for_each(&args.of.containers, screen, |name| {
         let mut container = Container::find(home, name)?;
+        if attach::adopt(home, &mut container).is_err() {
+            container.refresh()?; // it is waited for all the same
+        }
         container.wait_until(None, |record| record.status() == Status::Exited)?;
         Ok(container.record.exit_code().to_string())
     })

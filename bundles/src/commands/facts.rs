@@ -37,6 +37,12 @@ pub(super) fn find<'a>(
         env: environment(&args.process.env_file, &args.process.env)?,
         devices: devices::all(args, rootless::ids()?.is_none())?,
         throttles: devices::throttles(&args.limits)?,
+        init: args
+            .process
+            .init
+            .then(std::env::current_exe)
+            .transpose()
+            .context("/proc/self/exe")?,
         seccomp,
     })
 }

@@ -3,7 +3,7 @@
 
 use super::shape;
 use crate::cli::run::{Inspect, Kind};
-use crate::container::{Container, Mount, Record, Root, Status};
+use crate::container::{Container, LogOptions, Mount, Record, Root, Status};
 use crate::error;
 use crate::home::Home;
 use crate::screen::Screen;
@@ -57,6 +57,10 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
     shape["Config"]["WorkingDir"] = spec["process"]["cwd"].clone();
     if let Some(host) = shape["HostConfig"].as_object_mut() {
         host.extend(shape::limits(&spec));
+        host.insert("LogConfig".to_owned(), log_config(&record.log));
+        let (name, most) = (record.restart.name(), record.restart.most());
+        let policy = json!({ "Name": name, "MaximumRetryCount": most });
+        host.insert("RestartPolicy".to_owned(), policy);
     }
     let here = |name: &str| json!(container.dir.join(name));
     Ok(json!({
@@ -71,7 +75,7 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
         "HostsPath": here("hosts"),
         "LogPath": here("log"),
         "Name": format!("/{}", record.name),
-        "RestartCount": 0,
+        "RestartCount": record.state.restart_count,
         "Driver": "overlay2",
         "Platform": "linux",
         "MountLabel": "",
@@ -87,18 +91,19 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
 }
 
 fn state(record: &Record) -> Value {
-    let running = record.status() == Status::Running;
-    let pid = record.state.process.as_ref().filter(|_| running).map_or(0, |process| process.pid);
+    let restarting = record.status() == Status::Restarting;
+    let runs = record.status() == Status::Running;
+    let pid = record.state.process.as_ref().filter(|_| runs).map_or(0, |process| process.pid);
     let never = || "0001-01-01T00:00:00Z".to_owned();
     let exit_code = match record.status() {
-        Status::Exited => record.exit_code(),
+        Status::Exited | Status::Restarting => record.exit_code(),
         Status::Created | Status::Starting | Status::Running => record.state.exit_code.unwrap_or(0),
     };
     json!({
-        "Status": record.status().word(),
-        "Running": running,
-        "Paused": false,
-        "Restarting": false,
+        "Status": record.status_word(),
+        "Running": runs || restarting, // so Docker has it
+        "Paused": record.is_paused(),
+        "Restarting": restarting,
         "OOMKilled": record.state.oom_killed,
         "Dead": false,
         "Pid": pid,
@@ -125,6 +130,16 @@ fn graph_driver(home: &Home, container: &Container) -> Result<Value> {
         }
     };
     Ok(json!({ "Data": data, "Name": "overlay2" }))
+}
+
+fn log_config(log: &LogOptions) -> Value {
+    match log.size {
+        0 => json!({ "Type": "none", "Config": {} }),
+        size => json!({
+            "Type": "json-file",
+            "Config": { "max-size": size.to_string(), "max-file": log.files.to_string() },
+        }),
+    }
 }
 
 fn mount(mount: &Mount) -> Value {

@@ -2,6 +2,7 @@
 //!
 //! Runs in: an ordinary process of the user.
 
+mod change;
 mod create;
 mod devices;
 mod end;
@@ -14,13 +15,20 @@ mod notes;
 pub(crate) mod prune;
 mod ps;
 mod shape;
+mod start;
+mod stats;
+mod update;
 
-pub(crate) use create::{create, run, start};
+pub(crate) use change::{pause, rename, unpause};
+pub(crate) use create::{create, run};
 pub(crate) use end::{kill, rm, stop, wait};
 pub(crate) use exec::exec;
 pub(crate) use inspect::inspect;
 pub(crate) use logs::logs;
 pub(crate) use ps::ps;
+pub(crate) use start::{attach, restart, start};
+pub(crate) use stats::{stats, top};
+pub(crate) use update::update;
 
 use crate::error;
 use crate::screen::Screen;

@@ -1,5 +1,6 @@
 //! `ps`.
 
+use crate::attach;
 use crate::cli::run::Ps;
 use crate::container::{self, Container, Mount, Record, Status};
 use crate::filter::Filters;
@@ -35,6 +36,9 @@ pub(crate) fn ps(home: &Home, args: &Ps, screen: &mut Screen<'_>) -> Result<()> 
     let listing = listing.heading(!args.noheading);
     let filters = Filters::new(&args.filter, FILTERS)?;
     let mut all = container::all(home)?;
+    for container in &mut all {
+        attach::adopt(home, container).ok(); // it is told all the same that it runs
+    }
     all.sort_by(|one, other| other.record.created.cmp(&one.record.created));
     let times = Times::of(&all, &args.filter);
     if args.latest {
@@ -42,7 +46,8 @@ pub(crate) fn ps(home: &Home, args: &Ps, screen: &mut Screen<'_>) -> Result<()> 
     } else if let Some(last) = args.last {
         all.truncate(last);
     } else if !args.all && !filters.has("status") && !filters.has("exited") {
-        all.retain(|container| container.record.is_running());
+        let runs = |record: &Record| record.is_running() || record.status() == Status::Restarting;
+        all.retain(|container| runs(&container.record));
     }
     let wanted = |container: &&Container| fits(&container.record, &filters, &times);
     let rows = all.iter().filter(wanted).map(|one| row(&one.record, args.no_trunc));
@@ -86,7 +91,7 @@ fn fits(record: &Record, filters: &Filters, times: &Times) -> bool {
     filters.name(&record.name)
         && filters.id(&record.id)
         && filters.labels(&record.labels)
-        && filters.one_of("status", record.status().word())
+        && filters.one_of("status", record.status_word())
         && filters.one_of("exited", &exited)
         && filters.any("ancestor", ancestor)
         && filters.any("volume", volume)
@@ -126,7 +131,7 @@ fn row(record: &Record, whole: bool) -> Row {
         "Networks": show::networks(&record.network).join(","),
         "Ports": show::ports(record),
         "RunningFor": fmt::since(created),
-        "State": record.status().word(),
+        "State": record.status_word(),
         "Status": status(record),
     });
     let labels: Map<String, Value> =
@@ -141,7 +146,13 @@ fn status(record: &Record) -> String {
     };
     match record.status() {
         Status::Created | Status::Starting => "Created".to_owned(),
+        Status::Running if record.state.paused => {
+            format!("Up {} (Paused)", since(&record.state.started))
+        }
         Status::Running => format!("Up {}", since(&record.state.started)),
+        Status::Restarting => {
+            format!("Restarting ({}) {} ago", record.exit_code(), since(&record.state.finished))
+        }
         Status::Exited => {
             format!("Exited ({}) {} ago", record.exit_code(), since(&record.state.finished))
         }

@@ -20,16 +20,21 @@ const THINGS: &[&str] = &[
     "robin", "spruce", "stone", "swallow", "thistle", "willow", "wren",
 ];
 
-/// Letters, digits, `_`, `.` and `-`; two at least, and the first is a letter or a digit.
-pub(super) fn check(name: &str) -> Result<()> {
+/// Letters, digits, `_`, `.` and `-`; two at least, and the first is a letter or a digit. Nobody
+/// else may have it.
+pub(super) fn check(name: &str, taken: &[String]) -> Result<String> {
     let inner = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let good = name.len() > 1
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(inner);
-    if good {
-        return Ok(());
+    if taken.iter().any(|other| other == name) {
+        return Err(anyhow!("name {name}: another container has that name"))
+            .hint(format!("choose another, or remove it: bundles rm {name}"));
     }
-    Err(anyhow!("--name {name}: not a name for a container"))
+    if good {
+        return Ok(name.to_owned());
+    }
+    Err(anyhow!("name {name}: not a name for a container"))
         .hint("use letters, digits, _ . and -, at least two, and begin with a letter or digit")
 }
 
@@ -57,10 +62,10 @@ mod tests {
     #[test]
     fn grammar_of_names() {
         for good in ["ab", "a1", "0_", "nginx-lb01", "a.b_c-d"] {
-            assert!(check(good).is_ok(), "{good}");
+            assert!(check(good, &[]).is_ok(), "{good}");
         }
         for bad in ["", "a", "-ab", "_ab", ".a", "a b", "a/b", "é1"] {
-            assert!(check(bad).is_err(), "{bad}");
+            assert!(check(bad, &[]).is_err(), "{bad}");
         }
     }
 
@@ -69,7 +74,7 @@ mod tests {
         let mut taken = Vec::new();
         for _ in 0..200 {
             let name = make_up(&taken).unwrap();
-            check(&name).unwrap();
+            check(&name, &taken).unwrap();
             assert!(!taken.contains(&name));
             taken.push(name);
         }

@@ -1,17 +1,33 @@
-//! Whether the kernel has killed something in a container for want of memory.
+//! What the kernel tells of a container's cgroup: whether something was killed for want of memory,
+//! whether it is frozen.
 //!
-//! Runs in: the monitor. See cgroups(7), `proc_pid_mountinfo(5)`.
+//! Runs in: the monitor and commands. See cgroups(7), `proc_pid_mountinfo(5)`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The file with the count. `None` when the container has no memory controller.
 pub(super) fn oom_counter(pid: i32) -> Option<PathBuf> {
+    let v1 = of_process(pid, "memory").map(|dir| dir.join("memory.oom_control"));
+    let v2 = || of_process(pid, "").map(|dir| dir.join("memory.events"));
+    v1.filter(|file| file.exists()).or_else(|| v2().filter(|file| file.exists()))
+}
+
+/// Also while it is being frozen.
+pub(crate) fn is_frozen(pid: i32) -> bool {
+    let read = |file: Option<PathBuf>| file.and_then(|file| fs::read_to_string(file).ok());
+    let v1 = read(of_process(pid, "freezer").map(|dir| dir.join("freezer.state")));
+    let v2 = || read(of_process(pid, "").map(|dir| dir.join("cgroup.events")));
+    match v1 {
+        Some(state) if state.trim() != "THAWED" => true,
+        _ => v2().is_some_and(|events| events.lines().any(|line| line == "frozen 1")),
+    }
+}
+
+fn of_process(pid: i32, controller: &str) -> Option<PathBuf> {
     let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let v1 = find(&cgroups, &mounts, "memory").map(|dir| dir.join("memory.oom_control"));
-    let v2 = || find(&cgroups, &mounts, "").map(|dir| dir.join("memory.events"));
-    v1.filter(|file| file.exists()).or_else(|| v2().filter(|file| file.exists()))
+    find(&cgroups, &mounts, controller)
 }
 
 /// The directory of a v1 controller's hierarchy, or of v2 when it is "".

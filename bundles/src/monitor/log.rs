@@ -1,8 +1,9 @@
 //! What a container writes, as a file of JSON lines in the form that Docker's users know.
 //!
-//! Runs in: the monitor. At most [`FILES`] files of [`LIMIT`] bytes are kept.
+//! Runs in: the monitor.
 
 use super::wire::Stream;
+use crate::container::LogOptions;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
@@ -10,8 +11,6 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-const LIMIT: u64 = 10_000_000;
-const FILES: u32 = 3;
 /// A longer line becomes several entries, of which all but the last have no line end.
 const LONGEST: usize = 16 * 1024;
 
@@ -29,24 +28,23 @@ pub(crate) struct Log {
     path: PathBuf,
     file: File,
     size: u64,
-    limit: u64,
+    most: LogOptions,
     /// Lines that have no end yet: of standard output, and of standard error.
     begun: [Vec<u8>; 2],
 }
 
 impl Log {
-    pub(crate) fn open(dir: &Path) -> Result<Self> {
-        Self::limited(dir, LIMIT)
-    }
-
-    fn limited(dir: &Path, limit: u64) -> Result<Self> {
+    pub(crate) fn open(dir: &Path, most: &LogOptions) -> Result<Self> {
         let path = dir.join("log");
         let (file, size) = append(&path).with_context(|| path.display().to_string())?;
-        Ok(Self { path, file, size, limit, begun: [vec![], vec![]] })
+        Ok(Self { path, file, size, most: most.clone(), begun: [vec![], vec![]] })
     }
 
     /// Keeps the part after the last line end until it has one.
     pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<()> {
+        if self.most.size == 0 {
+            return Ok(()); // nobody wants it
+        }
         let index = usize::from(stream == Stream::Stderr);
         let mut begun = self.begun.get_mut(index).map(std::mem::take).unwrap_or_default();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -86,7 +84,7 @@ impl Log {
         let mut text = serde_json::to_vec(&entry)?;
         text.push(b'\n');
         let length = u64::try_from(text.len())?;
-        if self.size > 0 && self.size + length > self.limit {
+        if self.size > 0 && self.size + length > self.most.size {
             self.rotate()?;
         }
         self.file.write_all(&text).context("write the log")?;
@@ -95,7 +93,12 @@ impl Log {
     }
 
     fn rotate(&mut self) -> Result<()> {
-        for number in (1..FILES).rev() {
+        if self.most.files < 2 {
+            self.file.set_len(0).context("empty the log")?;
+            self.size = 0;
+            return Ok(());
+        }
+        for number in (1..self.most.files).rev() {
             let from = if number == 1 { self.path.clone() } else { older(&self.path, number - 1) };
             match fs::rename(&from, older(&self.path, number)) {
                 Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err.into()),
@@ -120,8 +123,10 @@ fn older(path: &Path, number: u32) -> PathBuf {
 /// The files of a container's log, the oldest first.
 pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     let path = dir.join("log");
-    let old = (1..FILES).rev().map(|number| older(&path, number)).filter(|file| file.exists());
-    old.chain([path.clone()]).collect()
+    let old = (1..).map(|number| older(&path, number)).take_while(|file| file.exists());
+    let mut files: Vec<PathBuf> = [path.clone()].into_iter().chain(old).collect();
+    files.reverse();
+    files
 }
 
 #[cfg(test)]
@@ -138,7 +143,7 @@ mod tests {
     #[test]
     fn lines_become_entries() {
         let dir = Scratch::new();
-        let mut log = Log::open(&dir.0).unwrap();
+        let mut log = Log::open(&dir.0, &LogOptions::default()).unwrap();
         log.write(Stream::Stdout, b"one\ntw").unwrap();
         log.write(Stream::Stderr, b"err\n").unwrap();
         log.write(Stream::Stdout, b"o\nend").unwrap();
@@ -152,7 +157,7 @@ mod tests {
     #[test]
     fn three_files_at_most() {
         let dir = Scratch::new();
-        let mut log = Log::limited(&dir.0, 500).unwrap();
+        let mut log = Log::open(&dir.0, &LogOptions { size: 500, files: 3 }).unwrap();
         for number in 0..100 {
             log.write(Stream::Stdout, format!("line {number}\n").as_bytes()).unwrap();
         }
@@ -165,7 +170,7 @@ mod tests {
     #[test]
     fn line_without_end_is_cut() {
         let dir = Scratch::new();
-        let mut log = Log::open(&dir.0).unwrap();
+        let mut log = Log::open(&dir.0, &LogOptions::default()).unwrap();
         log.write(Stream::Stdout, &[b'x'; LONGEST]).unwrap();
         assert_eq!(entries(&dir.0).len(), 1);
     }

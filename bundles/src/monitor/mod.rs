@@ -1,302 +1,253 @@
-//! The small process that watches over one container: `bundles monitor`.
+//! The small process that watches over one container.
 //!
 //! Runs in: this binary, started anew, in a session of its own. It is the parent of the container's
 //! first process, so it gets the exit code. It holds no end of a pipe whose loss would hurt: the
-//! container's output goes into FIFOs which the container itself keeps open for reading.
+//! container's output goes into FIFOs which the container itself keeps open for reading, and of
+//! a terminal, or the pipe to its input, the [`keeper`] has a copy. So when a monitor is killed the
+//! container goes on, and the next command that looks starts a monitor which takes over.
 
-mod cgroup;
+pub(crate) mod cgroup;
+pub(crate) mod clients;
+mod keeper;
 pub(crate) mod log;
 mod ports;
+mod start;
 mod streams;
 pub(crate) mod wire;
 
-use crate::container::{self, Container, Record, Root, State, Status};
+use crate::container::{self, BackOff, Container, Status};
 use crate::home::Home;
-use crate::joins;
 use crate::networking;
-use crate::overlay;
-use crate::process::Process;
 use crate::rootless;
 use crate::runtime::{self, Runtime};
-use crate::store::Store;
 use anyhow::{Context as _, Result, bail};
+use clients::Clients;
 use log::Log;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
-use ports::Ports;
-use std::collections::VecDeque;
+use start::{Life, Size};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
-use streams::Streams;
+use std::time::{Duration, Instant};
 use wire::{Message, PIECE};
 
-/// Where an image's files are, in the container's directory.
-const ROOTFS: &str = "rootfs";
-/// Input that the container has not read yet, in bytes, before no more is taken.
+/// Input that the container has not read yet, in bytes, before no more is asked for.
 const MOST_INPUT: usize = 64 * 1024;
 
 /// The name of a program that is a monitor: no command line, with its memory and time.
 const NAME: &str = "bundles-monitor";
 
+/// What a monitor is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    Start,
+    /// Takes over a container whose monitor was killed, and starts none.
+    Adopt,
+}
+
+impl Task {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Adopt => "adopt",
+        }
+    }
+}
+
 /// This program as the monitor of a container.
-pub(crate) fn command(home: &Home, id: &str) -> Result<Command> {
+pub(crate) fn command(home: &Home, id: &str, task: Task) -> Result<Command> {
     let exe = std::env::current_exe().context("/proc/self/exe")?;
     let mut command = Command::new(exe);
-    command.arg0(NAME).arg(home.path()).arg(id);
+    command.arg0(NAME).arg(home.path()).arg(id).arg(task.word());
     Ok(command)
 }
 
-/// `None` when this process is no monitor.
+/// `None` when this process is a command of a user.
 pub(crate) fn called() -> Option<ExitCode> {
     let mut args = std::env::args_os();
-    if args.next()? != NAME {
+    let name = args.next()?;
+    let done = if name == NAME {
+        let (root, id) = (PathBuf::from(args.next()?), args.next()?.into_string().ok()?);
+        let task = if args.next()? == Task::Adopt.word() { Task::Adopt } else { Task::Start };
+        Home::open(Some(&root)).and_then(|home| {
+            let done = run(&home, &id, task);
+            if rootless::ids()?.is_some() {
+                rootless::retire(&home).ok(); // others try again
+            }
+            done
+        })
+    } else if name == keeper::NAME {
+        keeper::run(&args.next()?)
+    } else {
         return None;
-    }
-    let (root, id) = (PathBuf::from(args.next()?), args.next()?.into_string().ok()?);
-    let done = Home::open(Some(&root)).and_then(|home| run(&home, &id));
-    if rootless::ids().is_ok_and(|ids| ids.is_some()) {
-        Home::open(Some(&root)).and_then(|home| rootless::retire(&home)).ok(); // others try again
-    }
+    };
     Some(if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Standard input is a socket to whoever wants to see the container start.
-fn run(home: &Home, id: &str) -> Result<()> {
+fn run(home: &Home, id: &str, task: Task) -> Result<()> {
     nix::unistd::setsid().ok(); // it may be the leader of one already
     nix::sys::prctl::set_child_subreaper(true).context("prctl(PR_SET_CHILD_SUBREAPER)")?;
-    let client = io::stdin().as_fd().try_clone_to_owned()?;
+    let first = io::stdin().as_fd().try_clone_to_owned()?;
+    nix::unistd::dup2_stdin(File::open("/dev/null")?).context("dup2")?; // or it would never close
     let mut container = Container::open(&home.directory("containers")?.join(id))?;
     // Socket addresses are short and homes may be long: all names are relative from here on.
     std::env::set_current_dir(&container.dir).context("chdir")?;
     let runtime = Runtime::new(home, &container.record.runtime, &container.dir)?;
-    match start(home, &mut container, &runtime) {
-        Ok(Some(started)) => {
-            let log = Log::open(&container.dir)?;
-            let (client, toward) = (Some(client), VecDeque::from([Message::Started.encode()]));
-            let input = Vec::new();
-            Monitor { home, container, runtime, started, log, client, toward, input }.watch()
+    let mask = SigSet::from(Signal::SIGCHLD);
+    mask.thread_set_mask().context("block SIGCHLD")?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    let lock = container.lock()?;
+    let runs = container.record.is_running();
+    if runs && !container.record.is_orphan() || !runs && task == Task::Adopt {
+        return wire::send(first.as_fd(), &Message::Started.encode()).map(drop);
+    }
+    let (mut clients, said) = Clients::listen(first)?;
+    let mut size = None;
+    for message in said {
+        if let Message::Resize { rows, columns } = message {
+            size = Some((rows, columns));
         }
-        Ok(None) => wire::send(client.as_fd(), &Message::Started.encode(), true).map(drop),
+    }
+    container.record.state.restart_count = 0;
+    let life = match runs {
+        true => start::adopt(home, &mut container, &runtime),
+        false => start::start(home, &mut container, &runtime, size, &lock),
+    };
+    drop(lock);
+    let life = match life {
+        Ok(life) => life,
         Err(err) => {
             let text = runtime::told(&err);
             let code = runtime::exit_code_of(&text);
-            let message = Message::Failed { code, text: text.chars().take(3000).collect() };
-            wire::send(client.as_fd(), &message.encode(), true).map(drop)
+            clients.answer(&Message::Failed { code, text: text.chars().take(3000).collect() });
+            return Ok(());
         }
-    }
-}
-
-/// What runs, from outside.
-struct Started {
-    pid: Pid,
-    streams: Streams,
-    signals: SignalFd,
-    /// Where the kernel counts the processes which it has killed for want of memory.
-    oom: Option<PathBuf>,
-    ports: Option<Ports>,
-}
-
-/// `None` when it runs already.
-fn start(home: &Home, container: &mut Container, runtime: &Runtime) -> Result<Option<Started>> {
-    let lock = container.lock()?;
-    if container.record.is_running() {
-        return Ok(None);
-    }
-    let id = container.record.id.clone();
-    if container.record.state.status != Status::Created {
-        runtime.delete(&id).ok(); // what a killed monitor or a reboot has left
-        networking::leave(home, &id)?;
-    }
-    let monitor = Process::of(std::process::id().cast_signed());
-    container.record.state = State { monitor, ..State::default() };
-    let started = mount_root(home, &container.record)
-        .and_then(|()| create_and_start(home, container, runtime));
-    match started {
-        Ok(started) => Ok(Some(started)),
-        Err(err) => {
-            runtime.delete(&id).ok(); // the first error is the one worth telling
-            networking::leave(home, &id).ok();
-            unmount_root(&container.record);
-            let text = crate::error::chain(&err);
-            let exit_code = Some(runtime::exit_code_of(&text));
-            container.record.state = State { exit_code, error: Some(text), ..State::default() };
-            if container.record.remove {
-                container.remove(home, &lock)?;
-            } else {
-                container.save()?;
-            }
-            Err(err)
-        }
-    }
-}
-
-/// Puts the files of its image in their place, for this process and the container.
-fn mount_root(home: &Home, record: &Record) -> Result<()> {
-    let Root::Image { layers, .. } = &record.root else { return Ok(()) };
-    let store = Store::open(home)?;
-    let layers: Vec<PathBuf> = layers.iter().map(|layer| store.layer(layer)).collect();
-    overlay::leave_mounts()?;
-    let (files, work) = (Path::new("upper"), Path::new("work"));
-    let upper = overlay::Upper { files, work, volatile: record.remove };
-    overlay::mount_layers(&layers, Some(&upper), Path::new(ROOTFS))
-}
-
-/// Its directory can be removed then.
-fn unmount_root(record: &Record) {
-    if record.image_id().is_some() {
-        overlay::unmount(Path::new(ROOTFS));
-    }
-}
-
-fn create_and_start(home: &Home, container: &mut Container, runtime: &Runtime) -> Result<Started> {
-    ports::descriptors::restore();
-    let mut mask = SigSet::empty();
-    mask.add(Signal::SIGCHLD);
-    mask.thread_block().context("block SIGCHLD")?;
-    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-    let record = &mut container.record;
-    joins::prepare(home, record)?;
-    let mut ports = Ports::open(home, record)?;
-    let mut create = runtime.command(["create", "--bundle", ".", "--pid-file", "pid"]);
-    let streams = if record.tty {
-        let console = streams::Console::listen()?;
-        create.args(["--console-socket", streams::CONSOLE]).arg(&record.id);
-        runtime.run(&mut create)?;
-        console.streams()?
-    } else {
-        let (streams, inside) = streams::pipes(record.interactive)?;
-        create.arg(&record.id).stdin(inside.stdin).stdout(inside.stdout).stderr(inside.stderr);
-        runtime.run(&mut create)?;
-        streams
     };
-    drop(create); // and with it our copies of the container's ends
-    let text = std::fs::read_to_string("pid").context("pid file")?;
-    let pid: i32 = text.trim().parse().context("pid file")?;
-    record.state.status = Status::Starting;
-    record.state.process = Process::of(pid);
-    container.save()?;
-    let oom = cgroup::oom_counter(pid);
-    networking::join(home, &container.dir, &mut container.record, pid)?;
-    if let Some(ports) = &mut ports {
-        ports.lead_to(pid);
-    }
-    runtime.run(&mut runtime.command(["start", &container.record.id]))?;
-    container.record.state.status = Status::Running;
-    container.record.state.started = Some(container::now());
-    container.save()?;
-    Ok(Started { pid: Pid::from_raw(pid), streams, signals, oom, ports })
+    clients.answer(&Message::Started);
+    let log = Log::open(&container.dir, &container.record.log)?;
+    let input = Vec::new();
+    Monitor { home, container, runtime, life, signals, clients, log, input, size }.live()
 }
+
+/// How a container has ended: its exit code, or that of a shell for a signal. `None` when nobody
+/// but a killed monitor could have seen it.
+type Exit = Option<i32>;
 
 struct Monitor<'a> {
     home: &'a Home,
     container: Container,
     runtime: Runtime,
-    started: Started,
+    life: Life,
+    signals: SignalFd,
+    clients: Clients,
     log: Log,
-    client: Option<OwnedFd>,
-    /// Messages that the client has not taken yet. While there are some, no more output is read.
-    toward: VecDeque<Vec<u8>>,
     /// For the container.
     input: Vec<u8>,
+    size: Size,
 }
 
 impl Monitor<'_> {
-    fn watch(mut self) -> Result<()> {
-        let code = loop {
-            self.flush()?;
-            if let Some(code) = self.turn()? {
-                break code;
+    /// Until it ends, and is not to start again.
+    fn live(mut self) -> Result<()> {
+        let mut back_off = BackOff::new();
+        loop {
+            let exit = self.watch()?;
+            // Nobody writes any more: what is left can be read without waiting.
+            while self.read_output() {}
+            self.log.finish().ok(); // a full disk does not keep it from ending
+            let told = Message::Exited(exit.unwrap_or(container::UNSEEN));
+            if !self.ended(exit)? {
+                self.clients.part(&told);
+                return Ok(());
             }
-        };
-        // Nobody writes any more: what is left can be read without waiting.
-        while self.read_output()? {}
-        self.log.finish()?;
-        self.ended(code)?;
-        if let Some(client) = self.client.take() {
-            self.toward.push_back(Message::Exited(code).encode());
-            for message in &self.toward {
-                if wire::send(client.as_fd(), message, true).is_err() {
-                    break; // it has gone, and all is done
-                }
+            self.clients.tell(&told);
+            let goes_on = self.rest(back_off.next(self.life.begun.elapsed()))?;
+            if !(goes_on && self.start_again()?) {
+                self.clients.part(&told);
+                return Ok(());
             }
         }
-        Ok(())
     }
 
-    /// Waits for the next events and does what they ask for; the exit code at the end.
-    fn turn(&mut self) -> Result<Option<i32>> {
-        let streams = &self.started.streams;
-        let mut fds = vec![PollFd::new(self.started.signals.as_fd(), PollFlags::POLLIN)];
-        if let Some(client) = &self.client {
-            let mut events = PollFlags::empty();
-            events.set(PollFlags::POLLIN, self.input.len() < MOST_INPUT);
-            events.set(PollFlags::POLLOUT, !self.toward.is_empty());
-            fds.push(PollFd::new(client.as_fd(), events));
+    /// Until it ends.
+    fn watch(&mut self) -> Result<Exit> {
+        loop {
+            if let Some(exit) = self.turn()? {
+                return Ok(exit);
+            }
         }
-        let others = fds.len();
+    }
+
+    /// Waits for the next events and does what they ask for. Whatever else is to be waited for
+    /// adds its descriptors here, as the clients do.
+    fn turn(&mut self) -> Result<Option<Exit>> {
+        if let Some(exit) = self.reap()? {
+            return Ok(Some(exit));
+        }
+        let streams = &self.life.streams;
+        let mut fds = Vec::new();
+        self.clients.fds(&mut fds);
+        fds.push(PollFd::new(self.signals.as_fd(), PollFlags::POLLIN));
+        let orphan = self.life.orphan.iter();
+        fds.extend(orphan.map(|orphan| PollFd::new(orphan.as_fd(), PollFlags::POLLIN)));
+        let ports = self.life.ports.iter();
+        fds.extend(ports.map(|ports| PollFd::new(ports.as_fd(), PollFlags::POLLIN)));
         if let (Some(input), false) = (&streams.input, self.input.is_empty()) {
             fds.push(PollFd::new(input.as_fd(), PollFlags::POLLOUT));
         }
-        if self.toward.is_empty() {
+        if !self.clients.are_behind() {
             let output = streams.output.iter();
             fds.extend(output.map(|(_, file)| PollFd::new(file.as_fd(), PollFlags::POLLIN)));
         }
-        let rest = others..fds.len();
-        fds.extend(
-            self.started.ports.iter().map(|all| PollFd::new(all.as_fd(), PollFlags::POLLIN)),
-        );
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => bail!("poll: {errno}"),
+        let happened = wait(&mut fds, PollTimeout::NONE)?;
+        let wishes = self.clients.receive(&happened);
+        for wish in wishes {
+            self.grant(wish);
         }
-        let happened = |index: usize| fds.get(index).and_then(PollFd::any).unwrap_or_default();
-        let client = others > 1 && happened(1);
-        let (ports, rest) = (happened(rest.end), rest.into_iter().any(happened));
-        if client {
-            self.take_message()?;
-        }
-        if rest {
-            self.feed();
-            if self.toward.is_empty() {
-                self.read_output()?;
-            }
-        }
-        if let (true, Some(ports)) = (ports, &mut self.started.ports) {
+        if let Some(ports) = &mut self.life.ports {
             ports.turn();
         }
-        self.reap()
+        self.feed();
+        self.clients.flush();
+        if !self.clients.are_behind() {
+            self.read_output();
+        }
+        Ok(None)
     }
 
-    /// All children that have ended; true when the container has.
-    fn reap(&mut self) -> Result<Option<i32>> {
-        while let Some(_signal) = self.started.signals.read_signal()? {}
+    /// All children that have ended; how the container has, when it is among them.
+    fn reap(&mut self) -> Result<Option<Exit>> {
+        while let Some(_signal) = self.signals.read_signal()? {}
         loop {
             let (pid, code) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, code)) => (pid, code),
                 Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, 128 + signal as i32),
-                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(None),
+                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
                 Ok(_) | Err(Errno::EINTR) => continue,
                 Err(errno) => bail!("waitpid: {errno}"),
             };
-            if pid == self.started.pid {
-                return Ok(Some(code));
+            if pid == self.life.pid {
+                return Ok(Some(Some(code)));
             }
         }
+        let orphan = self.life.orphan.as_ref();
+        Ok(orphan.is_some_and(has_ended).then_some(None))
     }
 
     /// From each stream what is there; false when nothing was.
-    fn read_output(&mut self) -> Result<bool> {
+    fn read_output(&mut self) -> bool {
         let mut any = false;
         let mut bytes = [0; PIECE];
         let mut ended = Vec::new();
-        for (index, (stream, file)) in self.started.streams.output.iter_mut().enumerate() {
+        for (index, (stream, file)) in self.life.streams.output.iter_mut().enumerate() {
             match file.read(&mut bytes) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
                 // A terminal tells so that nobody has it open any more.
@@ -304,95 +255,139 @@ impl Monitor<'_> {
                 Ok(length) => {
                     let piece = bytes.get(..length).unwrap_or_default();
                     self.log.write(*stream, piece).ok(); // a full disk does not stop a container
-                    if self.client.is_some() {
-                        let message = Message::Output(*stream, piece.to_vec());
-                        self.toward.push_back(message.encode());
-                    }
+                    self.clients.tell(&Message::Output(*stream, piece.to_vec()));
                     any = true;
                 }
             }
         }
         for index in ended.into_iter().rev() {
-            self.started.streams.output.remove(index);
+            self.life.streams.output.remove(index);
         }
-        Ok(any)
+        any
     }
 
-    /// Gives the client what it takes.
-    fn flush(&mut self) -> Result<()> {
-        while let (Some(client), Some(message)) = (&self.client, self.toward.front()) {
-            match wire::send(client.as_fd(), message, false) {
-                Ok(true) => drop(self.toward.pop_front()),
-                Ok(false) => return Ok(()),
-                Err(_) => self.lose_client(),
+    fn grant(&mut self, wish: Message) {
+        match wish {
+            Message::Input(bytes) => self.input.extend(bytes),
+            Message::InputEnd => self.life.streams.input_ends = true,
+            Message::Resize { rows, columns } => {
+                self.size = Some((rows, columns));
+                self.life.streams.resize(rows, columns);
             }
-        }
-        Ok(())
-    }
-
-    fn take_message(&mut self) -> Result<()> {
-        let Some(client) = &self.client else { return Ok(()) };
-        match wire::receive(client) {
-            Ok(Some(Message::Input(bytes))) => self.input.extend(bytes),
-            Ok(Some(Message::InputEnd)) => self.started.streams.input_ends = true,
-            Ok(Some(Message::Resize { rows, columns })) => {
-                self.started.streams.resize(rows, columns);
-            }
-            Ok(Some(Message::Signal(number))) => {
+            Message::Signal(number) => {
                 // It may have ended a moment ago.
                 self.runtime.kill(&self.container.record.id, number).ok();
             }
-            Ok(Some(
-                Message::Started
-                | Message::Failed { .. }
-                | Message::Output(..)
-                | Message::Exited(_),
-            )) => {}
-            Ok(None) | Err(_) => self.lose_client(),
+            // No wishes.
+            Message::Started
+            | Message::Failed { .. }
+            | Message::Output(..)
+            | Message::Exited(_)
+            | Message::Taken(_)
+            | Message::Attach { .. }
+            | Message::Detach => {}
         }
-        self.feed();
-        Ok(())
-    }
-
-    fn lose_client(&mut self) {
-        self.client = None;
-        self.toward.clear();
-        self.started.streams.input_ends = true;
-        self.feed();
     }
 
     /// Gives the container what it takes.
     fn feed(&mut self) {
-        let streams = &mut self.started.streams;
-        if let (Some(input), false) = (&mut streams.input, self.input.is_empty()) {
-            match input.write(&self.input) {
+        let streams = &mut self.life.streams;
+        match &mut streams.input {
+            Some(input) if !self.input.is_empty() => match input.write(&self.input) {
                 Ok(length) => drop(self.input.drain(..length)),
-                Err(err) if err.kind() == io::ErrorKind::WouldBlock => return,
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => self.input.clear(), // nobody reads it any more
-            }
+            },
+            Some(_) => {}
+            None => self.input.clear(),
         }
         if self.input.is_empty() && streams.input_ends && !streams.terminal {
-            streams.input = None;
+            streams.close_input();
+        }
+        if self.input.len() < MOST_INPUT {
+            self.clients.take_more();
         }
     }
 
-    /// Writes down how it ended, and tidies up.
-    fn ended(&mut self, code: i32) -> Result<()> {
-        let oom_killed = self.started.oom.as_deref().is_some_and(cgroup::has_killed);
-        self.started.ports = None; // whoever sees the end may take them
-        let lock = self.container.lock()?;
+    /// Writes down how it ended, and tidies up; true when it is to start again.
+    fn ended(&mut self, exit: Exit) -> Result<bool> {
+        let oom_killed = self.life.oom.as_deref().is_some_and(cgroup::has_killed);
+        self.life.ports = None; // whoever sees the end may take them
+        let Ok(lock) = self.container.lock() else { return Ok(false) }; // removed meanwhile
+        let record = &mut self.container.record;
         // What fails here, the next who changes networks does.
-        networking::leave(self.home, &self.container.record.id).ok();
-        self.runtime.delete(&self.container.record.id).ok(); // `rm` and `start` try again
-        unmount_root(&self.container.record);
-        if self.container.record.remove {
-            return self.container.remove(self.home, &lock);
+        networking::leave(self.home, &record.id).ok();
+        let deleted = self.runtime.delete(&record.id);
+        start::unmount_root(record);
+        if record.remove && deleted.is_ok() {
+            self.container.remove(self.home, &lock)?;
+            return Ok(false);
         }
-        let state = &mut self.container.record.state;
-        state.status = Status::Exited;
+        let state = &mut record.state;
+        let unseen = || "exit code unknown: its monitor was killed".to_owned();
+        let error = deleted.err().map(|err| crate::error::chain(&err));
+        state.error = error.or_else(|| exit.is_none().then(unseen));
         state.finished = Some(container::now());
-        state.exit_code = Some(code);
+        state.exit_code = exit;
         state.oom_killed = oom_killed;
-        self.container.save()
+        state.paused = false;
+        let again = !state.stopped && record.restart.wants(exit, record.state.restart_count);
+        record.state.status = if again { Status::Restarting } else { Status::Exited };
+        self.container.save()?;
+        Ok(again)
     }
+
+    /// Waits before the next start; false when somebody does not want it any more. Whoever does
+    /// not, connects, so that this looks.
+    fn rest(&mut self, time: Duration) -> Result<bool> {
+        let end = Instant::now() + time;
+        loop {
+            let Ok(true) = self.container.refresh() else { return Ok(false) };
+            if self.container.record.state.status != Status::Restarting {
+                return Ok(false);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(true);
+            }
+            let mut fds = Vec::new();
+            self.clients.fds(&mut fds);
+            let left = left.max(Duration::from_millis(1));
+            let happened = wait(&mut fds, PollTimeout::try_from(left)?)?;
+            // There is nobody yet who could read what they type.
+            drop(self.clients.receive(&happened));
+            self.clients.flush();
+            self.reap()?;
+        }
+    }
+
+    /// False when somebody does not want it any more, or it can't.
+    fn start_again(&mut self) -> Result<bool> {
+        let Ok(lock) = self.container.lock() else { return Ok(false) }; // removed meanwhile
+        if self.container.record.state.status != Status::Restarting {
+            return Ok(false);
+        }
+        self.container.record.state.restart_count += 1;
+        self.input.clear();
+        let (container, runtime) = (&mut self.container, &self.runtime);
+        match start::start(self.home, container, runtime, self.size, &lock) {
+            Ok(life) => self.life = life,
+            Err(_) => return Ok(false), // the record has it
+        }
+        Ok(true)
+    }
+}
+
+/// Which of them have something.
+fn wait(fds: &mut [PollFd<'_>], limit: PollTimeout) -> Result<Vec<bool>> {
+    match poll(fds, limit) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(errno) => bail!("poll: {errno}"),
+    }
+    Ok(fds.iter().map(|fd| fd.any().unwrap_or_default()).collect())
+}
+
+fn has_ended(process: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+    matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1))
 }

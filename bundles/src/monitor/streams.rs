@@ -2,8 +2,10 @@
 //!
 //! Runs in: the monitor, in the container's directory.
 
+use super::keeper;
 use super::wire::Stream;
-use anyhow::{Context as _, Result, anyhow};
+use crate::container::Record;
+use anyhow::{Context as _, Result};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
@@ -13,7 +15,7 @@ use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
 
 pub(super) const CONSOLE: &str = "console.sock";
@@ -35,10 +37,22 @@ pub(super) struct Inside {
 }
 
 impl Streams {
+    /// Nothing is left of them.
+    pub(super) fn none() -> Self {
+        Self { output: Vec::new(), input: None, input_ends: true, terminal: false }
+    }
+
     pub(super) fn resize(&self, rows: u16, columns: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         if let (true, Some(master)) = (self.terminal, &self.input) {
             rustix::termios::tcsetwinsize(master, size).ok(); // it only looks worse
+        }
+    }
+
+    /// The container gets no more input.
+    pub(super) fn close_input(&mut self) {
+        if self.input.take().is_some() {
+            keeper::release();
         }
     }
 }
@@ -89,23 +103,48 @@ impl Console {
     /// To be called when the runtime has ended: it has sent it by then, or never will.
     pub(super) fn streams(self) -> Result<Streams> {
         let (socket, _) = self.0.accept().context("the runtime has sent no terminal")?;
-        let mut byte = [0; 64];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let slices = &mut [IoSliceMut::new(&mut byte)];
-        rustix::net::recvmsg(&socket, slices, &mut control, RecvFlags::CMSG_CLOEXEC)
-            .context("receive the terminal")?;
-        let mut received: Vec<OwnedFd> = Vec::new();
-        for message in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(fds) = message {
-                received.extend(fds);
-            }
-        }
-        let master = received.pop().ok_or_else(|| anyhow!("the runtime has sent no terminal"))?;
+        let master = receive_descriptor(&socket).context("the runtime has sent no terminal")?;
         fs::remove_file(CONSOLE).ok(); // nobody needs it any more
         fcntl(&master, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK)).context("fcntl")?;
-        let master = File::from(master);
-        let output = vec![(Stream::Stdout, master.try_clone()?)];
-        Ok(Streams { output, input: Some(master), input_ends: false, terminal: true })
+        terminal(File::from(master))
     }
+}
+
+/// The streams of a container with this terminal.
+fn terminal(master: File) -> Result<Streams> {
+    let output = vec![(Stream::Stdout, master.try_clone()?)];
+    Ok(Streams { output, input: Some(master), input_ends: false, terminal: true })
+}
+
+/// Of a container that runs: its FIFOs, and what the keeper has.
+pub(super) fn reopened(record: &Record) -> Result<Streams> {
+    if record.tty {
+        return terminal(keeper::fetch()?);
+    }
+    let open = |name: &str| {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits());
+        options.open(name).with_context(|| format!("FIFO {name}"))
+    };
+    let output = vec![(Stream::Stdout, open("stdout")?), (Stream::Stderr, open("stderr")?)];
+    // Without a keeper the input has ended before.
+    let input = if record.interactive { keeper::fetch().ok() } else { None };
+    Ok(Streams { output, input, input_ends: false, terminal: false })
+}
+
+/// The descriptor that comes over a socket.
+pub(super) fn receive_descriptor(socket: &UnixStream) -> Result<OwnedFd> {
+    let mut text = [0; 64];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let slices = &mut [IoSliceMut::new(&mut text)];
+    rustix::net::recvmsg(socket, slices, &mut control, RecvFlags::CMSG_CLOEXEC)
+        .context("recvmsg")?;
+    let mut received: Vec<OwnedFd> = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            received.extend(fds);
+        }
+    }
+    received.pop().context("no descriptor in the message")
 }

@@ -1,6 +1,12 @@
 //! What a monitor and a command that looks on say to each other: one `SOCK_SEQPACKET` message each.
 //!
 //! Runs in: both.
+//!
+//!     command                     monitor
+//!     Attach, Resize  -->         (before the start, when it is the one that starts it)
+//!                     <--         Started, or Failed
+//!     Input Resize Signal -->     <-- Output, Taken
+//!     InputEnd, Detach -->        <-- Exited
 
 use anyhow::{Result, bail};
 use rustix::net::{RecvFlags, SendFlags};
@@ -27,6 +33,17 @@ pub(crate) enum Message {
     Output(Stream, Vec<u8>),
     /// The exit code. The last message.
     Exited(i32),
+    /// So many bytes of input have been taken: as many more may come.
+    Taken(u32),
+    /// Wants to be told what happens from now on.
+    Attach {
+        /// The container's input ends with this command's.
+        ends_input: bool,
+        /// All of the output has to arrive: the container waits for who reads slowly.
+        patient: bool,
+    },
+    /// Goes away, and leaves all as it is.
+    Detach,
     Input(Vec<u8>),
     InputEnd,
     Resize {
@@ -47,6 +64,11 @@ impl Message {
             Self::Output(Stream::Stdout, bytes) => with(b'1', bytes),
             Self::Output(Stream::Stderr, bytes) => with(b'2', bytes),
             Self::Exited(code) => with(b'x', &code.to_le_bytes()),
+            Self::Taken(length) => with(b't', &length.to_le_bytes()),
+            Self::Attach { ends_input, patient } => {
+                with(b'a', &[u8::from(*ends_input), u8::from(*patient)])
+            }
+            Self::Detach => vec![b'd'],
             Self::Input(bytes) => with(b'0', bytes),
             Self::InputEnd => vec![b'e'],
             Self::Resize { rows, columns } => {
@@ -69,6 +91,9 @@ impl Message {
             b'1' => Self::Output(Stream::Stdout, rest.to_vec()),
             b'2' => Self::Output(Stream::Stderr, rest.to_vec()),
             b'x' => Self::Exited(number()?),
+            b't' => Self::Taken(number()?.try_into().ok()?),
+            b'a' => Self::Attach { ends_input: *rest.first()? != 0, patient: *rest.get(1)? != 0 },
+            b'd' => Self::Detach,
             b'0' => Self::Input(rest.to_vec()),
             b'e' => Self::InputEnd,
             b'r' => Self::Resize { rows: half(0)?, columns: half(2)? },
@@ -79,8 +104,8 @@ impl Message {
 }
 
 /// False when the other side takes nothing more just now.
-pub(crate) fn send(socket: BorrowedFd<'_>, message: &[u8], wait: bool) -> Result<bool> {
-    let flags = if wait { SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL | SendFlags::DONTWAIT };
+pub(crate) fn send(socket: BorrowedFd<'_>, message: &[u8]) -> Result<bool> {
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     loop {
         match rustix::net::send(socket, message, flags) {
             Ok(_) => return Ok(true),
@@ -119,6 +144,9 @@ mod tests {
             Message::Output(Stream::Stdout, vec![1, 2]),
             Message::Output(Stream::Stderr, vec![]),
             Message::Exited(-1),
+            Message::Taken(9),
+            Message::Attach { ends_input: true, patient: false },
+            Message::Detach,
             Message::Input(vec![0; PIECE]),
             Message::InputEnd,
             Message::Resize { rows: 24, columns: 80 },
@@ -130,7 +158,7 @@ mod tests {
 
     #[test]
     fn cut_messages_are_none() {
-        for bytes in [&b""[..], b"x12", b"r1", b"f", b"?"] {
+        for bytes in [&b""[..], b"x12", b"r1", b"f", b"a1", b"?"] {
             assert_eq!(Message::decode(bytes), None);
         }
     }

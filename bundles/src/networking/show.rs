@@ -3,6 +3,7 @@
 //! Runs in: an ordinary process of the user.
 
 use super::{Mode, Networking};
+use crate::attach;
 use crate::cli::networking::Port as Args;
 use crate::container::{Container, Record};
 use crate::error::OrHint as _;
@@ -103,7 +104,9 @@ fn endpoint(found: Option<&(Network, Endpoint)>) -> Value {
 
 /// `port`.
 pub(crate) fn port(home: &Home, args: &Args, screen: &mut Screen<'_>) -> Result<()> {
-    let record = Container::find(home, &args.container)?.record;
+    let mut container = Container::find(home, &args.container)?;
+    attach::adopt(home, &mut container).ok(); // without its monitor nobody listens
+    let record = container.record;
     let name = &args.container;
     ensure!(record.is_running(), "{name}: does not run");
     let bound = &record.network.bound;

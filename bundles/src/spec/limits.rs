@@ -4,7 +4,7 @@
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use super::{Facts, values};
-use crate::cli::limits::LimitFlags;
+use crate::cli::limits::{LimitFlags, ResourceFlags};
 use crate::error::OrHint as _;
 use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
@@ -20,12 +20,8 @@ pub(crate) struct Throttle {
 }
 
 pub(super) fn resources(flags: &LimitFlags, facts: &Facts<'_>) -> Result<Value> {
-    let mut resources = json!({});
-    memory(flags, &mut resources)?;
-    cpu(flags, &mut resources)?;
-    if let Some(most) = flags.pids_limit {
-        resources["pids"]["limit"] = if most == 0 { -1 } else { most }.into();
-    }
+    let mut resources = changeable(&flags.resources)?;
+    kept(flags, &mut resources)?;
     if let Some(weight) = flags.blkio_weight {
         resources["blockIO"]["weight"] = weight.into();
     }
@@ -39,7 +35,9 @@ pub(super) fn resources(flags: &LimitFlags, facts: &Facts<'_>) -> Result<Value> 
     Ok(resources)
 }
 
-fn memory(flags: &LimitFlags, resources: &mut Value) -> Result<()> {
+/// Those that `update` can give to a container that runs.
+pub(crate) fn changeable(flags: &ResourceFlags) -> Result<Value> {
+    let mut resources = json!({});
     for (flag, key, text) in [
         ("--memory", "limit", &flags.memory),
         ("--memory-swap", "swap", &flags.memory_swap),
@@ -49,11 +47,20 @@ fn memory(flags: &LimitFlags, resources: &mut Value) -> Result<()> {
             resources["memory"][key] = values::bytes_or_unlimited(flag, text)?.into();
         }
     }
+    cpu(flags, &mut resources)?;
+    if let Some(most) = flags.pids_limit {
+        resources["pids"]["limit"] = if most == 0 { -1 } else { most }.into();
+    }
+    Ok(resources)
+}
+
+/// What memory does when there is little of it.
+fn kept(flags: &LimitFlags, resources: &mut Value) -> Result<()> {
     if let Some(percent) = flags.memory_swappiness {
         resources["memory"]["swappiness"] = percent.into();
     }
     if flags.oom_kill_disable {
-        if flags.memory.is_none() {
+        if flags.resources.memory.is_none() {
             return Err(anyhow!("--oom-kill-disable: without --memory the whole host would wait"))
                 .hint("give it a limit with --memory");
         }
@@ -62,7 +69,7 @@ fn memory(flags: &LimitFlags, resources: &mut Value) -> Result<()> {
     Ok(())
 }
 
-fn cpu(flags: &LimitFlags, resources: &mut Value) -> Result<()> {
+fn cpu(flags: &ResourceFlags, resources: &mut Value) -> Result<()> {
     if let Some(text) = &flags.cpus {
         resources["cpu"]["quota"] = values::quota(text)?.into();
         resources["cpu"]["period"] = 100_000.into();

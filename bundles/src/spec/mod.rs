@@ -14,12 +14,13 @@ pub(crate) mod values;
 pub(crate) mod wish;
 
 pub(crate) use devices::Device;
-pub(crate) use limits::Throttle;
+pub(crate) use limits::{Throttle, changeable};
 pub(crate) use security::{Seccomp, Security};
 
 use crate::cli::run::Create;
 use crate::container::Mount;
 use crate::error::OrHint as _;
+use crate::init;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use namespaces::{Namespaces, Whose};
 use oci_spec::image;
@@ -54,6 +55,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) env: Vec<String>,
     pub(crate) devices: Vec<Device>,
     pub(crate) throttles: Vec<Throttle>,
+    /// This program, for `--init`.
+    pub(crate) init: Option<PathBuf>,
     /// The text of `--security-opt seccomp=FILE`.
     pub(crate) seccomp: Option<Value>,
 }
@@ -91,6 +94,10 @@ pub(crate) fn make(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> 
     }
     let mut mounts = mounts::all(&flags.files, facts, &namespaces)?;
     devices::add(&mut linux, &mut mounts, facts, &flags.files.device_cgroup_rule)?;
+    if let Some(init) = &facts.init {
+        mounts.push(json!({ "destination": init::PATH, "type": "bind", "source": init,
+            "options": ["bind", "ro", "nosuid", "nodev"] }));
+    }
     let mut spec = json!({
         "ociVersion": VERSION,
         "root": { "path": facts.rootfs, "readonly": flags.files.read_only },
@@ -120,6 +127,8 @@ fn process(
     let cwd = cwd.filter(|dir| !dir.is_empty()).unwrap_or("/");
     ensure!(cwd.starts_with('/'), "-w {cwd}: not an absolute path");
     let security = Security::parse(&flags.rights)?;
+    let init = facts.init.iter().map(|_| init::PATH.to_owned());
+    let args: Vec<String> = init.chain(arguments(flags, image)?).collect();
     // Only root keeps them when it starts a program.
     let active = if facts.user.uid == 0 { granted.clone() } else { capabilities::Set::new() };
     let rlimits = flags.limits.ulimit.iter().map(|text| {
@@ -129,7 +138,7 @@ fn process(
     Ok(json!({
         "terminal": flags.tty,
         "user": { "uid": facts.user.uid, "gid": facts.user.gid, "additionalGids": facts.user.groups },
-        "args": arguments(flags, image)?,
+        "args": args,
         "env": environment(flags, image, facts)?,
         "cwd": cwd,
         "capabilities": { "bounding": granted, "effective": active, "permitted": active },

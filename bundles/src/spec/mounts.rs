@@ -8,7 +8,7 @@ use crate::cli::run::FileFlags;
 use crate::container::Mount;
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) fn all(
     flags: &FileFlags,
@@ -25,18 +25,36 @@ pub(crate) fn all(
                 "options": ["rbind", "rprivate", "nosuid", "noexec", "nodev"] });
         }
     }
-    let write = if flags.read_only { "ro" } else { "rw" };
-    for file in &facts.etc {
-        let at = Path::new("/etc").join(file.file_name().unwrap_or_default());
-        mounts.push(json!({ "destination": at, "type": "bind", "source": file,
-            "options": ["bind", "rprivate", write] }));
-    }
+    let mut further = etc(facts, flags.read_only);
     for wanted in &facts.mounts {
-        // What the user mounts replaces the usual mount of the same place.
-        mounts.retain(|mount: &Value| mount["destination"] != *wanted.destination);
-        mounts.push(one(wanted, facts));
+        // What the user mounts replaces the usual mount of the same place, and of /dev all below.
+        let same = |mount: &Value| mount["destination"] == *wanted.destination;
+        let below_dev = |mount: &Value| {
+            let at = mount["destination"].as_str().unwrap_or_default();
+            wanted.destination == "/dev" && at.starts_with("/dev/")
+        };
+        mounts.retain(|mount| !same(mount) && !below_dev(mount));
+        further.retain(|mount| !same(mount));
+        further.push(one(wanted, facts));
     }
+    // A mount hides what was mounted below before.
+    further.sort_by_key(|mount| mount["destination"].as_str().map(|at| at.split('/').count()));
+    mounts.extend(further);
     Ok(mounts)
+}
+
+/// None below a directory of the user's in which no mount point can be made.
+fn etc(facts: &Facts<'_>, read_only: bool) -> Vec<Value> {
+    if facts.mounts.iter().any(|mount| mount.destination == "/etc" && mount.read_only) {
+        return Vec::new();
+    }
+    let write = if read_only { "ro" } else { "rw" };
+    let mount = |file: &PathBuf| {
+        let at = Path::new("/etc").join(file.file_name().unwrap_or_default());
+        json!({ "destination": at, "type": "bind", "source": file,
+            "options": ["bind", "rprivate", write] })
+    };
+    facts.etc.iter().map(mount).collect()
 }
 
 fn one(mount: &Mount, facts: &Facts<'_>) -> Value {
@@ -102,6 +120,27 @@ mod tests {
     use super::*;
     use crate::cli::namespaces::NamespaceFlags;
     use crate::spec::tests::facts;
+
+    fn places(wanted: Vec<Mount>) -> Vec<String> {
+        let flags = FileFlags { shm_size: "64m".into(), ..FileFlags::default() };
+        let flags_of = NamespaceFlags::default();
+        let own = Namespaces::parse(&flags_of, true).unwrap();
+        let mounts = all(&flags, &Facts { mounts: wanted, ..facts() }, &own).unwrap();
+        mounts.iter().map(|mount| mount["destination"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn no_mount_hides_another() {
+        let of = |places: &[&str]| places.iter().map(|at| mount("bind", at)).collect::<Vec<_>>();
+        let all = places(of(&["/a/b/c", "/a", "/etc", "/a/b"]));
+        let last = &all[all.len() - 5..];
+        assert_eq!(last, ["/a", "/etc", "/etc/hosts", "/a/b", "/a/b/c"]);
+        let all = places(of(&["/dev/x", "/dev"]));
+        assert_eq!(all[all.len() - 3..], ["/dev", "/etc/hosts", "/dev/x"]);
+        assert!(!all.contains(&"/dev/pts".to_owned()));
+        let all = places(vec![Mount { read_only: true, ..mount("bind", "/etc") }]);
+        assert!(!all.contains(&"/etc/hosts".to_owned()));
+    }
 
     fn at(wanted: Vec<Mount>, path: &str) -> Value {
         let flags = FileFlags { shm_size: "64m".into(), ..FileFlags::default() };

@@ -17,6 +17,7 @@ pub(super) fn facts() -> Facts<'static> {
         env: vec![],
         devices: vec![],
         throttles: vec![],
+        init: None,
         seccomp: None,
     }
 }

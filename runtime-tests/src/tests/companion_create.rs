@@ -244,5 +244,5 @@ fn companion_container_group() {
     let said = bundles(["container", "prune", "-f"]).ok();
     assert!(said.starts_with("Deleted Containers:\n"), "{said}");
     assert_eq!(bundles(["ps", "-aq"]).ok(), "");
-    bundles(["container", "run", "nosuch:1"]).output().assert_exit(125);
+    bundles(["container", "run", "--pull", "never", "nosuch:1"]).output().assert_exit(125);
 }

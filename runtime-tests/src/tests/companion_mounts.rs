@@ -14,6 +14,7 @@ tests![
     companion_volume_is_filled_once_and_only_when_wanted,
     companion_links_lead_out_of_neither_image_nor_volume,
     companion_full_disk_leaves_no_volume_half_filled,
+    companion_killed_run_leaves_no_volume_half_filled,
     companion_two_containers_share_a_volume,
     companion_volumes_from_another_container,
     companion_anonymous_volumes_go_with_their_container,
@@ -132,6 +133,42 @@ fn companion_full_disk_leaves_no_volume_half_filled() {
     let said = bundles(["system", "prune", "-f"]).ok();
     assert!(!said.contains("space: 0B"), "{said}");
     assert!(!home().join("tmp/4000000-0").exists());
+}
+
+/// At any instant of the copy, which takes some 50 ms.
+fn companion_killed_run_leaves_no_volume_half_filled() {
+    image(|_| ());
+    call(
+        &["run", "--name", "many"],
+        &["-v", "many:/many"],
+        &["sh", "-c", "i=0; while [ $i -lt 1000 ]; do echo $i > /many/$i; i=$((i+1)); done"],
+    )
+    .ok();
+    // A directory of a container is the image of the next.
+    let root = scratch().join("tree");
+    fs::create_dir_all(root.join("bin")).expect("mkdir");
+    fs::copy(runtime_tests::bundle::busybox().expect("busybox"), root.join("bin/busybox"))
+        .expect("copy");
+    fs::rename(data("many"), root.join("many")).expect("rename");
+    let count = ["/bin/busybox", "sh", "-c", "busybox ls /many | busybox wc -l"];
+    let call = |name: &str| {
+        let volume = format!("{name}:/many");
+        let runtime = runtime_tests::runtime::path();
+        bundles(["run", "--rm", "-e", "PATH=/bin", "-v", &volume])
+            .arg("--runtime")
+            .arg(runtime)
+            .arg("--rootfs")
+            .arg(&root)
+            .args(count)
+    };
+    for step in 0..12_u64 {
+        let name = format!("v{step}");
+        let running = call(&name).spawn();
+        std::thread::sleep(std::time::Duration::from_millis(step * 6));
+        running.signal(nix::sys::signal::Signal::SIGKILL);
+        running.wait();
+        call(&name).output().assert_stdout("1000\n");
+    }
 }
 
 fn companion_two_containers_share_a_volume() {

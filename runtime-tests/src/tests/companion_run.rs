@@ -3,9 +3,10 @@
 use std::fs;
 
 use nix::sys::signal::{Signal, kill};
-use runtime_tests::companion::{
-    Root, assert_nothing_is_left, bundles, bundles_of, inspect, monitor,
+pub(super) use runtime_tests::companion::{
+    Root, assert_nothing_is_left, inspect, monitor, processes,
 };
+use runtime_tests::companion::{bundles, bundles_of};
 use runtime_tests::prelude::*;
 use runtime_tests::pty;
 use runtime_tests::second_user::{self, SecondUser};

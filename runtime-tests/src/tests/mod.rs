@@ -77,6 +77,11 @@ areas![
     companion_pull,
     companion_pull_faults,
     companion_cli,
+    companion_attach,
+    companion_change,
+    companion_kills,
+    companion_options,
+    companion_restart,
     companion_run,
     companion_run_images,
     companion_mounts,
@@ -89,16 +94,21 @@ mod annotations;
 mod cgroup_v1;
 mod cgroups;
 mod cli;
+mod companion_attach;
+mod companion_change;
 mod companion_cli;
 mod companion_create;
 mod companion_flags;
 mod companion_images;
+mod companion_kills;
 mod companion_mounts;
 mod companion_network_rootless;
 mod companion_networks;
+mod companion_options;
 mod companion_ports;
 mod companion_pull;
 mod companion_pull_faults;
+mod companion_restart;
 mod companion_run;
 mod companion_run_images;
 mod companion_run_networks;

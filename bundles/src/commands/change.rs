@@ -1,0 +1,44 @@
+//! `pause`, `unpause` and `rename`.
+
+use super::for_each;
+use crate::cli::run::{Pause, Rename, Unpause};
+use crate::container::{self, Container};
+use crate::home::Home;
+use crate::runtime::Runtime;
+use crate::screen::Screen;
+use anyhow::{Result, ensure};
+
+pub(crate) fn pause(home: &Home, args: &Pause, screen: &mut Screen<'_>) -> Result<()> {
+    for_each(&args.of.containers, screen, |name| freeze(home, name, true))
+}
+
+pub(crate) fn unpause(home: &Home, args: &Unpause, screen: &mut Screen<'_>) -> Result<()> {
+    for_each(&args.of.containers, screen, |name| freeze(home, name, false))
+}
+
+fn freeze(home: &Home, name: &str, wanted: bool) -> Result<String> {
+    let mut container = Container::find(home, name)?;
+    let _lock = container.lock()?;
+    ensure!(container.record.is_running(), "{name}: does not run");
+    let is = container.record.is_paused();
+    ensure!(!(is && wanted), "{name}: is paused already");
+    ensure!(is || wanted, "{name}: is not paused");
+    let runtime = Runtime::new(home, &container.record.runtime, &container.dir)?;
+    // Noted before: whoever kills it has to know that it may be frozen. What is noted is not
+    // believed without a look.
+    container.record.state.paused = true;
+    container.save()?;
+    let id = container.record.id.clone();
+    if wanted {
+        runtime.pause(&id)?;
+    } else {
+        runtime.resume(&id)?;
+        container.record.state.paused = false;
+        container.save()?;
+    }
+    Ok(name.to_owned())
+}
+
+pub(crate) fn rename(home: &Home, args: &Rename) -> Result<()> {
+    container::rename(home, &mut Container::find(home, &args.container)?, &args.name)
+}
