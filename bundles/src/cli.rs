@@ -11,6 +11,7 @@ mod mistakes;
 pub(crate) mod names;
 pub(crate) mod namespaces;
 pub(crate) mod network;
+pub(crate) mod networking;
 pub(crate) mod pull;
 pub(crate) mod rootfs;
 pub(crate) mod run;
@@ -116,6 +117,7 @@ commands! {
     Rmi(images::Remove) "rmi" flags,
     Image(images::Command) "image" group,
     Network(network::Command) "network" group,
+    Port(networking::Port) "port" flags,
     Volume(volume::Command) "volume" group,
     System(system::Command) "system" group,
     Unshare(unshare::Unshare) "unshare" flags,

@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::error::OrHint as _;
 use crate::home::{self, Home, Scratch};
 use crate::monitor::cgroup;
+use crate::networking::Networking;
 use crate::process::Process;
 use crate::volume;
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -45,6 +46,8 @@ pub(crate) struct Record {
     pub(crate) root: Root,
     /// Those that the user asked for.
     pub(crate) mounts: Vec<Mount>,
+    #[serde(default)]
+    pub(crate) network: Networking,
     /// Containers in whose namespaces it is, by the kind of namespace.
     #[serde(default)]
     pub(crate) joins: BTreeMap<String, String>,
@@ -331,6 +334,8 @@ impl Container {
         let end = limit.map(|limit| Instant::now() + limit);
         loop {
             if !self.refresh()? || done(&self.record) {
+                // Its monitor may have written the end, and ended, since this was read.
+                self.refresh()?;
                 return Ok(true);
             }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
@@ -458,6 +463,7 @@ mod tests {
             runtime: "rt".into(),
             root: Root::Directory("/r".into()),
             mounts: vec![],
+            network: Networking::default(),
             joins: BTreeMap::new(),
             interactive: false,
             tty: false,

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// Of the layout of the files. A newer one is not touched.
 const VERSION: &str = "1";
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Home {
     path: PathBuf,
 }

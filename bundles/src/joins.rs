@@ -1,4 +1,4 @@
-//! Namespaces of other containers: `--pid container:NAME` and `--ipc container:NAME`.
+//! Namespaces of other containers: `--pid container:NAME`, and the same of --ipc and --network.
 //!
 //! Runs in: the monitor, before it makes the container. The other one may have been started anew
 //! since, so its process is looked up each time.
@@ -29,7 +29,8 @@ pub(crate) fn prepare(home: &Home, record: &Record) -> Result<()> {
         let process = process
             .ok_or_else(|| anyhow!("--{kind} container:{name}: it does not run"))
             .hint(format!("start it first: bundles start {name}"))?;
-        let path = format!("/proc/{}/ns/{kind}", process.pid);
+        let file = if kind == "network" { "net" } else { kind.as_str() };
+        let path = format!("/proc/{}/ns/{file}", process.pid);
         for namespace in namespaces.iter_mut().filter(|one| one["type"] == kind.as_str()) {
             namespace["path"] = path.as_str().into();
         }

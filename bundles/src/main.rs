@@ -27,7 +27,9 @@ mod login;
 mod monitor;
 mod net;
 mod network;
+mod networking;
 mod overlay;
+mod ports;
 mod process;
 mod pull;
 mod reference;
@@ -136,6 +138,7 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Container(args) => commands::prune::run(home, args, screen),
         Command::Inspect(args) => commands::inspect(home, args, screen),
         Command::Network(command) => network::run(command, home, screen),
+        Command::Port(args) => networking::show::port(home, args, screen),
         Command::Pull(args) => pull::command(home, args, screen),
         Command::Load(args) => images::load(home, args, screen),
         Command::Images(args) => images::list(home, args, screen),

@@ -14,7 +14,8 @@ use crate::filter::Filters;
 use crate::home::Home;
 use crate::net::attach::{self, Wanted};
 use crate::net::create::{self, Request};
-use crate::net::record::{self, Network, Networks};
+use crate::net::record::{self, Endpoint, Network, Networks};
+use crate::networking::{self, Member};
 use crate::screen::Screen;
 use anyhow::{Context as _, Result, anyhow};
 use std::fs;
@@ -82,8 +83,11 @@ fn remove_one(networks: &Networks<'_>, network: &Network) -> Result<()> {
             .hint("remove networks of your own: `bundles network ls --filter type=custom`");
     }
     attach::settle(networks)?;
-    let users: Vec<String> =
-        networks.endpoints(network)?.into_iter().map(|endpoint| endpoint.container).collect();
+    let name = |endpoint: Endpoint| match endpoint.container.strip_prefix("netns:") {
+        Some(_) => endpoint.container,
+        None => endpoint.name,
+    };
+    let users: Vec<String> = networks.endpoints(network)?.into_iter().map(name).collect();
     if let Some(first) = users.first() {
         let by = users.join(", ");
         return Err(anyhow!("network {}: in use by {by}", network.name)).hint(format!(
@@ -124,10 +128,7 @@ pub(crate) fn give_back(home: &Home, filters: &Filters, screen: &mut Screen<'_>)
 
 /// `netns:PATH` with all links of the path resolved: what a namespace is recorded under.
 fn target(text: &str) -> Result<String> {
-    let Some(path) = text.strip_prefix("netns:") else {
-        return Err(anyhow!("no such container: {text}"))
-            .hint("name a network namespace by its path, as in netns:/run/netns/web");
-    };
+    let path = text.strip_prefix("netns:").context("netns:")?;
     // Of /proc/PID/ns/net the last link leads to no file.
     let path = std::path::absolute(path).context("netns:")?;
     let path = match (path.parent().map(fs::canonicalize), path.file_name()) {
@@ -138,6 +139,17 @@ fn target(text: &str) -> Result<String> {
 }
 
 fn connect(home: &Home, args: &Connect, screen: &mut Screen<'_>) -> Result<()> {
+    if !args.target.starts_with("netns:") {
+        let member = Member {
+            network: String::new(),
+            aliases: args.alias.clone(),
+            addresses: args.ip.clone(),
+            mac: args.mac_address,
+        };
+        let note = networking::connect(home, &args.network, &args.target, member)?;
+        screen.note(&note.unwrap_or_default());
+        return Ok(());
+    }
     let container = target(&args.target)?;
     let path = container.strip_prefix("netns:").unwrap_or(&container).to_owned();
     let last = path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -150,6 +162,8 @@ fn connect(home: &Home, args: &Connect, screen: &mut Screen<'_>) -> Result<()> {
         mac: args.mac_address,
         hosts: args.hosts.as_ref().map(std::path::absolute).transpose().context("--hosts")?,
         hosts_added: args.add_host.clone(),
+        hostname: String::new(),
+        links: vec![],
         container,
     };
     let (_, note) = attach::attach(home, &args.network, &wanted)?;
@@ -158,5 +172,8 @@ fn connect(home: &Home, args: &Connect, screen: &mut Screen<'_>) -> Result<()> {
 }
 
 fn disconnect(home: &Home, args: &Disconnect) -> Result<()> {
+    if !args.target.starts_with("netns:") {
+        return networking::disconnect(home, &args.network, &args.target);
+    }
     attach::detach(home, &args.network, &target(&args.target)?)
 }

@@ -55,6 +55,7 @@ fn need(command: &Command) -> Need {
         | Command::Images(_)
         | Command::Tag(_)
         | Command::Network(_)
+        | Command::Port(_)
         | Command::Rootfs(_)
         | Command::Login(_)
         | Command::Logout(_)

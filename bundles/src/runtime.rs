@@ -4,7 +4,7 @@
 //! its standard error is the container's.
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
-use crate::error::OrHint as _;
+use crate::error::{self, OrHint as _};
 use crate::home::Home;
 use crate::rootless;
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -160,9 +160,19 @@ pub(crate) fn exit_code_of(failure: &str) -> i32 {
     }
 }
 
+/// What a monitor tells whoever started it: the error, and on a second line its hint.
+pub(crate) fn told(err: &anyhow::Error) -> String {
+    let hint = error::hint(err).map(|hint| format!("\n{hint}")).unwrap_or_default();
+    format!("{}{hint}", error::chain(err))
+}
+
 /// The same as an error, with the way out.
 pub(crate) fn start_error(failure: String) -> anyhow::Error {
     let code = exit_code_of(&failure);
+    if let Some((failure, hint)) = failure.split_once('\n') {
+        let hinted: Result<()> = Err(anyhow!(failure.to_owned())).hint(hint);
+        return hinted.err().unwrap_or_else(|| anyhow!("internal error, please report"));
+    }
     let error: Result<()> = Err(anyhow!(failure));
     let hinted = match code {
         127 => error.hint("look for the command in the container's file system, and at its PATH"),

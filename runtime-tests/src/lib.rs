@@ -22,6 +22,7 @@ pub mod companion;
 pub mod config;
 pub mod container;
 pub mod hostmount;
+pub mod inside;
 pub mod isolate;
 pub mod leaks;
 pub mod manager;

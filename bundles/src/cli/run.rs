@@ -6,6 +6,7 @@ use super::health::HealthFlags;
 use super::limits::{LimitFlags, ResourceFlags};
 use super::names::NameFlags;
 use super::namespaces::NamespaceFlags;
+use super::networking::NetworkFlags;
 use crate::attach::{Keys, Look, Role};
 use crate::container::{self, LogOptions};
 use crate::error::OrHint as _;
@@ -172,6 +173,9 @@ pub(crate) struct Create {
     pub(crate) rights: RightFlags,
 
     #[command(flatten)]
+    pub(crate) network: NetworkFlags,
+
+    #[command(flatten)]
     pub(crate) namespaces: NamespaceFlags,
 
     #[command(flatten)]
@@ -323,10 +327,6 @@ pub(crate) struct RightFlags {
     /// mask=PATH, unmask=PATH
     #[arg(long, value_name = "OPTION")]
     pub(crate) security_opt: Vec<String>,
-
-    /// Network: none or host
-    #[arg(long, visible_alias = "net", default_value = "none")]
-    pub(crate) network: String,
 
     /// Setting of the kernel, NAME=VALUE
     #[arg(long, value_name = "SETTING")]
@@ -539,7 +539,7 @@ pub(crate) struct Ps {
     #[arg(short, long)]
     pub(crate) all: bool,
 
-    /// Only those that fit: id name label status exited ancestor before since volume network
+    /// Only those that fit: id name label status exited ancestor before since volume network publish expose
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub(crate) filter: Vec<String>,
 

@@ -9,8 +9,9 @@ use crate::cli::run::{Create, Pull, Run};
 use crate::container::{self, Container, Record, Restart, Root, State};
 use crate::digest::Digest;
 use crate::error::{self, OrHint as _};
-use crate::etc::{self, Reach};
+use crate::etc;
 use crate::home::{self, Home};
+use crate::networking::{self, Mode, Networking};
 use crate::overlay::{self, View};
 use crate::pull;
 use crate::reference::Reference;
@@ -26,7 +27,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 const SIGTERM: i32 = 15;
@@ -48,13 +48,16 @@ pub(crate) fn run(home: &Home, args: &Run, screen: &mut Screen<'_>) -> Result<u8
             screen.note(&error::report(&runtime::start_error(text)));
             Ok(u8::try_from(code)?)
         }
-        Outcome::Running(attached) => match look {
-            Some(look) => Ok(u8::try_from(attached.forward(home, &mut container, &look)?)?),
-            None => {
-                screen.say(&format!("{}\n", container.record.id))?;
-                Ok(0)
+        Outcome::Running(attached) => {
+            networking::tell(&container, screen);
+            match look {
+                Some(look) => Ok(u8::try_from(attached.forward(home, &mut container, &look)?)?),
+                None => {
+                    screen.say(&format!("{}\n", container.record.id))?;
+                    Ok(0)
+                }
             }
-        },
+        }
     }
 }
 
@@ -114,13 +117,19 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     let of_image = base.config.volumes().as_deref().unwrap_or_default();
     let others = mounts::of_others(home, &args.files.volumes_from)?;
     let wishes = wish::all(&args.files, of_image, others)?;
+    let network = networking::find(home, args, &base.config, &id, screen)?;
     let places = (id.as_str(), later.as_path(), rootfs.as_path());
     let mut facts = facts::find(args, &base.config, base.files.path(), places)?;
-    let reach = if args.rights.network == "host" { Reach::Host } else { Reach::Nothing };
-    let gateway = (reach == Reach::Host).then_some(Ipv4Addr::LOCALHOST.into());
-    etc::make(&files, &args.names, &facts.hostname, (reach, gateway))?;
+    facts.network = network.mode != Mode::Host;
+    etc::make(&files, &args.names, &facts.hostname, network.reach())?;
     let mut record = record(args, &base, &id, runtime)?;
     record.joins = joins(home, &args.namespaces)?;
+    if let Mode::Container(other) = &network.mode {
+        let dir = home.directory("containers")?.join(other);
+        facts.etc = etc::FILES.iter().map(|name| dir.join(name)).collect();
+        record.joins.insert("network".to_owned(), other.clone());
+    }
+    record.network = network;
     spec::make(args, &base.config, &facts)?; // all mistakes are told before a volume is made
     let volumes = Volumes::open(home)?;
     let lock = volumes.lock()?;
@@ -164,6 +173,7 @@ fn record(args: &Create, base: &Base, id: &str, runtime: PathBuf) -> Result<Reco
         runtime,
         root: base.files.root(),
         mounts: Vec::new(),
+        network: Networking::default(),
         joins: BTreeMap::new(),
         interactive: args.interactive,
         tty: args.tty,

@@ -6,6 +6,7 @@ use crate::cli::run::{Kill, Rm, Stop, Wait};
 use crate::container::{Container, Record, Status};
 use crate::error::OrHint as _;
 use crate::home::Home;
+use crate::networking;
 use crate::runtime::Runtime;
 use crate::screen::Screen;
 use crate::spec::values;
@@ -138,6 +139,7 @@ pub(super) fn remove(home: &Home, container: &mut Container) -> Result<()> {
     if runtime.has(&container.record.id) {
         runtime.delete(&container.record.id)?; // its monitor was killed, or could not
     }
+    networking::leave(home, &container.record.id)?;
     container.remove(home, &lock)
 }
 

@@ -25,6 +25,7 @@ pub(super) fn find<'a>(
     Ok(Facts {
         id,
         rootfs,
+        network: true,
         hostname: hostname(args, id)?,
         etc: etc(args, files)?.into_iter().map(|name| dir.join(name)).collect(),
         mounts: Vec::new(),
@@ -71,7 +72,9 @@ fn hostname(args: &Create, id: &str) -> Result<String> {
             );
             name.clone()
         }
-        None if args.rights.network == "host" || args.namespaces.uts.as_deref() == Some("host") => {
+        None if args.network.network == ["host"]
+            || args.namespaces.uts.as_deref() == Some("host") =>
+        {
             nix::sys::utsname::uname().context("uname")?.nodename().to_string_lossy().into_owned()
         }
         None => fmt::short_id(id).to_owned(),

@@ -8,7 +8,7 @@ use crate::error;
 use crate::home::Home;
 use crate::screen::Screen;
 use crate::store::Store;
-use crate::{images, network, volume};
+use crate::{images, network, networking, volume};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use std::fs;
@@ -85,6 +85,7 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
         "HostConfig": shape["HostConfig"],
         "GraphDriver": graph_driver(home, container)?,
         "Mounts": record.mounts.iter().map(mount).collect::<Vec<_>>(),
+        "NetworkSettings": networking::show::settings(home, record)?,
         "Config": shape["Config"],
     }))
 }

@@ -6,6 +6,7 @@ use crate::container::{self, Container, Mount, Record, Status};
 use crate::filter::Filters;
 use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
+use crate::networking::show;
 use crate::screen::Screen;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
@@ -53,8 +54,10 @@ pub(crate) fn ps(home: &Home, args: &Ps, screen: &mut Screen<'_>) -> Result<()> 
     screen.say(&listing.show(&rows.collect::<Vec<_>>(), TITLES)?)
 }
 
-const FILTERS: &[&str] =
-    &["id", "name", "label", "label!", "status", "exited", "ancestor", "before", "since", "volume"];
+const FILTERS: &[&str] = &[
+    "id", "name", "label", "label!", "status", "exited", "ancestor", "before", "since", "volume",
+    "network", "publish", "expose",
+];
 
 /// When the containers of `before=` and `since=` were made.
 #[derive(Debug, Default)]
@@ -92,6 +95,9 @@ fn fits(record: &Record, filters: &Filters, times: &Times) -> bool {
         && filters.one_of("exited", &exited)
         && filters.any("ancestor", ancestor)
         && filters.any("volume", volume)
+        && filters.any("network", |wanted| show::networks(&record.network).contains(&wanted))
+        && filters.any("publish", |wanted| show::has_port(&record.network, wanted, true))
+        && filters.any("expose", |wanted| show::has_port(&record.network, wanted, false))
         && times.before.as_ref().is_none_or(|time| record.created < *time)
         && times.since.as_ref().is_none_or(|time| record.created > *time)
 }
@@ -122,8 +128,8 @@ fn row(record: &Record, whole: bool) -> Row {
         "LocalVolumes": local.to_string(),
         "Mounts": mounts.join(","),
         "Names": record.name,
-        "Networks": "",
-        "Ports": "",
+        "Networks": show::networks(&record.network).join(","),
+        "Ports": show::ports(record),
         "RunningFor": fmt::since(created),
         "State": record.status_word(),
         "Status": status(record),

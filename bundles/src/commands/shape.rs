@@ -116,7 +116,7 @@ fn host_config(args: &Create, record: &Record) -> Value {
     json!({
         "Binds": or_null(&binds),
         "ContainerIDFile": args.cidfile.as_deref().map(|file| file.display().to_string()).unwrap_or_default(),
-        "NetworkMode": args.rights.network,
+        "NetworkMode": args.network.network.first().map_or("bridge", String::as_str),
         "AutoRemove": args.rm,
         "VolumesFrom": or_null(&args.files.volumes_from),
         "CapAdd": or_null(&args.rights.cap_add),

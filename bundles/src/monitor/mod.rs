@@ -10,12 +10,14 @@ pub(crate) mod cgroup;
 pub(crate) mod clients;
 mod keeper;
 pub(crate) mod log;
+mod ports;
 mod start;
 mod streams;
 pub(crate) mod wire;
 
 use crate::container::{self, BackOff, Container, Status};
 use crate::home::Home;
+use crate::networking;
 use crate::rootless;
 use crate::runtime::{self, Runtime};
 use anyhow::{Context as _, Result, bail};
@@ -116,14 +118,14 @@ fn run(home: &Home, id: &str, task: Task) -> Result<()> {
     }
     container.record.state.restart_count = 0;
     let life = match runs {
-        true => start::adopt(&mut container, &runtime),
+        true => start::adopt(home, &mut container, &runtime),
         false => start::start(home, &mut container, &runtime, size, &lock),
     };
     drop(lock);
     let life = match life {
         Ok(life) => life,
         Err(err) => {
-            let text = crate::error::chain(&err);
+            let text = runtime::told(&err);
             let code = runtime::exit_code_of(&text);
             clients.answer(&Message::Failed { code, text: text.chars().take(3000).collect() });
             return Ok(());
@@ -196,6 +198,8 @@ impl Monitor<'_> {
         fds.push(PollFd::new(self.signals.as_fd(), PollFlags::POLLIN));
         let orphan = self.life.orphan.iter();
         fds.extend(orphan.map(|orphan| PollFd::new(orphan.as_fd(), PollFlags::POLLIN)));
+        let ports = self.life.ports.iter();
+        fds.extend(ports.map(|ports| PollFd::new(ports.as_fd(), PollFlags::POLLIN)));
         if let (Some(input), false) = (&streams.input, self.input.is_empty()) {
             fds.push(PollFd::new(input.as_fd(), PollFlags::POLLOUT));
         }
@@ -207,6 +211,9 @@ impl Monitor<'_> {
         let wishes = self.clients.receive(&happened);
         for wish in wishes {
             self.grant(wish);
+        }
+        if let Some(ports) = &mut self.life.ports {
+            ports.turn();
         }
         self.feed();
         self.clients.flush();
@@ -305,8 +312,11 @@ impl Monitor<'_> {
     /// Writes down how it ended, and tidies up; true when it is to start again.
     fn ended(&mut self, exit: Exit) -> Result<bool> {
         let oom_killed = self.life.oom.as_deref().is_some_and(cgroup::has_killed);
+        self.life.ports = None; // whoever sees the end may take them
         let Ok(lock) = self.container.lock() else { return Ok(false) }; // removed meanwhile
         let record = &mut self.container.record;
+        // What fails here, the next who changes networks does.
+        networking::leave(self.home, &record.id).ok();
         let deleted = self.runtime.delete(&record.id);
         start::unmount_root(record);
         if record.remove && deleted.is_ok() {

@@ -2,11 +2,13 @@
 //!
 //! Runs in: the monitor, in the container's directory.
 
+use super::ports::{Ports, descriptors};
 use super::streams::{self, Streams};
 use super::{cgroup, keeper};
 use crate::container::{self, Container, Record, Root, State, Status};
 use crate::home::Home;
 use crate::joins;
+use crate::networking;
 use crate::overlay;
 use crate::process::Process;
 use crate::runtime::{self, Runtime};
@@ -29,6 +31,7 @@ pub(super) struct Life {
     pub(super) streams: Streams,
     /// Where the kernel counts the processes which it has killed for want of memory.
     pub(super) oom: Option<PathBuf>,
+    pub(super) ports: Option<Ports>,
     pub(super) begun: Instant,
 }
 
@@ -47,6 +50,7 @@ pub(super) fn start(
     if runtime.has(&id) {
         runtime.delete(&id).ok(); // what a killed monitor or a reboot has left
     }
+    networking::leave(home, &id)?;
     let monitor = Process::of(std::process::id().cast_signed());
     let restart_count = container.record.state.restart_count;
     container.record.state = State { monitor, restart_count, ..State::default() };
@@ -56,6 +60,7 @@ pub(super) fn start(
         if runtime.has(&id) {
             runtime.delete(&id).ok(); // the first error is the one worth telling
         }
+        networking::leave(home, &id).ok();
         unmount_root(&container.record);
         let text = crate::error::chain(err);
         let exit_code = Some(runtime::exit_code_of(&text));
@@ -94,8 +99,10 @@ fn create_and_start(
     runtime: &Runtime,
     size: Size,
 ) -> Result<Life> {
+    descriptors::restore();
     let record = &mut container.record;
     joins::prepare(home, record)?;
+    let mut ports = Ports::open(home, record)?;
     let mut create = runtime.command(["create", "--bundle", ".", "--pid-file", "pid"]);
     // A runtime may leave to the container what is blocked here. Who ends meanwhile is asked for
     // before anything is waited for.
@@ -124,12 +131,16 @@ fn create_and_start(
     if let Some(input) = &streams.input {
         keeper::start(input, pid)?;
     }
+    networking::join(home, &container.dir, &mut container.record, pid.as_raw())?;
+    if let Some(ports) = &mut ports {
+        ports.lead_to(pid.as_raw());
+    }
     if let Some((rows, columns)) = size {
         streams.resize(rows, columns); // before it looks
     }
     runtime.run(&mut runtime.command(["start", &container.record.id]))?;
     is_running(container)?;
-    Ok(Life { pid, orphan: None, streams, oom, begun: Instant::now() })
+    Ok(Life { pid, orphan: None, streams, oom, ports, begun: Instant::now() })
 }
 
 fn is_running(container: &mut Container) -> Result<()> {
@@ -139,7 +150,7 @@ fn is_running(container: &mut Container) -> Result<()> {
 }
 
 /// Takes over one whose monitor was killed; the caller holds the lock.
-pub(super) fn adopt(container: &mut Container, runtime: &Runtime) -> Result<Life> {
+pub(super) fn adopt(home: &Home, container: &mut Container, runtime: &Runtime) -> Result<Life> {
     let process = container.record.state.process.as_ref().context("no process")?;
     let pid = Pid::from_raw(process.pid);
     let orphan = Some(keeper::pidfd(pid.as_raw())?);
@@ -148,6 +159,14 @@ pub(super) fn adopt(container: &mut Container, runtime: &Runtime) -> Result<Life
         container.record.state.error = Some(text);
         Streams::none()
     });
+    let mut ports = Ports::open(home, &mut container.record).unwrap_or_else(|err| {
+        let text = format!("its monitor was killed, and its ports are lost: {err:#}");
+        container.record.state.error = Some(text);
+        None
+    });
+    if let Some(ports) = &mut ports {
+        ports.lead_to(pid.as_raw());
+    }
     container.record.state.monitor = Process::of(std::process::id().cast_signed());
     if container.record.state.status == Status::Starting {
         // A runtime that had been told to start it may have done so.
@@ -159,5 +178,6 @@ pub(super) fn adopt(container: &mut Container, runtime: &Runtime) -> Result<Life
     } else {
         container.save()?;
     }
-    Ok(Life { pid, orphan, streams, oom: cgroup::oom_counter(pid.as_raw()), begun: Instant::now() })
+    let oom = cgroup::oom_counter(pid.as_raw());
+    Ok(Life { pid, orphan, streams, oom, ports, begun: Instant::now() })
 }

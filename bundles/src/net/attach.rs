@@ -9,7 +9,7 @@
 use super::holder::{self, Held, Place};
 use super::hosts::{self, Line};
 use super::netlink::{Inside, Link, Mac, Pair, Socket, errno};
-use super::record::{Driver, Endpoint, Lease, Network, Networks};
+use super::record::{self, Driver, Endpoint, Lease, Network, Networks};
 use super::rules;
 use crate::error::OrHint as _;
 use crate::home::Home;
@@ -39,6 +39,9 @@ pub(crate) struct Wanted {
     /// The file that is its /etc/hosts, kept current from now on.
     pub(crate) hosts: Option<PathBuf>,
     pub(crate) hosts_added: Vec<(String, IpAddr)>,
+    pub(crate) hostname: String,
+    /// Names that it alone has for other containers, by their ids.
+    pub(crate) links: Vec<(String, String)>,
 }
 
 /// Returns what the container has got, and lines for a person: why there is no way out, told once.
@@ -174,6 +177,31 @@ fn remove(networks: &Networks<'_>, container: &str) -> Result<()> {
     Ok(())
 }
 
+/// Takes a container off all networks. It may be on none, and gone already.
+pub(crate) fn leave(home: &Home, container: &str) -> Result<()> {
+    let is_on = |(_, endpoint): &(Network, Endpoint)| endpoint.container == container;
+    if !record::everybody(home)?.iter().any(is_on) {
+        return Ok(()); // most of the time without waiting for others
+    }
+    let networks = Networks::lock(home)?;
+    let mut gone = vec![];
+    for network in networks.all()? {
+        let mut endpoints = networks.endpoints(&network)?;
+        let own = endpoints.iter_mut().filter(|endpoint| endpoint.container == container);
+        let own = own.map(|endpoint| {
+            endpoint.settled = false;
+            endpoint.clone()
+        });
+        let own: Vec<Endpoint> = own.collect();
+        if !own.is_empty() {
+            networks.set_endpoints(&network, &endpoints)?;
+            gone.extend(own);
+        }
+    }
+    settle(&networks)?;
+    refresh_hosts(&networks, &gone)
+}
+
 /// Takes away what was left unsettled or whose namespace is gone, and bridges without containers.
 fn tidy(networks: &Networks<'_>, host: &Socket) -> Result<()> {
     let links = host.links()?;
@@ -278,6 +306,8 @@ fn endpoint(network: &Network, wanted: &Wanted, others: &[Endpoint]) -> Result<E
             .then(|| format!("ve-{}", hex(id.get(..6).unwrap_or_default()))),
         mac: show_mac(mac),
         leases,
+        hostname: wanted.hostname.clone(),
+        links: wanted.links.clone(),
         settled: false,
     })
 }
@@ -472,8 +502,16 @@ fn refresh_hosts(networks: &Networks<'_>, gone: &[Endpoint]) -> Result<()> {
 /// Its own names, those that were asked for, and those on its networks.
 fn hosts_of(subject: &Endpoint, all: &[(Network, Endpoint)]) -> Vec<Line> {
     let line = |endpoint: &Endpoint| {
-        let names: Vec<String> =
-            std::iter::once(&endpoint.name).chain(&endpoint.aliases).cloned().collect();
+        let linked = subject.links.iter().filter(|(id, _)| *id == endpoint.container);
+        let hostname = Some(&endpoint.hostname).filter(|_| endpoint.container == subject.container);
+        let all = linked.map(|(_, name)| name).chain(hostname);
+        let all = all.chain([&endpoint.name]).chain(&endpoint.aliases);
+        let mut names: Vec<String> = vec![];
+        for name in all.filter(|name| !name.is_empty()) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
         let lines = endpoint.leases.iter();
         lines.map(|lease| Line { address: lease.address, names: names.clone() }).collect::<Vec<_>>()
     };

@@ -98,6 +98,12 @@ pub(crate) struct Endpoint {
     pub(crate) link: Option<String>,
     pub(crate) mac: String,
     pub(crate) leases: Vec<Lease>,
+    /// Its own name for itself.
+    #[serde(default)]
+    pub(crate) hostname: String,
+    /// Names that it alone has for other containers, by their ids.
+    #[serde(default)]
+    pub(crate) links: Vec<(String, String)>,
     /// False while it is made or removed: whoever finds that so, under the lock, takes it away.
     pub(crate) settled: bool,
 }
@@ -128,21 +134,7 @@ impl<'a> Networks<'a> {
 
     /// Sorted by name.
     pub(crate) fn all(&self) -> Result<Vec<Network>> {
-        let mut all = vec![];
-        for entry in fs::read_dir(&self.directory).context("networks")? {
-            let path = entry.context("networks")?.path().join("network.json");
-            let text = match fs::read_to_string(&path) {
-                Ok(text) => text,
-                // The files of rules are beside the directories.
-                Err(err) if err.kind() == io::ErrorKind::NotADirectory => continue,
-                Err(err) => return Err(err).with_context(|| path.display().to_string()),
-            };
-            let network: Network =
-                serde_json::from_str(&text).with_context(|| path.display().to_string())?;
-            all.push(network);
-        }
-        all.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(all)
+        read_all(&self.directory)
     }
 
     /// By name, by id, or by the beginning of an id.
@@ -179,14 +171,7 @@ impl<'a> Networks<'a> {
     }
 
     pub(crate) fn endpoints(&self, network: &Network) -> Result<Vec<Endpoint>> {
-        let path = self.directory.join(&network.name).join("endpoints.json");
-        match fs::read_to_string(&path) {
-            // Not synced to disk: after a power failure it may be empty, and so are the links gone.
-            Ok(text) if text.is_empty() => Ok(vec![]),
-            Ok(text) => serde_json::from_str(&text).with_context(|| path.display().to_string()),
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(vec![]),
-            Err(err) => Err(err).with_context(|| path.display().to_string()),
-        }
+        read_endpoints(&self.directory, network)
     }
 
     pub(crate) fn set_endpoints(&self, network: &Network, endpoints: &[Endpoint]) -> Result<()> {
@@ -211,6 +196,50 @@ impl<'a> Networks<'a> {
     fn path_of(&self, name: &str) -> PathBuf {
         self.directory.join(name).join("network.json")
     }
+}
+
+fn read_all(directory: &Path) -> Result<Vec<Network>> {
+    let mut all = vec![];
+    for entry in fs::read_dir(directory).context("networks")? {
+        let path = entry.context("networks")?.path().join("network.json");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            // The files of rules are beside the directories; or it has just been removed.
+            Err(err)
+                if matches!(err.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::NotFound) =>
+            {
+                continue;
+            }
+            Err(err) => return Err(err).with_context(|| path.display().to_string()),
+        };
+        let network: Network =
+            serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+        all.push(network);
+    }
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(all)
+}
+
+fn read_endpoints(directory: &Path, network: &Network) -> Result<Vec<Endpoint>> {
+    let path = directory.join(&network.name).join("endpoints.json");
+    match fs::read_to_string(&path) {
+        // Not synced to disk: after a power failure it may be empty, and so are the links gone.
+        Ok(text) if text.is_empty() => Ok(vec![]),
+        Ok(text) => serde_json::from_str(&text).with_context(|| path.display().to_string()),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(vec![]),
+        Err(err) => Err(err).with_context(|| path.display().to_string()),
+    }
+}
+
+/// Who is on which network, for questions only: nobody is waited for.
+pub(crate) fn everybody(home: &Home) -> Result<Vec<(Network, Endpoint)>> {
+    let directory = home.directory("networks")?;
+    let mut all = vec![];
+    for network in read_all(&directory)? {
+        let endpoints = read_endpoints(&directory, &network)?;
+        all.extend(endpoints.into_iter().map(|endpoint| (network.clone(), endpoint)));
+    }
+    Ok(all)
 }
 
 /// Gives a file new content at once. It is not synced to disk: what it tells of does not outlast a

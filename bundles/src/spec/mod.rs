@@ -37,6 +37,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub(crate) struct Facts<'a> {
     pub(crate) id: &'a str,
     pub(crate) rootfs: &'a Path,
+    /// It has a network of its own, or that of another container.
+    pub(crate) network: bool,
     pub(crate) hostname: String,
     /// The files that are mounted below /etc, such as /etc/hosts.
     pub(crate) etc: Vec<PathBuf>,
@@ -73,14 +75,6 @@ pub(crate) struct User {
 /// # Errors
 /// A flag that can't be understood; its name is in the text.
 pub(crate) fn make(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> Result<Spec> {
-    let network = match flags.rights.network.as_str() {
-        "none" => true,
-        "host" => false,
-        other => {
-            return Err(anyhow!("--network {other}: no such network"))
-                .hint("the networks are none and host");
-        }
-    };
     let granted = capabilities::granted(
         &flags.rights.cap_add,
         &flags.rights.cap_drop,
@@ -88,7 +82,7 @@ pub(crate) fn make(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> 
         facts.capabilities,
     )?;
     let namespaces = Namespaces::parse(&flags.namespaces, facts.ids.is_none())?;
-    let mut linux = isolation(flags, facts, network, &namespaces)?;
+    let mut linux = isolation(flags, facts, &namespaces)?;
     let security = Security::parse(&flags.rights)?;
     security.hide(&mut linux, flags.rights.privileged);
     if !flags.rights.privileged {
@@ -98,7 +92,7 @@ pub(crate) fn make(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> 
             Seccomp::Unconfined => {}
         }
     }
-    let mut mounts = mounts::all(&flags.files, facts, network, &namespaces)?;
+    let mut mounts = mounts::all(&flags.files, facts, &namespaces)?;
     devices::add(&mut linux, &mut mounts, facts, &flags.files.device_cgroup_rule)?;
     if let Some(init) = &facts.init {
         mounts.push(json!({ "destination": init::PATH, "type": "bind", "source": init,
@@ -206,15 +200,10 @@ pub(crate) fn set(env: &mut Vec<String>, variable: &str) -> Result<()> {
 }
 
 /// Namespaces, cgroup, limits, settings.
-fn isolation(
-    flags: &Create,
-    facts: &Facts<'_>,
-    network: bool,
-    shared: &Namespaces<'_>,
-) -> Result<Value> {
+fn isolation(flags: &Create, facts: &Facts<'_>, shared: &Namespaces<'_>) -> Result<Value> {
     let own = shared.list().into_iter().filter(|(_, whose)| **whose != Whose::Host);
     let mut namespaces: Vec<&str> = own.map(|(kind, _)| kind).chain(["mount"]).collect();
-    if network {
+    if facts.network {
         namespaces.push("network");
     }
     let mut linux = json!({});

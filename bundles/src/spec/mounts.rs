@@ -10,15 +10,13 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// `network` says whether the container has one of its own.
 pub(crate) fn all(
     flags: &FileFlags,
     facts: &Facts<'_>,
-    network: bool,
     shared: &Namespaces<'_>,
 ) -> Result<Vec<Value>> {
     let shm = values::bytes("--shm-size", &flags.shm_size)?;
-    let mut mounts = usual(shm, facts, network);
+    let mut mounts = usual(shm, facts);
     if shared.ipc == Whose::Host {
         // Only root of the host may mount its message queues anew.
         mounts.retain(|mount| facts.ids.is_none() || mount["destination"] != "/dev/mqueue");
@@ -90,7 +88,7 @@ fn in_memory(mount: &Mount) -> Value {
     json!({ "destination": mount.destination, "type": "tmpfs", "source": "tmpfs", "options": all })
 }
 
-fn usual(shm: u64, facts: &Facts<'_>, network: bool) -> Vec<Value> {
+fn usual(shm: u64, facts: &Facts<'_>) -> Vec<Value> {
     let mount = |at: &str, kind: &str, source: &str, options: &[&str]| json!({ "destination": at, "type": kind, "source": source, "options": options });
     let shm = format!("size={shm}");
     let mut pts = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
@@ -107,7 +105,7 @@ fn usual(shm: u64, facts: &Facts<'_>, network: bool) -> Vec<Value> {
         mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
     ];
     // sysfs shows a network, so only who owns that may mount it anew.
-    if facts.ids.is_some() && !network {
+    if facts.ids.is_some() && !facts.network {
         mounts.push(mount("/sys", "none", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro"]));
     } else {
         mounts.push(mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", write]));
@@ -127,7 +125,7 @@ mod tests {
         let flags = FileFlags { shm_size: "64m".into(), ..FileFlags::default() };
         let flags_of = NamespaceFlags::default();
         let own = Namespaces::parse(&flags_of, true).unwrap();
-        let mounts = all(&flags, &Facts { mounts: wanted, ..facts() }, true, &own).unwrap();
+        let mounts = all(&flags, &Facts { mounts: wanted, ..facts() }, &own).unwrap();
         mounts.iter().map(|mount| mount["destination"].as_str().unwrap().to_owned()).collect()
     }
 
@@ -148,7 +146,7 @@ mod tests {
         let flags = FileFlags { shm_size: "64m".into(), ..FileFlags::default() };
         let flags_of = NamespaceFlags::default();
         let own = Namespaces::parse(&flags_of, true).unwrap();
-        let mounts = all(&flags, &Facts { mounts: wanted, ..facts() }, true, &own).unwrap();
+        let mounts = all(&flags, &Facts { mounts: wanted, ..facts() }, &own).unwrap();
         let found: Vec<&Value> = mounts.iter().filter(|m| m["destination"] == path).collect();
         assert_eq!(found.len(), 1, "{path}");
         found[0].clone()

@@ -5,6 +5,7 @@ pub(super) fn facts() -> Facts<'static> {
     Facts {
         id: "0123456789abcdef",
         rootfs: Path::new("/r"),
+        network: true,
         hostname: "0123456789ab".into(),
         etc: vec!["/c/hosts".into()],
         mounts: vec![],
@@ -150,9 +151,10 @@ fn devices_are_made_and_allowed() {
 #[test]
 fn ordinary_user_has_less() {
     let spec = |words: &[&str]| {
-        made_with(words, &image::Config::default(), &Facts { ids: Some(1), ..facts() }).unwrap()
+        let facts = Facts { ids: Some(1), network: false, ..facts() };
+        made_with(words, &image::Config::default(), &facts).unwrap()
     };
-    let plain = spec(&["--network", "host", "x"]);
+    let plain = spec(&["x"]);
     assert_eq!(plain["linux"].get("cgroupsPath"), None);
     let sys = plain["mounts"].as_array().unwrap().iter().find(|m| m["destination"] == "/sys");
     assert_eq!(sys.unwrap()["options"][0], "rbind");
@@ -162,12 +164,13 @@ fn ordinary_user_has_less() {
 
 #[test]
 fn networks() {
-    let has = |words: &[&str]| {
-        let namespaces = made(words)["linux"]["namespaces"].clone();
+    let has = |network: bool| {
+        let facts = Facts { network, ..facts() };
+        let spec = made_with(&["x"], &image::Config::default(), &facts).unwrap();
+        let namespaces = spec["linux"]["namespaces"].clone();
         namespaces.as_array().unwrap().contains(&json!({ "type": "network" }))
     };
-    assert!(has(&["x"]) && has(&["--net", "none", "x"]) && !has(&["--net=host", "x"]));
-    assert_eq!(error(&["--net", "web", "x"]), "--network web: no such network");
+    assert!(has(true) && !has(false));
 }
 
 #[test]

@@ -19,7 +19,10 @@ tests![
 
 fn companion_names_are_in_etc() {
     image(|_| ());
+    let seen = run(&["--add-host", "h:host-gateway"], "cat /etc/hosts").ok();
+    assert!(seen.contains("172.17.0.1\th\n"), "{seen}");
     let flags = ["-h", "lb01", "--add-host", "db:10.1.1.1", "--add-host=v6=[fd00::1]"];
+    let flags = [&["--network", "none"][..], &flags].concat();
     run(&flags, "cat /etc/hostname /etc/hosts; hostname").output().assert_stdout(
         "lb01\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n\
          10.1.1.1\tdb\nfd00::1\tv6\nlb01\n",

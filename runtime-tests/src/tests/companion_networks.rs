@@ -479,7 +479,7 @@ fn asked_addresses_are_given_once() {
     one.leave("net");
     two.join("net");
     assert_eq!(two.address("eth0"), "10.8.0.5/29", "what was given back");
-    network("connect net web").output().assert_fails().assert_stderr_has("no such container: web");
+    network("connect net web").output().assert_fails().assert_stderr_has("web: no such container");
 }
 
 fn addresses_are_unique_among_many_at_once() {

@@ -1,12 +1,12 @@
 //! `bundles run` and its like: containers of a directory, each with a monitor, by any runtime.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::path::PathBuf;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use runtime_tests::companion::{bundles, bundles_of, home};
+pub(super) use runtime_tests::companion::{
+    Root, assert_nothing_is_left, inspect, monitor, processes,
+};
+use runtime_tests::companion::{bundles, bundles_of};
 use runtime_tests::prelude::*;
 use runtime_tests::pty;
 use runtime_tests::second_user::{self, SecondUser};
@@ -34,91 +34,6 @@ tests![
     companion_as_an_ordinary_user,
     companion_as_an_ordinary_user_with_ranges,
 ];
-
-/// Programs that the scripts of these tests call.
-const APPLETS: &[&str] = &[
-    "cat", "date", "echo", "false", "grep", "head", "hostname", "id", "ls", "mount", "ps",
-    "readlink", "sh", "sleep", "stty", "touch", "true", "unshare", "wc",
-];
-
-/// Flags in front of a command: the runtime under test, and a root file system.
-pub(super) struct Root {
-    pub(super) rootfs: PathBuf,
-}
-
-impl Root {
-    pub(super) fn new() -> Self {
-        requires!(root, companion, busybox);
-        // It raises a limit before it loads a device filter.
-        if runtime() == Runtime::Crun {
-            requires!(capability(24, "CAP_SYS_RESOURCE"));
-        }
-        let root = Self { rootfs: Bundle::new().with_busybox().rootfs() };
-        for name in APPLETS {
-            let made = std::os::unix::fs::symlink("busybox", root.rootfs.join("bin").join(name));
-            made.or_else(
-                |err| if err.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(err) },
-            )
-            .expect("an applet");
-        }
-        fs::write(
-            root.rootfs.join("etc/passwd"),
-            "root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv:\n",
-        )
-        .expect("passwd");
-        root
-    }
-
-    pub(super) fn call(&self, command: &[&str], flags: &[&str], args: &[&str]) -> Call {
-        let runtime = runtime_tests::runtime::path();
-        let rootfs = self.rootfs.as_os_str();
-        let call = bundles(command).arg("--runtime").arg(runtime).arg("--rootfs").arg(rootfs);
-        call.args(flags).args(args)
-    }
-
-    pub(super) fn run(&self, flags: &[&str], args: &[&str]) -> Call {
-        self.call(&["run", "--rm"], flags, args)
-    }
-
-    pub(super) fn detached(&self, name: &str, args: &[&str]) -> String {
-        self.call(&["run", "-d", "--name", name], &[], args).ok().trim().to_owned()
-    }
-}
-
-/// Nothing of any container is left: no files, no runtime state, no cgroup, no process.
-pub(super) fn assert_nothing_is_left() {
-    for dir in [home().join("containers"), home().join("tmp"), PathBuf::from("/run/bundles")] {
-        let left = || fs::read_dir(&dir).map(|list| list.flatten().map(|e| e.path()).collect());
-        let left: Vec<PathBuf> = left().unwrap_or_default();
-        assert!(left.is_empty(), "{left:?}");
-    }
-    let names = ["bundles-monitor", "bundles-keeper"];
-    let none = || names.iter().all(|name| processes(name).is_empty());
-    until("the monitors end", || none().then_some(()));
-}
-
-/// Those whose command line begins so.
-pub(super) fn processes(name: &str) -> Vec<Pid> {
-    let is_called = |pid: &u32| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.starts_with(name.as_bytes())
-    };
-    let found = runtime_tests::leaks::pids().into_iter().filter(is_called);
-    found.map(|pid| Pid::from_raw(i32::try_from(pid).expect("a pid"))).collect()
-}
-
-pub(super) fn inspect(name: &str) -> Value {
-    let text = bundles(["inspect", name]).ok();
-    serde_json::from_str::<Value>(&text).expect("JSON")[0].clone()
-}
-
-/// The pid of the monitor, from the record.
-pub(super) fn monitor(id: &str) -> Pid {
-    let text = fs::read(home().join("containers").join(id).join("container.json")).expect("record");
-    let record: Value = serde_json::from_slice(&text).expect("JSON");
-    let pid = record["state"]["monitor"]["pid"].as_i64().expect("a pid");
-    Pid::from_raw(i32::try_from(pid).expect("a pid"))
-}
 
 fn companion_run_returns_the_exit_code() {
     let root = Root::new();
@@ -401,7 +316,7 @@ fn companion_bad_flags() {
     for (flags, error) in [
         (&["--cap-add", "NOSUCH"][..], "--cap-add NOSUCH: no such capability"),
         (&["-m", "much"], "--memory much: not a size"),
-        (&["--network", "web"], "--network web: no such network"),
+        (&["--network", "web"], "--network web: network web not found"),
         (&["-u", "nobody"], "user nobody: not in the container's /etc/passwd"),
         (&["-v", "data:x"], "-v data:x: \"x\" is no absolute path in the container"),
         (&["-v", "/a:/b:x"], "-v /a:/b:x: unknown option \"x\""),

@@ -33,6 +33,8 @@ areas![
     net_devices,
     companion_networks,
     companion_network_rootless,
+    companion_ports,
+    companion_run_networks,
     doctor,
     lifecycle,
     process,
@@ -103,11 +105,13 @@ mod companion_mounts;
 mod companion_network_rootless;
 mod companion_networks;
 mod companion_options;
+mod companion_ports;
 mod companion_pull;
 mod companion_pull_faults;
 mod companion_restart;
 mod companion_run;
 mod companion_run_images;
+mod companion_run_networks;
 mod companion_volumes;
 mod devices;
 mod doctor;

@@ -1,0 +1,191 @@
+//! What a container has to do with networks: on which it is, by which names, and with which ports
+//! published.
+//!
+//! Runs in: an ordinary process of the user, and the monitor. Privilege: none, but to join and to
+//! leave a network.
+
+mod plan;
+pub(crate) mod show;
+
+pub(crate) use plan::find;
+
+use crate::container::{Container, Record};
+use crate::error::OrHint as _;
+use crate::etc::Reach;
+use crate::fmt;
+use crate::home::Home;
+use crate::net::attach::{self, Wanted};
+use crate::net::netlink::Mac;
+use crate::net::record::Networks;
+use crate::ports::{Bound, Port, Wish};
+use crate::rootless;
+use crate::screen::Screen;
+use anyhow::{Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+/// Of a container's record.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Networking {
+    pub(crate) mode: Mode,
+    /// In the order in which they are joined.
+    pub(crate) members: Vec<Member>,
+    pub(crate) hostname: String,
+    /// The host's address on the first network.
+    pub(crate) gateway: Option<IpAddr>,
+    /// For its /etc/hosts alone.
+    pub(crate) hosts_added: Vec<(String, IpAddr)>,
+    /// Names that it alone has for other containers, by their ids.
+    pub(crate) links: Vec<(String, String)>,
+    /// To be published.
+    pub(crate) ports: Vec<Wish>,
+    pub(crate) exposed: Vec<Port>,
+    /// Published by the monitor that runs, or by the last one.
+    pub(crate) bound: Vec<Bound>,
+    /// What a person has to be told of the last start: why there is no way out.
+    pub(crate) note: Option<String>,
+}
+
+/// Whose network it sees.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Mode {
+    /// Its own, with nothing but the loopback.
+    #[default]
+    None,
+    Host,
+    /// That of another container, by its id.
+    Container(String),
+    /// Its own, on networks.
+    Networks,
+}
+
+/// One network that it is on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Member {
+    pub(crate) network: String,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) mac: Option<Mac>,
+}
+
+impl Networking {
+    /// What it reaches, and the address of the host from there: for the files of its /etc.
+    pub(crate) fn reach(&self) -> (Reach, Option<IpAddr>) {
+        match self.mode {
+            Mode::Host => (Reach::Host, Some(Ipv4Addr::LOCALHOST.into())),
+            Mode::None | Mode::Container(_) => (Reach::Nothing, None),
+            Mode::Networks => (Reach::Own, self.gateway),
+        }
+    }
+}
+
+/// Between create and start of the runtime: the container is on its networks before its first
+/// instruction.
+pub(crate) fn join(home: &Home, dir: &Path, record: &mut Record, pid: i32) -> Result<()> {
+    record.network.note = None;
+    for member in &record.network.members {
+        let note = enter(home, dir, record, member, pid)?;
+        record.network.note = record.network.note.take().or(note);
+    }
+    Ok(())
+}
+
+/// After a start, what it has to tell.
+pub(crate) fn tell(container: &Container, screen: &mut Screen<'_>) {
+    let is_ordinary = rootless::ids().is_ok_and(|ids| ids.is_some());
+    if container.record.network.mode == Mode::Networks && is_ordinary {
+        // It may have ended, and be gone.
+        let started = Container::open(&container.dir).ok();
+        let note = started.and_then(|started| started.record.network.note);
+        screen.note(&note.unwrap_or_default());
+    }
+}
+
+/// The one place where a container is brought onto a network. Returns what a person has to be told.
+fn enter(
+    home: &Home,
+    dir: &Path,
+    record: &Record,
+    member: &Member,
+    pid: i32,
+) -> Result<Option<String>> {
+    let mut aliases = member.aliases.clone();
+    aliases.push(fmt::short_id(&record.id).to_owned());
+    let wanted = Wanted {
+        container: record.id.clone(),
+        name: record.name.clone(),
+        aliases,
+        netns: PathBuf::from(format!("/proc/{pid}/ns/net")),
+        interface: None,
+        addresses: member.addresses.clone(),
+        mac: member.mac,
+        hosts: Some(dir.join("hosts")),
+        hosts_added: record.network.hosts_added.clone(),
+        hostname: record.network.hostname.clone(),
+        links: record.network.links.clone(),
+    };
+    attach::attach(home, &member.network, &wanted).map(|(_, note)| note)
+}
+
+/// After it has ended, or a killed monitor has left it.
+pub(crate) fn leave(home: &Home, id: &str) -> Result<()> {
+    attach::leave(home, id)
+}
+
+/// `network connect`: at once when it runs, and from its next start on.
+pub(crate) fn connect(
+    home: &Home,
+    network: &str,
+    container: &str,
+    member: Member,
+) -> Result<Option<String>> {
+    let mut container = Container::find(home, container)?;
+    let _lock = container.lock()?;
+    let name = container.record.name.clone();
+    let joined = plan::mode(home, network)?;
+    let plan::Joined::Member(Member { network, .. }, _) = joined else {
+        bail!("network {network}: a container is on it from its start or not at all");
+    };
+    match &container.record.network.mode {
+        Mode::None | Mode::Networks => {}
+        Mode::Host => bail!("{name}: has the network of the host"),
+        Mode::Container(other) => bail!("{name}: has the network of {}", fmt::short_id(other)),
+    }
+    if container.record.network.members.iter().any(|member| member.network == network) {
+        return Err(anyhow!("{name} is on network {network} already"))
+            .hint(format!("bundles network disconnect {network} {name}"));
+    }
+    let member = Member { network, ..member };
+    let mut note = None;
+    if let (true, Some(process)) =
+        (container.record.is_running(), container.record.state.process.as_ref())
+    {
+        note = enter(home, &container.dir, &container.record, &member, process.pid)?;
+    }
+    container.record.network.mode = Mode::Networks;
+    container.record.network.members.push(member);
+    container.save()?;
+    Ok(note)
+}
+
+/// `network disconnect`.
+pub(crate) fn disconnect(home: &Home, network: &str, container: &str) -> Result<()> {
+    let mut container = Container::find(home, container)?;
+    let _lock = container.lock()?;
+    let name = Networks::lock(home)?.find(network)?.name;
+    let members = &mut container.record.network.members;
+    let before = members.len();
+    members.retain(|member| member.network != name);
+    if members.len() == before {
+        return Err(anyhow!("{} is not on network {name}", container.record.name))
+            .hint(format!("bundles network inspect {name} shows who is"));
+    }
+    if container.record.is_running() {
+        attach::detach(home, &name, &container.record.id)?;
+    }
+    container.save()
+}

@@ -1,0 +1,159 @@
+//! What `ps`, `inspect` and `port` tell of a container's networks.
+//!
+//! Runs in: an ordinary process of the user.
+
+use super::{Mode, Networking};
+use crate::attach;
+use crate::cli::networking::Port as Args;
+use crate::container::{Container, Record};
+use crate::error::OrHint as _;
+use crate::home::Home;
+use crate::net::record::{self, Endpoint, Network};
+use crate::ports;
+use crate::screen::Screen;
+use anyhow::{Context as _, Result, anyhow, ensure};
+use serde_json::{Map, Value, json};
+use std::net::IpAddr;
+
+/// The names of its networks.
+pub(crate) fn networks(network: &Networking) -> Vec<&str> {
+    match network.mode {
+        Mode::None => vec!["none"],
+        Mode::Host => vec!["host"],
+        Mode::Container(_) => vec![],
+        Mode::Networks => network.members.iter().map(|member| &*member.network).collect(),
+    }
+}
+
+/// As the column of `ps`: nothing unless it runs.
+pub(crate) fn ports(record: &Record) -> String {
+    if !record.is_running() {
+        return String::new();
+    }
+    ports::column(&record.network.bound, &record.network.exposed)
+}
+
+/// Whether it has, or exposes, a port: of the filters `publish` and `expose`.
+pub(crate) fn has_port(network: &Networking, wanted: &str, published: bool) -> bool {
+    let Ok(wanted) = ports::expose(wanted) else { return false };
+    let has = |port: &ports::Port| {
+        if published {
+            return network.ports.iter().any(|wish| wish.port == *port);
+        }
+        network.exposed.contains(port)
+    };
+    wanted.iter().any(has)
+}
+
+/// `NetworkSettings` of `inspect`.
+pub(crate) fn settings(home: &Home, record: &Record) -> Result<Value> {
+    let running = record.is_running();
+    let all = if running { record::everybody(home)? } else { Vec::new() };
+    let own = |name: &str| {
+        let mut own = all.iter().filter(|(_, endpoint)| endpoint.container == record.id);
+        own.find(|(network, _)| network.name == name)
+    };
+    let names = networks(&record.network);
+    let shown: Map<String, Value> =
+        names.iter().map(|name| ((*name).to_owned(), endpoint(own(name)))).collect();
+    // The first network's stand here once more.
+    let first = names.first().and_then(|name| shown.get(*name)).cloned();
+    let mut settings = first.unwrap_or_else(|| endpoint(None));
+    let pid = record.state.process.as_ref().filter(|_| running).map(|process| process.pid);
+    let ports = if running {
+        ports::described(&record.network.bound, &record.network.exposed)
+    } else {
+        json!({})
+    };
+    if let Some(settings) = settings.as_object_mut() {
+        ["Aliases", "NetworkID"].into_iter().for_each(|key| drop(settings.remove(key)));
+        let key = pid.map(|pid| format!("/proc/{pid}/ns/net")).unwrap_or_default();
+        settings.insert("SandboxKey".to_owned(), key.into());
+        settings.insert("Ports".to_owned(), ports);
+        settings.insert("Networks".to_owned(), shown.into());
+    }
+    Ok(settings)
+}
+
+fn endpoint(found: Option<&(Network, Endpoint)>) -> Value {
+    let leases = found.map(|(_, endpoint)| endpoint.leases.as_slice()).unwrap_or_default();
+    let of = |v6: bool| {
+        let lease = leases.iter().find(|lease| lease.address.is_ipv6() == v6);
+        let text = |address: Option<IpAddr>| address.map(|a| a.to_string()).unwrap_or_default();
+        (
+            text(lease.map(|lease| lease.address)),
+            lease.map_or(0, |lease| lease.prefix),
+            text(lease.and_then(|lease| lease.gateway)),
+        )
+    };
+    let ((address, prefix, gateway), (address6, prefix6, gateway6)) = (of(false), of(true));
+    let endpoint = found.map(|(_, endpoint)| endpoint);
+    json!({
+        "Aliases": endpoint.map(|endpoint| &endpoint.aliases),
+        "NetworkID": found.map(|(network, _)| network.id.as_str()).unwrap_or_default(),
+        "EndpointID": endpoint.map(|endpoint| endpoint.id.as_str()).unwrap_or_default(),
+        "Gateway": gateway,
+        "IPAddress": address,
+        "IPPrefixLen": prefix,
+        "IPv6Gateway": gateway6,
+        "GlobalIPv6Address": address6,
+        "GlobalIPv6PrefixLen": prefix6,
+        "MacAddress": endpoint.map(|endpoint| endpoint.mac.as_str()).unwrap_or_default(),
+    })
+}
+
+/// `port`.
+pub(crate) fn port(home: &Home, args: &Args, screen: &mut Screen<'_>) -> Result<()> {
+    let mut container = Container::find(home, &args.container)?;
+    attach::adopt(home, &mut container).ok(); // without its monitor nobody listens
+    let record = container.record;
+    let name = &args.container;
+    ensure!(record.is_running(), "{name}: does not run");
+    let bound = &record.network.bound;
+    let Some(wanted) = &args.port else {
+        let lines = bound.iter().map(|one| format!("{} -> {}\n", one.port, one.host));
+        return screen.say(&lines.collect::<String>());
+    };
+    let ports = ports::expose(wanted).with_context(|| format!("port {wanted}"))?;
+    let lines = bound.iter().filter(|one| ports.contains(&one.port));
+    let lines: String = lines.map(|one| format!("{}\n", one.host)).collect();
+    if lines.is_empty() {
+        return Err(anyhow!("{name}: port {wanted} is not published"))
+            .hint(format!("bundles port {name} lists those that are"));
+    }
+    screen.say(&lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::networking::Member;
+
+    #[test]
+    fn networks_by_mode() {
+        let member = |name: &str| Member { network: name.to_owned(), ..Member::default() };
+        let mut network =
+            Networking { members: vec![member("a"), member("b")], ..Default::default() };
+        for (mode, want) in [
+            (Mode::Networks, &["a", "b"][..]),
+            (Mode::None, &["none"]),
+            (Mode::Host, &["host"]),
+            (Mode::Container("x".into()), &[]),
+        ] {
+            network.mode = mode;
+            assert_eq!(networks(&network), want);
+        }
+    }
+
+    #[test]
+    fn filters_know_published_and_exposed_ports() {
+        let network = Networking {
+            ports: ports::publish("1000:80").unwrap(),
+            exposed: ports::expose("80-81").unwrap(),
+            ..Networking::default()
+        };
+        assert!(has_port(&network, "80", true) && has_port(&network, "80/tcp", false));
+        assert!(!has_port(&network, "81", true) && has_port(&network, "81", false));
+        assert!(!has_port(&network, "80/udp", false) && !has_port(&network, "x", false));
+    }
+}
