@@ -84,13 +84,13 @@ pub(crate) fn enter(home: &Home, command: &Command) -> Result<bool> {
 /// The namespace goes, unless somebody else is in it.
 pub(crate) fn leave(home: &Home, command: &Command) -> Result<()> {
     if matches!(command, Command::Run(run) if !run.detach) {
-        await_monitor();
+        await_children();
     }
     retire(home)
 }
 
-/// It ends a moment after its container, if that has ended.
-fn await_monitor() {
+/// A monitor, and the keeper that it may have, end a moment after their container, if that has ended.
+fn await_children() {
     for _ in 0..50 {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(2)),
@@ -100,8 +100,13 @@ fn await_monitor() {
     }
 }
 
-/// The same for a process that is in it since its start.
-pub(crate) fn retire(home: &Home) -> Result<()> {
+/// The same for a monitor, which is in it since its start.
+pub(crate) fn leave_as_monitor(home: &Home) -> Result<()> {
+    await_children();
+    retire(home)
+}
+
+fn retire(home: &Home) -> Result<()> {
     let networks = Networks::lock(home)?;
     match Place::existing(&networks)? {
         Some(place) => place.for_guest().leave(&networks),

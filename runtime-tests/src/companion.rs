@@ -21,6 +21,12 @@ pub(crate) fn program() -> Option<PathBuf> {
     std::env::var_os("RT_TEST_BUNDLES").map(PathBuf::from)
 }
 
+/// Whether it needs no libraries, as a release does: a debug build may.
+pub fn is_static() -> bool {
+    let bytes = std::fs::read(program().unwrap_or_default()).unwrap_or_default();
+    !bytes.windows(9).any(|window| window == b"/ld-linux")
+}
+
 /// Where it keeps everything.
 pub fn home() -> PathBuf {
     scratch().join("home")

@@ -72,8 +72,11 @@ fn give_up(container: &mut Container) -> Result<()> {
 fn signal(home: &Home, container: &mut Container, number: i32) -> Result<()> {
     let runtime = runtime(home, container)?;
     let killed = runtime.kill(&container.record.id, number);
-    if container.record.is_paused() {
-        runtime.resume(&container.record.id)?; // a frozen process gets no signal
+    if container.record.is_paused()
+        && let Err(err) = runtime.resume(&container.record.id) // a frozen process gets no signal
+        && container.record.has_process()
+    {
+        return Err(err);
     }
     // Its monitor may not have written down yet that it has ended.
     match killed {

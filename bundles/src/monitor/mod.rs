@@ -79,7 +79,7 @@ pub(crate) fn called() -> Option<ExitCode> {
         Home::open(Some(&root)).and_then(|home| {
             let done = run(&home, &id, task);
             if rootless::ids()?.is_some() {
-                rootless::retire(&home).ok(); // others try again
+                rootless::leave_as_monitor(&home).ok(); // others try again
             }
             done
         })

@@ -121,12 +121,14 @@ pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Message>> {
     let mut bytes = vec![0; PIECE + 1024];
     loop {
         match rustix::net::recv(&socket, &mut *bytes, RecvFlags::empty()) {
-            Ok((0, _)) | Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+            Ok((0, _)) => return Ok(None),
             Ok((length, _)) => match bytes.get(..length).and_then(Message::decode) {
                 Some(message) => return Ok(Some(message)),
                 None => bail!("a message of another version of bundles"),
             },
-            Err(rustix::io::Errno::INTR) => {}
+            // The latter is told once when the other side went without reading all: what it has
+            // said before can still be received.
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
             Err(errno) => bail!("receive: {errno}"),
         }
     }

@@ -16,6 +16,7 @@ tests![
     companion_run_that_fails_itself,
     companion_run_passes_streams,
     companion_run_passes_much_at_once,
+    companion_run_ends_before_its_input,
     companion_run_forwards_signals,
     companion_run_with_a_terminal,
     companion_detached_life,
@@ -74,6 +75,18 @@ fn companion_run_passes_much_at_once() {
     let out = root.run(&["-i"], &["cat"]).stdin(&text).output();
     out.assert_exit(0);
     assert!(out.stdout() == text, "{} of {} bytes", out.stdout().len(), text.len());
+}
+
+/// What the monitor has not read any more must not cost its last words.
+fn companion_run_ends_before_its_input() {
+    let root = Root::new();
+    for code in 0..25 {
+        let out = root.run(&["-i"], &["sh", "-c", &format!("echo x; exit {code}")]);
+        let out = out.stdin("not read\n").output();
+        out.assert_exit(code);
+        assert_eq!(out.stdout(), "x\n");
+    }
+    assert_nothing_is_left();
 }
 
 fn companion_run_forwards_signals() {
