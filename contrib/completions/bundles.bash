@@ -64,6 +64,9 @@ _bundles() {
             bundles,pause)
                 cmd="bundles__subcmd__pause"
                 ;;
+            bundles,port)
+                cmd="bundles__subcmd__port"
+                ;;
             bundles,ps)
                 cmd="bundles__subcmd__ps"
                 ;;
@@ -246,6 +249,9 @@ _bundles() {
                 ;;
             bundles__subcmd__help,pause)
                 cmd="bundles__subcmd__help__subcmd__pause"
+                ;;
+            bundles__subcmd__help,port)
+                cmd="bundles__subcmd__help__subcmd__port"
                 ;;
             bundles__subcmd__help,ps)
                 cmd="bundles__subcmd__help__subcmd__ps"
@@ -455,7 +461,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-h -V --root --help --version run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network volume system unshare bundle rootfs help"
+            opts="-h -V --root --help --version run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -499,7 +505,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__bundle)
-            opts="-i -t -l -e -w -u -h -v -m -c --root --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --net --network --sysctl --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull"
+            opts="-i -t -l -e -w -u -h -v -p -P -m -c --root --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -673,6 +679,10 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --sysctl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -681,7 +691,39 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --sysctl)
+                --ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip6)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mac-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --net-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --publish)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expose)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -871,7 +913,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__create)
-            opts="-i -t -l -e -w -u -h -v -m -c --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --net --network --sysctl --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull --root"
+            opts="-i -t -l -e -w -u -h -v -p -P -m -c --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull --root"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1041,6 +1083,10 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --sysctl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1049,7 +1095,39 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --sysctl)
+                --ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip6)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mac-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --net-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --publish)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expose)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1631,7 +1709,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__run)
-            opts="-d -i -t -l -e -w -u -h -v -m -c --detach --detach-keys --sig-proxy --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --net --network --sysctl --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull --root"
+            opts="-d -i -t -l -e -w -u -h -v -p -P -m -c --detach --detach-keys --sig-proxy --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull --root"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1809,6 +1887,10 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --sysctl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1817,7 +1899,39 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --sysctl)
+                --ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip6)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mac-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --net-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --publish)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expose)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2075,7 +2189,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__create)
-            opts="-i -t -l -e -w -u -h -v -m -c --root --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --net --network --sysctl --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull"
+            opts="-i -t -l -e -w -u -h -v -p -P -m -c --root --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2249,6 +2363,10 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --sysctl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2257,7 +2375,39 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --sysctl)
+                --ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip6)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mac-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --net-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --publish)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expose)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2471,7 +2621,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help)
-            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network volume system unshare bundle rootfs help"
+            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2695,6 +2845,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help__subcmd__pause)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__port)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3822,6 +3986,24 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__port)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__ps)
             opts="-a -f -n -l -q -h --root --all --filter --format --last --latest --no-trunc --noheading --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -3997,7 +4179,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__run)
-            opts="-d -i -t -l -e -w -u -h -v -m -c --root --detach --detach-keys --sig-proxy --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --net --network --sysctl --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull"
+            opts="-d -i -t -l -e -w -u -h -v -p -P -m -c --root --detach --detach-keys --sig-proxy --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4179,6 +4361,10 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --sysctl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -4187,7 +4373,39 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --sysctl)
+                --ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip6)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mac-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --net-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --publish)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expose)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
