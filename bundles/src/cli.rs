@@ -121,6 +121,7 @@ commands! {
     Volume(volume::Command) "volume" group,
     System(system::Command) "system" group,
     Unshare(unshare::Unshare) "unshare" flags,
+    Bundle(Box<run::Bundle>) "bundle" flags,
     Rootfs(rootfs::Rootfs) "rootfs" flags,
 }
 

@@ -118,6 +118,7 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
     match command {
         Command::Run(args) => return commands::run(home, args, screen),
         Command::Create(args) => commands::create(home, args, screen),
+        Command::Bundle(args) => commands::bundle(home, args, screen),
         Command::Start(args) => return commands::start(home, args, screen),
         Command::Restart(args) => commands::restart(home, args, screen),
         Command::Attach(args) => return commands::attach(home, args),

@@ -67,13 +67,13 @@ pub(crate) fn run(args: &cli::rootfs::Rootfs) -> Result<()> {
 }
 
 /// The directory to make, seen from a directory that exists.
-struct Destination {
+pub(crate) struct Destination {
     parent: PathBuf,
     name: OsString,
 }
 
 impl Destination {
-    fn check(dir: &Path) -> Result<Self> {
+    pub(crate) fn check(dir: &Path) -> Result<Self> {
         let mut dir = dir.to_owned();
         match fs::read_dir(&dir) {
             Ok(mut entries) => {
@@ -94,18 +94,23 @@ impl Destination {
         Ok(Self { parent: parent.to_owned(), name })
     }
 
+    /// The last part of its path, as far as it is text.
+    pub(crate) fn name(&self) -> String {
+        self.name.to_string_lossy().into_owned()
+    }
+
     fn path(&self) -> PathBuf {
         self.parent.join(&self.name)
     }
 }
 
 /// The tree while it is being made, under a name next to its own: removed on any error.
-struct Partial {
+pub(crate) struct Partial {
     path: PathBuf,
 }
 
 impl Partial {
-    fn new(dir: &Destination) -> Result<Self> {
+    pub(crate) fn new(dir: &Destination) -> Result<Self> {
         let mut name = OsString::from(".");
         name.push(&dir.name);
         name.push(format!(".partial-{}", std::process::id()));
@@ -116,7 +121,11 @@ impl Partial {
         Ok(Self { path })
     }
 
-    fn rename_to(self, dir: &Destination) -> Result<()> {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn rename_to(self, dir: &Destination) -> Result<()> {
         // rename(2) replaces an empty directory, and fails if someone has filled it meanwhile.
         fs::rename(&self.path, dir.path())
             .with_context(|| format!("rename to {}", dir.path().display()))?;

@@ -27,6 +27,7 @@ fn need(command: &Command) -> Need {
     match command {
         Command::Run(_)
         | Command::Create(_)
+        | Command::Bundle(_)
         | Command::Start(_)
         | Command::Restart(_)
         | Command::Attach(_)

@@ -117,17 +117,17 @@ first_steps() {
 
 terminals() {
 	check "run -it: a shell with a terminal" console 24x80 '
-		expect [#$] $
+		expect [#$] 
 		send tty; stty size; exit 5\n
 		expect ^/dev/(pts/0|console)
 		expect ^24 80\r
-		exit 5' docker run --rm -it $box sh
+		exit 5' docker run --rm -it -e TERM=dumb $box sh
 	check "run -it: Ctrl-P Ctrl-Q leaves it running" console 24x80 '
-		expect [#$] $
+		expect [#$] 
 		send echo first\n
 		expect ^first\r
 		send \x10\x11
-		exit 0' docker run --name term -it $box sh
+		exit 0' docker run --name term -it -e TERM=dumb $box sh
 	check "it still runs" is term running
 	check "attach after Ctrl-P Ctrl-Q" console 30x90 '
 		send echo second; stty size\n
@@ -135,17 +135,17 @@ terminals() {
 		expect ^30 90\r
 		send \x10\x11
 		exit 0' docker attach term
-	docker run -itd --name background $box sh >/dev/null
+	docker run -itd -e TERM=dumb --name background $box sh >/dev/null
 	check "attach after run -itd" console 24x80 '
 		send echo third\n
 		expect ^third\r
 		send exit 3\n
 		exit 3' docker attach background
 	check "exec -it" console 24x80 '
-		expect [#$] $
+		expect [#$] 
 		send tty; exit 6\n
 		expect ^/dev/pts/
-		exit 6' docker exec -it term sh
+		exit 6' docker exec -it -e TERM=dumb term sh
 	docker run -d --name ticker $box sh -c 'while :; do echo tick; sleep 0.2; done' >/dev/null
 	check "attach after run -d" console 24x80 '
 		expect ^tick

@@ -349,7 +349,8 @@ impl Raw {
         let before = tcgetattr(io::stdin()).context("tcgetattr")?;
         let mut raw = before.clone();
         raw.make_raw();
-        tcsetattr(io::stdin(), OptionalActions::Flush, &raw).context("tcsetattr")?;
+        // What was typed ahead is for the container.
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw).context("tcsetattr")?;
         Ok(Self(before))
     }
 }

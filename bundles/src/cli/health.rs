@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct HealthFlags {
     /// Command that tells whether it is well; recorded, and not run yet
     #[arg(long, value_name = "COMMAND")]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct LimitFlags {
     /// Resource limit, NAME=SOFT[:HARD]
     #[arg(long, value_name = "LIMIT")]
@@ -57,7 +57,7 @@ pub(crate) struct LimitFlags {
 }
 
 /// Limits that can be changed while it runs.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ResourceFlags {
     /// Memory; -1 for no limit
     #[arg(short, long, value_name = "BYTES", allow_hyphen_values = true)]

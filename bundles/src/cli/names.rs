@@ -3,7 +3,7 @@
 use clap::Args;
 use std::net::IpAddr;
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct NameFlags {
     /// Host name
     #[arg(short = 'h', long, value_name = "NAME")]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct NamespaceFlags {
     /// Processes that it sees: its own, or those of host or container:NAME
     #[arg(long, value_name = "WHOSE")]

@@ -5,7 +5,7 @@ use crate::net::netlink::Mac;
 use clap::Args;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct NetworkFlags {
     /// Network to be on: its name, host, none or container:NAME; may be repeated [default: bridge]
     #[arg(long, visible_alias = "net")]

@@ -57,7 +57,7 @@ impl LookFlags {
 }
 
 /// What becomes of a container's output.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct LogFlags {
     /// Where its output is kept: json-file, or none
     #[arg(long, value_name = "DRIVER", default_value = "json-file")]
@@ -103,7 +103,7 @@ impl LogFlags {
 }
 
 /// Make a container without starting it
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Create {
     #[arg(long, action = ArgAction::Help, help = "Print help; -h is the host name")]
@@ -219,7 +219,7 @@ impl Create {
     }
 }
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ProcessFlags {
     /// Environment variable, KEY=VALUE, or KEY to take the caller's
     #[arg(short, long, value_name = "VARIABLE")]
@@ -250,7 +250,7 @@ pub(crate) struct ProcessFlags {
     pub(crate) init: bool,
 }
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct FileFlags {
     /// Directory to run in, instead of an image
     #[arg(long, value_name = "DIR")]
@@ -290,7 +290,7 @@ pub(crate) struct FileFlags {
 }
 
 /// Taken where they ask for nothing else than what is done.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RefusedFlags {
     /// Platform of the image: that of this machine
     #[arg(long)]
@@ -309,7 +309,7 @@ pub(crate) struct RefusedFlags {
     pub(crate) volume_driver: Option<String>,
 }
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RightFlags {
     /// Capability to grant; ALL for all
     #[arg(long, value_name = "CAPABILITY")]
@@ -385,6 +385,29 @@ pub(crate) struct Attach {
 pub(crate) struct Wait {
     #[command(flatten)]
     pub(crate) of: Containers,
+}
+
+/// Write an image as a bundle, with its files and a config.json
+///
+/// Any OCI runtime runs it: rt run --bundle DIR NAME. The flags are those of run, but for mounts,
+/// which config.json has room for.
+#[derive(Debug, Args)]
+#[command(override_usage = "bundles bundle [OPTIONS] IMAGE DIR [COMMAND]...")]
+pub(crate) struct Bundle {
+    #[command(flatten)]
+    make: Create,
+}
+
+impl Bundle {
+    /// The directory to make, and flags without it.
+    pub(crate) fn split(&self) -> Result<(PathBuf, Create)> {
+        let mut make = self.make.clone();
+        if make.image().is_none() || make.command.is_empty() {
+            return Err(anyhow!("no directory")).hint("write: bundles bundle IMAGE DIR");
+        }
+        let dir = PathBuf::from(make.command.remove(0));
+        Ok((dir, make))
+    }
 }
 
 /// Ask containers to end, and make them

@@ -62,23 +62,23 @@ pub(crate) fn run(home: &Home, args: &Run, screen: &mut Screen<'_>) -> Result<u8
 }
 
 /// What a container is made from.
-struct Base {
+pub(super) struct Base {
     /// As `ps` shows it.
     name: String,
-    config: image::Config,
+    pub(super) config: image::Config,
     /// The same with what only Docker knows.
     raw: Value,
-    files: Files,
+    pub(super) files: Files,
 }
 
-enum Files {
+pub(super) enum Files {
     Directory(PathBuf),
     Image { id: Digest, layers: Vec<Digest>, view: View },
 }
 
 impl Files {
     /// Where they can be looked at.
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         match self {
             Self::Directory(dir) => dir,
             Self::Image { view, .. } => view.path(),
@@ -200,7 +200,12 @@ fn check_layers(home: &Home, container: &Container) -> Result<()> {
     bail!("image {}: was removed meanwhile", container.record.image)
 }
 
-fn base(home: &Home, args: &Create, scratch: &Path, screen: &mut Screen<'_>) -> Result<Base> {
+pub(super) fn base(
+    home: &Home,
+    args: &Create,
+    scratch: &Path,
+    screen: &mut Screen<'_>,
+) -> Result<Base> {
     if let Some(dir) = &args.files.rootfs {
         let dir = fs::canonicalize(dir).with_context(|| format!("--rootfs {}", dir.display()))?;
         ensure!(dir.is_dir(), "--rootfs {}: not a directory", dir.display());

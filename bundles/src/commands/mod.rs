@@ -2,6 +2,7 @@
 //!
 //! Runs in: an ordinary process of the user.
 
+mod bundle;
 mod change;
 mod create;
 mod devices;
@@ -19,6 +20,7 @@ mod start;
 mod stats;
 mod update;
 
+pub(crate) use bundle::bundle;
 pub(crate) use change::{pause, rename, unpause};
 pub(crate) use create::{create, run};
 pub(crate) use end::{kill, rm, stop, wait};

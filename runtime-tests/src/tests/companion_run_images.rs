@@ -16,6 +16,7 @@ tests![
     companion_files_of_a_container_last_till_it_is_removed,
     companion_container_without_layers_to_see_leaves_no_mount,
     companion_many_layers,
+    companion_bundle_is_for_any_runtime,
     companion_images_of_an_ordinary_user,
     companion_images_of_an_ordinary_user_with_ranges,
     companion_ordinary_user_leaves_no_process,
@@ -72,7 +73,8 @@ fn run(flags: &[&str], args: &[&str]) -> Call {
 
 fn assert_nothing_is_left(home: &Path) {
     for dir in ["containers", "tmp"] {
-        let left: Vec<_> = fs::read_dir(home.join(dir)).expect("the home").flatten().collect();
+        let entries = fs::read_dir(home.join(dir)).into_iter().flatten(); // none before the first
+        let left: Vec<_> = entries.flatten().collect();
         assert!(left.is_empty(), "{left:?}");
     }
     let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts");
@@ -139,6 +141,23 @@ fn companion_many_layers() {
     bundles(["load", "-q"]).stdin(saved_with("app:1", &layers, &config)).ok();
     let seen = run(&["--rm"], &["sh", "-c", "ls -d /layer-*"]).ok();
     assert_eq!(seen.lines().count(), 150);
+}
+
+fn companion_bundle_is_for_any_runtime() {
+    image(|config| config["Entrypoint"] = Value::Null);
+    let dir = scratch().join("bundle");
+    let call = |args: &[&str]| bundles(["bundle", "-e", "A=b", "app:1"]).arg(&dir).args(args);
+    call(&["sh", "-c", "echo $FROM $A; cat lower; ls; stat -c %u web"]).ok();
+    let run = rt(["run", "--bundle"]).arg(&dir).arg("plain");
+    assert_eq!(run.ok(), "image b\nupper\nlower\nweb\n33\n");
+    call(&["true"]).output().assert_exit(1).assert_stderr_has("the directory is not empty");
+    let flags = ["bundle", "-v", "/srv:/srv", "app:1", "/run/t/other"];
+    bundles(flags)
+        .output()
+        .assert_exit(1)
+        .assert_stderr_has("-v /srv:/srv: a bundle has no volumes");
+    bundles(["bundle", "app:1"]).output().assert_exit(1).assert_stderr_has("no directory");
+    assert_nothing_is_left(&home());
 }
 
 fn as_user(user: &SecondUser, web: &str) {
