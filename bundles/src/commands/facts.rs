@@ -25,7 +25,7 @@ pub(super) fn find<'a>(
     Ok(Facts {
         id,
         rootfs,
-        network: true,
+        network: args.network.network != ["host"],
         hostname: hostname(args, id)?,
         etc: etc(args, files)?.into_iter().map(|name| dir.join(name)).collect(),
         mounts: Vec::new(),
