@@ -54,10 +54,11 @@ test-runtime: deps-test ## black-box tests of one runtime: make test-runtime RT=
 	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi
 	@runtime-tests/all "$(RT):host" "$(RT):v2"
 
-test-bundles: deps-test ## unit and black-box tests of the companion, which runs on RT
+test-bundles: deps-test deps-engines ## tests of the companion, which runs on RT; as root also exercises with nginx and mariadb
 	@$(MAKE) --no-print-directory release
 	@. .ci/toolchain && cargo test --quiet -p bundles
 	@T="$${T:-companion_}" runtime-tests/all "$(RT):host"
+	@RT="$(RT)" runtime-tests/engines/all bundles
 
 test-vm: deps-vm ## the black-box tests in a virtual machine with cgroup v2 only: small init, and systemd
 	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi

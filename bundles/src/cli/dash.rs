@@ -2,7 +2,7 @@
 //!
 //! Runs in: before anything else. Touches nothing.
 
-use clap::{ArgAction, Command};
+use clap::{Arg, ArgAction, Command};
 use std::ffi::OsString;
 
 /// What word processors make of `--`, and the minus sign.
@@ -68,7 +68,12 @@ fn normal(command: &Command, cli: &Command, text: &str) -> Option<String> {
 /// Those of the program itself may stand behind a command too.
 fn long(command: &Command, cli: &Command, name: &str) -> bool {
     let mut options = command.get_arguments().chain(cli.get_arguments());
-    options.any(|option| option.get_long() == Some(name))
+    options.any(|option| has_name(option, name))
+}
+
+fn has_name(option: &Arg, name: &str) -> bool {
+    let aliases = option.get_all_aliases().unwrap_or_default();
+    option.get_long() == Some(name) || aliases.contains(&name)
 }
 
 /// Whether the next word is the value of this flag.
@@ -77,10 +82,9 @@ fn takes_next(command: &Command, cli: &Command, text: &str) -> bool {
         return false;
     }
     let options = command.get_arguments().chain(cli.get_arguments());
-    let takes =
-        |option: &clap::Arg| matches!(option.get_action(), ArgAction::Set | ArgAction::Append);
+    let takes = |option: &Arg| matches!(option.get_action(), ArgAction::Set | ArgAction::Append);
     match text.strip_prefix("--") {
-        Some(name) => options.into_iter().any(|o| o.get_long() == Some(name) && takes(o)),
+        Some(name) => options.into_iter().any(|o| has_name(o, name) && takes(o)),
         // Of `-aqf name=x` the last one may take it.
         None => {
             let last = text.chars().next_back();
@@ -98,7 +102,6 @@ fn payload_follows(command: &Command, positional: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Arg;
 
     fn fixed(line: &str) -> String {
         let volume = Command::new("volume").subcommand(
@@ -109,7 +112,7 @@ mod tests {
         );
         let words = Arg::new("words").trailing_var_arg(true).num_args(0..);
         let run = Command::new("run")
-            .arg(Arg::new("name").long("name"))
+            .arg(Arg::new("name").long("name").alias("called"))
             .arg(Arg::new("image"))
             .arg(words);
         let root = Arg::new("root").long("root").global(true);
@@ -137,6 +140,7 @@ mod tests {
                 "bundles run --name x img -- -name \u{2014}y",
             ),
             ("bundles run img", "bundles run img --"),
+            ("bundles run --called x img y", "bundles run --called x img -- y"),
             ("bundles run img -- x", "bundles run img -- -- x"),
         ] {
             assert_eq!(fixed(typed), meant);
