@@ -7,7 +7,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::OnceLock;
 
 /// In milliseconds: how long a process may take to be gone after SIGKILL.
@@ -47,9 +47,23 @@ impl Process {
             }
             _ => {}
         }
-        let mut fds = [PollFd::new(held.as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::from(END)).context("poll(pidfd)").map(drop)
+        gone_within(&held, END).map(drop)
     }
+
+    /// Whether it is gone within a second, of its own accord.
+    pub(crate) fn ends(&self) -> Result<bool> {
+        let pid = Pid::from_raw(self.pid);
+        match pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) {
+            Some(Ok(held)) if self.is_alive() => gone_within(&held, 1000),
+            _ => Ok(true),
+        }
+    }
+}
+
+/// The time is in milliseconds.
+fn gone_within(held: &OwnedFd, time: u16) -> Result<bool> {
+    let mut fds = [PollFd::new(held.as_fd(), PollFlags::POLLIN)];
+    Ok(poll(&mut fds, PollTimeout::from(time)).context("poll(pidfd)")? > 0)
 }
 
 fn boot_id() -> Option<&'static str> {
@@ -82,7 +96,9 @@ mod tests {
         let other = Process { start: known.start + 1, ..known.clone() };
         other.end().unwrap();
         assert!(!other.is_alive() && known.is_alive());
+        assert!(!known.ends().unwrap());
         known.end().unwrap();
+        assert!(known.ends().unwrap());
         assert!(!known.is_alive(), "a zombie");
         child.wait().unwrap();
         known.end().unwrap();

@@ -6,7 +6,7 @@
 use crate::cli::Command;
 use crate::home::Home;
 use crate::net::attach;
-use crate::net::holder::Place;
+use crate::net::holder::{self, Place};
 use crate::net::record::Networks;
 use crate::users;
 use anyhow::{Context as _, Result};
@@ -108,10 +108,10 @@ pub(crate) fn leave_as_monitor(home: &Home) -> Result<()> {
 
 fn retire(home: &Home) -> Result<()> {
     let networks = Networks::lock(home)?;
-    match Place::existing(&networks)? {
-        Some(place) => place.for_guest().leave(&networks),
-        None => Ok(()),
+    if let Some(place) = Place::existing(&networks)? {
+        place.for_guest().leave(&networks)?;
     }
+    holder::say_goodbye()
 }
 
 /// How many ids there are in this process's user namespace, if that is not the host's.

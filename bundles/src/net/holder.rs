@@ -20,6 +20,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::sched::{CloneFlags, setns, unshare};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
+use std::ffi::CStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -145,9 +146,16 @@ impl Place {
         }
         let own = std::process::id().cast_signed();
         let holder = held.record.holder.pid;
-        let is_other = |pid: &i32| *pid != holder && !(held.is_guest && *pid == own);
-        if neighbours(held.record.user).any(|pid| is_other(&pid)) {
-            return Ok(());
+        let others = || {
+            let pids = neighbours(held.record.user);
+            let pids = pids.filter(|pid| *pid != holder && !(held.is_guest && *pid == own));
+            pids.filter_map(Process::of)
+        };
+        while let Some(other) = others().next() {
+            // Who has left ends at once: two who end together must not leave the holder to nobody.
+            if others().any(|process| !has_left(process.pid)) || !other.ends()? {
+                return Ok(());
+            }
         }
         held.record.holder.end()?;
         fs::remove_file(path(networks)).context("holder.json")
@@ -234,6 +242,19 @@ fn neighbours(user: (u64, u64)) -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(move |pid| identity(&namespace(*pid, "user")) == Some(user))
+}
+
+/// What a process calls itself that has looked for others in the user namespace, and is about to end.
+const LEFT: &CStr = c"bundles-left";
+
+/// To be called with the lock held.
+pub(crate) fn say_goodbye() -> Result<()> {
+    nix::sys::prctl::set_name(LEFT).context("prctl(PR_SET_NAME)")
+}
+
+fn has_left(pid: i32) -> bool {
+    let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.strip_suffix(b"\n") == Some(LEFT.to_bytes())
 }
 
 /// Moves this process into the user namespace of another. False when it is there already.

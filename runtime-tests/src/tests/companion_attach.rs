@@ -227,13 +227,22 @@ fn companion_run_detaches_by_keys() {
 }
 
 /// It writes more than all buffers hold, and ends.
+/// A client that is connected passes on signals, by a signalfd(2).
+fn passes_signals(pid: i32) -> bool {
+    let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let mut links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
+    links.any(|link| link.as_os_str() == "anon_inode:[signalfd]")
+}
+
 fn companion_stopped_client_blocks_nobody() {
     let root = Root::new();
     let script = "until [ -e /go ]; do sleep 0.02; done; head -c 8000000 /dev/zero; exit 3";
     root.detached("c1", &["sh", "-c", &script.replace("/go", "/tmp/go")]);
     let stopped = attach(&["c1"]).spawn();
     let other = attach(&["c1"]).spawn();
-    std::thread::sleep(std::time::Duration::from_millis(300)); // both are attached by then
+    for client in [&stopped, &other] {
+        until("it is attached", || passes_signals(client.pid()).then_some(()));
+    }
     stopped.signal(Signal::SIGSTOP);
     std::fs::write(root.rootfs.join("tmp/go"), "").expect("the sign to go");
     other.wait().assert_exit(3);
