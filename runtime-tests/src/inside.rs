@@ -48,6 +48,8 @@ impl Drop for Server {
 
 /// How often a server looks whether it is to end.
 const STEP: Duration = Duration::from_millis(5);
+/// How long a peer may say nothing.
+const QUIET: Duration = Duration::from_secs(10);
 
 /// A TCP server at `address` of the container: each connection is given to `serve` in a thread.
 #[must_use]
@@ -60,6 +62,8 @@ pub fn serve(container: &str, address: &str, serve: fn(TcpStream)) -> Server {
             match listener.accept() {
                 Ok((stream, _)) => {
                     stream.set_nonblocking(false).expect("fcntl");
+                    // A network that goes away may take the end of a connection with it.
+                    stream.set_read_timeout(Some(QUIET)).expect("setsockopt");
                     threads.push(thread::spawn(move || serve(stream)));
                 }
                 Err(_) => thread::sleep(STEP),
