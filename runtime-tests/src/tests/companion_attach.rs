@@ -158,8 +158,9 @@ fn companion_attach_passes_signals_if_wanted() {
 /// Programs draw when their terminal's size changes; who comes later has to see something.
 fn companion_attach_draws_anew() {
     let root = Root::new();
-    let script = "trap 'stty size' WINCH; while :; do sleep 0.05; done";
+    let script = "trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done";
     root.call(&["run", "-d", "--name", "c1"], &["-it"], &["sh", "-c", script]).ok();
+    until("it listens to signals", || bundles(["logs", "c1"]).ok().contains("ready").then_some(()));
     for _ in 0..2 {
         let (mut master, slave) = pty::open(31, 97);
         let client = attach(&["c1"]).terminal(slave).spawn();
