@@ -4,6 +4,7 @@
 
 pub(crate) mod container;
 mod dash;
+pub(crate) mod existing;
 pub(crate) mod health;
 pub(crate) mod images;
 pub(crate) mod limits;
@@ -90,23 +91,23 @@ fn group<T: Subcommand>(command: clap::Command) -> clap::Command {
 commands! {
     Run(Box<run::Run>) "run" flags,
     Create(Box<run::Create>) "create" flags,
-    Start(run::Start) "start" flags,
-    Restart(run::Restart) "restart" flags,
-    Attach(run::Attach) "attach" flags,
-    Pause(run::Pause) "pause" flags,
-    Unpause(run::Unpause) "unpause" flags,
-    Rename(run::Rename) "rename" flags,
-    Update(run::Update) "update" flags,
-    Top(run::Top) "top" flags,
-    Stats(run::Stats) "stats" flags,
-    Stop(run::Stop) "stop" flags,
-    Kill(run::Kill) "kill" flags,
-    Rm(run::Rm) "rm" flags,
-    Ps(run::Ps) "ps" flags,
-    Logs(run::Logs) "logs" flags,
-    Exec(run::Exec) "exec" flags,
-    Wait(run::Wait) "wait" flags,
-    Inspect(run::Inspect) "inspect" flags,
+    Start(existing::Start) "start" flags,
+    Restart(existing::Restart) "restart" flags,
+    Attach(existing::Attach) "attach" flags,
+    Pause(existing::Pause) "pause" flags,
+    Unpause(existing::Unpause) "unpause" flags,
+    Rename(existing::Rename) "rename" flags,
+    Update(existing::Update) "update" flags,
+    Top(existing::Top) "top" flags,
+    Stats(existing::Stats) "stats" flags,
+    Stop(existing::Stop) "stop" flags,
+    Kill(existing::Kill) "kill" flags,
+    Rm(existing::Rm) "rm" flags,
+    Ps(existing::Ps) "ps" flags,
+    Logs(existing::Logs) "logs" flags,
+    Exec(existing::Exec) "exec" flags,
+    Wait(existing::Wait) "wait" flags,
+    Inspect(existing::Inspect) "inspect" flags,
     Container(container::Command) "container" group,
     Images(images::Images) "images" flags,
     Load(images::Load) "load" flags,

@@ -1,7 +1,7 @@
 //! `bundles container`: the commands about containers, by their longer names.
 
 use super::Command as Top;
-use super::run;
+use super::{existing, run};
 use clap::{Args, Subcommand};
 
 /// Work with containers
@@ -9,17 +9,17 @@ use clap::{Args, Subcommand};
 pub(crate) enum Command {
     Run(Box<run::Run>),
     Create(Box<run::Create>),
-    Start(run::Start),
-    Stop(run::Stop),
-    Kill(run::Kill),
+    Start(existing::Start),
+    Stop(existing::Stop),
+    Kill(existing::Kill),
     #[command(alias = "remove")]
-    Rm(run::Rm),
+    Rm(existing::Rm),
     #[command(aliases = ["list", "ps"])]
-    Ls(run::Ps),
-    Logs(run::Logs),
-    Exec(run::Exec),
-    Wait(run::Wait),
-    Inspect(run::Inspect),
+    Ls(existing::Ps),
+    Logs(existing::Logs),
+    Exec(existing::Exec),
+    Wait(existing::Wait),
+    Inspect(existing::Inspect),
     Prune(Prune),
 }
 
@@ -51,7 +51,7 @@ impl Top {
             Command::Exec(args) => Self::Exec(args),
             Command::Wait(args) => Self::Wait(args),
             Command::Inspect(mut args) => {
-                args.kind.get_or_insert(run::Kind::Container);
+                args.kind.get_or_insert(existing::Kind::Container);
                 Self::Inspect(args)
             }
             Command::Prune(_) => Self::Container(command),
