@@ -19,6 +19,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -292,6 +293,13 @@ impl Container {
             Err(_) if !self.dir.exists() => Ok(false),
             Err(err) => Err(err),
         }
+    }
+
+    /// One of its other files.
+    pub(crate) fn json(&self, name: &str) -> Result<Value> {
+        let file = self.dir.join(name);
+        let text = fs::read(&file).with_context(|| file.display().to_string())?;
+        serde_json::from_slice(&text).with_context(|| file.display().to_string())
     }
 
     pub(crate) fn save(&self) -> Result<()> {

@@ -146,15 +146,7 @@ fn matches(name: Option<&Reference>, wanted: Option<&Reference>) -> bool {
 }
 
 pub(crate) fn inspect(home: &Home, args: &Inspect, screen: &mut Screen<'_>) -> Result<()> {
-    let (mut shown, mut failed) = (Vec::new(), Vec::new());
-    for text in &args.images {
-        match describe(home, text) {
-            Ok(image) => shown.push(image),
-            Err(err) => failed.push(err),
-        }
-    }
-    screen.say(&crate::inspect::show(args.format.as_deref(), &shown)?)?;
-    crate::error::all(failed)
+    crate::inspect::each(&args.images, args.format.as_deref(), screen, |name| describe(home, name))
 }
 
 pub(crate) fn describe(home: &Home, name: &str) -> Result<Value> {

@@ -2,13 +2,33 @@
 //!
 //! Runs in: anywhere. Touches nothing.
 
+use crate::error;
+use crate::screen::Screen;
 use crate::template::{Data, Template};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
+/// Shows those that there are; the errors are told in the end.
+pub(crate) fn each<T: Serialize>(
+    names: &[String],
+    format: Option<&str>,
+    screen: &mut Screen<'_>,
+    look: impl Fn(&str) -> Result<T>,
+) -> Result<()> {
+    let (mut found, mut failed) = (Vec::new(), Vec::new());
+    for name in names {
+        match look(name) {
+            Ok(thing) => found.push(thing),
+            Err(err) => failed.push(err),
+        }
+    }
+    screen.say(&show(format, &found)?)?;
+    error::all(failed)
+}
+
 /// One line for each thing with a format, otherwise one list of them.
-pub(crate) fn show<T: Serialize>(format: Option<&str>, things: &[T]) -> Result<String> {
+fn show<T: Serialize>(format: Option<&str>, things: &[T]) -> Result<String> {
     match format {
         None => pretty(things),
         Some("json") => Ok(serde_json::to_string(things).context("JSON")? + "\n"),

@@ -17,6 +17,12 @@ use std::path::{Path, PathBuf};
 /// `OVL_MAX_STACK` of the kernel.
 const MOST: usize = 500;
 
+/// In the directory of a container that is made from an image: its files, what it has changed of
+/// them, and what the kernel needs for that.
+pub(crate) const ROOTFS: &str = "rootfs";
+pub(crate) const UPPER: &str = "upper";
+pub(crate) const WORK: &str = "work";
+
 /// Where changes go. Both are directories of one file system.
 #[derive(Debug)]
 pub(crate) struct Upper<'a> {

@@ -4,6 +4,7 @@
 //! its standard error is the container's.
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
+use crate::container::Container;
 use crate::error::{self, OrHint as _};
 use crate::home::Home;
 use crate::rootless;
@@ -46,7 +47,7 @@ pub(crate) fn find(wanted: Option<&Path>) -> Result<PathBuf> {
         .hint("write a path, or a name in PATH")
 }
 
-fn in_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .filter(|dir| dir.is_absolute())
@@ -59,7 +60,7 @@ fn is_program(file: &Path) -> bool {
 }
 
 impl Runtime {
-    /// `dir` is the container's, where the log goes.
+    /// The log goes to `dir`.
     pub(crate) fn new(home: &Home, program: &Path, dir: &Path) -> Result<Self> {
         let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let root = if nix::unistd::geteuid().is_root() && rootless::ids()?.is_none() {
@@ -70,6 +71,11 @@ impl Runtime {
             home.directory("runtime")?
         };
         Ok(Self { program: program.to_owned(), root, log: dir.join("runtime.log") })
+    }
+
+    /// That of a container, whose directory has the log.
+    pub(crate) fn of(home: &Home, container: &Container) -> Result<Self> {
+        Self::new(home, &container.record.runtime, &container.dir)
     }
 
     /// A call whose standard streams lead nowhere.

@@ -5,6 +5,7 @@
 //! its root file system, which belongs to somebody else: no link leads out of it.
 
 use crate::error::OrHint as _;
+use crate::runtime;
 use crate::spec::User;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
@@ -111,10 +112,7 @@ pub(crate) fn maps() -> Option<Maps> {
     let number = uid.to_string();
     let entry = |line: &&str| line.split(':').nth(2) == Some(number.as_str());
     let login = passwd.lines().find(entry).and_then(|line| line.split(':').next());
-    let helpers = ["newuidmap", "newgidmap"].iter().all(|name| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).any(|dir| dir.is_absolute() && dir.join(name).is_file())
-    });
+    let helpers = ["newuidmap", "newgidmap"].iter().all(|name| runtime::in_path(name).is_some());
     let ranges = |file: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
         if helpers { ranges(&text, login, uid) } else { Vec::new() }

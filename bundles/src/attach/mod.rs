@@ -189,12 +189,7 @@ enum End {
 
 impl Attached {
     /// Passes on everything until the container ends: its exit code; or until the keys are typed: 0.
-    pub(crate) fn forward(
-        self,
-        home: &Home,
-        container: &mut Container,
-        look: &Look,
-    ) -> Result<i32> {
+    pub(crate) fn forward(self, home: &Home, container: &mut Container, look: &Look) -> Result<u8> {
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGWINCH);
         if look.signals {
@@ -214,7 +209,7 @@ impl Attached {
         };
         loop {
             match forward.run(&container.record)? {
-                End::Exited(code) => return Ok(code),
+                End::Exited(code) => return Ok(u8::try_from(code)?),
                 End::Detached => return Ok(0),
                 End::Lost => {}
             }
@@ -224,7 +219,7 @@ impl Attached {
             }
             if !container.record.is_running() {
                 container.wait_until(Some(WRITING), |record| record.state.finished.is_some())?;
-                return Ok(container.record.exit_code());
+                return Ok(u8::try_from(container.record.exit_code())?);
             }
             // What was written meanwhile is in the log.
             forward.socket = connect(home, container, look)?.socket;

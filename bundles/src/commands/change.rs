@@ -1,7 +1,7 @@
 //! `pause`, `unpause` and `rename`.
 
 use super::for_each;
-use crate::cli::run::{Pause, Rename, Unpause};
+use crate::cli::existing::{Pause, Rename, Unpause};
 use crate::container::{self, Container};
 use crate::home::Home;
 use crate::runtime::Runtime;
@@ -23,7 +23,7 @@ fn freeze(home: &Home, name: &str, wanted: bool) -> Result<String> {
     let is = container.record.is_paused();
     ensure!(!(is && wanted), "{name}: is paused already");
     ensure!(is || wanted, "{name}: is not paused");
-    let runtime = Runtime::new(home, &container.record.runtime, &container.dir)?;
+    let runtime = Runtime::of(home, &container)?;
     // Noted before: whoever kills it has to know that it may be frozen. What is noted is not
     // believed without a look.
     container.record.state.paused = true;

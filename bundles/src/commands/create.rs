@@ -20,7 +20,7 @@ use crate::spec::namespaces::{Namespaces, Whose};
 use crate::spec::{self, values, wish};
 use crate::store::{Image, Missing, Store};
 use crate::volume::{self, Volumes};
-use crate::{ids, runtime};
+use crate::{ids, rootless, runtime};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use oci_spec::image;
 use serde_json::Value;
@@ -51,7 +51,7 @@ pub(crate) fn run(home: &Home, args: &Run, screen: &mut Screen<'_>) -> Result<u8
         Outcome::Running(attached) => {
             networking::tell(&container, screen);
             match look {
-                Some(look) => Ok(u8::try_from(attached.forward(home, &mut container, &look)?)?),
+                Some(look) => attached.forward(home, &mut container, &look),
                 None => {
                     screen.say(&format!("{}\n", container.record.id))?;
                     Ok(0)
@@ -108,10 +108,10 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     let rootfs = match &base.files {
         Files::Directory(dir) => dir.clone(),
         Files::Image { .. } => {
-            for name in ["rootfs", "upper", "work"] {
+            for name in [overlay::ROOTFS, overlay::UPPER, overlay::WORK] {
                 fs::create_dir(files.join(name)).with_context(|| format!("mkdir({name})"))?;
             }
-            later.join("rootfs")
+            later.join(overlay::ROOTFS)
         }
     };
     let of_image = base.config.volumes().as_deref().unwrap_or_default();
@@ -256,7 +256,7 @@ fn labels(args: &Create, image: &image::Config) -> Result<BTreeMap<String, Strin
 /// The containers whose namespaces it is to be in, by their ids.
 fn joins(home: &Home, flags: &NamespaceFlags) -> Result<BTreeMap<String, String>> {
     let mut joins = BTreeMap::new();
-    let is_root = nix::unistd::geteuid().is_root();
+    let is_root = rootless::ids()?.is_none();
     for (kind, whose) in Namespaces::parse(flags, is_root)?.list() {
         if let Whose::Container(name) = whose {
             let other = Container::find(home, name);

@@ -2,7 +2,7 @@
 
 use super::for_each;
 use crate::attach;
-use crate::cli::run::{Kill, Rm, Stop, Wait};
+use crate::cli::existing::{Kill, Rm, Stop, Wait};
 use crate::container::{Container, Record, Status};
 use crate::error::OrHint as _;
 use crate::home::Home;
@@ -20,10 +20,6 @@ const DYING: Duration = Duration::from_secs(10);
 
 fn has_ended(record: &Record) -> bool {
     matches!(record.status(), Status::Exited | Status::Created)
-}
-
-fn runtime(home: &Home, container: &Container) -> Result<Runtime> {
-    Runtime::new(home, &container.record.runtime, &container.dir)
 }
 
 pub(crate) fn stop(home: &Home, args: &Stop, screen: &mut Screen<'_>) -> Result<()> {
@@ -70,7 +66,7 @@ fn give_up(container: &mut Container) -> Result<()> {
 
 /// One that has ended meanwhile is no error.
 fn signal(home: &Home, container: &mut Container, number: i32) -> Result<()> {
-    let runtime = runtime(home, container)?;
+    let runtime = Runtime::of(home, container)?;
     let killed = runtime.kill(&container.record.id, number);
     if container.record.is_paused()
         && let Err(err) = runtime.resume(&container.record.id) // a frozen process gets no signal
@@ -105,7 +101,7 @@ pub(crate) fn kill(home: &Home, args: &Kill, screen: &mut Screen<'_>) -> Result<
             give_up(&mut container)?;
         }
         if !rests {
-            runtime(home, &container)?.kill(&container.record.id, number)?;
+            Runtime::of(home, &container)?.kill(&container.record.id, number)?;
         }
         Ok(name.to_owned())
     })
@@ -138,7 +134,7 @@ pub(super) fn remove(home: &Home, container: &mut Container) -> Result<()> {
     }
     let lock = container.lock()?;
     ensure!(has_ended(&container.record), "was started again meanwhile");
-    let runtime = runtime(home, container)?;
+    let runtime = Runtime::of(home, container)?;
     if runtime.has(&container.record.id) {
         runtime.delete(&container.record.id)?; // its monitor was killed, or could not
     }

@@ -2,7 +2,7 @@
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use super::facts::environment;
-use crate::cli::run::Exec;
+use crate::cli::existing::Exec;
 use crate::container::Container;
 use crate::error::OrHint as _;
 use crate::home::{self, Home};
@@ -11,7 +11,6 @@ use crate::{attach, spec, users};
 use anyhow::{Context as _, Result, anyhow};
 use oci_spec::runtime::Spec;
 use serde_json::json;
-use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -51,9 +50,8 @@ pub(crate) fn exec(home: &Home, args: &Exec) -> Result<u8> {
 
 /// That of the container, but for what the flags say.
 fn process(container: &Container, args: &Exec) -> Result<serde_json::Value> {
-    let file = container.dir.join("config.json");
-    let text = fs::read(&file).with_context(|| file.display().to_string())?;
-    let spec: Spec = serde_json::from_slice(&text).context("config.json")?;
+    let spec = container.json("config.json")?;
+    let spec: Spec = serde_json::from_value(spec).context("config.json")?;
     let process = spec.process().as_ref().context("config.json: no process")?;
     let mut env = process.env().clone().unwrap_or_default();
     if args.tty {

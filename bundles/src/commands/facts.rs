@@ -22,6 +22,7 @@ pub(super) fn find<'a>(
     let user = args.process.user.as_deref().or(image.user().as_deref()).unwrap_or_default();
     let file = Security::parse(&args.rights)?.file;
     let seccomp = file.map(read_profile).transpose()?;
+    let ids = rootless::ids()?;
     Ok(Facts {
         id,
         rootfs,
@@ -32,10 +33,10 @@ pub(super) fn find<'a>(
         recursive_read_only: recursive_read_only()?,
         user: users::find(files, user, &args.process.group_add)?,
         capabilities: bounding()?,
-        ids: rootless::ids()?,
+        ids,
         privileged: args.rights.privileged,
         env: environment(&args.process.env_file, &args.process.env)?,
-        devices: devices::all(args, rootless::ids()?.is_none())?,
+        devices: devices::all(args, ids.is_none())?,
         throttles: devices::throttles(&args.limits)?,
         init: args
             .process

@@ -2,27 +2,19 @@
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use super::shape;
-use crate::cli::run::{Inspect, Kind};
+use crate::cli::existing::{Inspect, Kind};
 use crate::container::{Container, LogOptions, Mount, Record, Root, Status};
-use crate::error;
 use crate::home::Home;
 use crate::screen::Screen;
 use crate::store::Store;
-use crate::{images, network, networking, volume};
+use crate::{images, network, networking, overlay, volume};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use std::fs;
 
 pub(crate) fn inspect(home: &Home, args: &Inspect, screen: &mut Screen<'_>) -> Result<()> {
-    let (mut found, mut failed) = (Vec::new(), Vec::new());
-    for name in &args.names {
-        match any(home, name, args.kind) {
-            Ok(value) => found.push(value),
-            Err(err) => failed.push(err),
-        }
-    }
-    screen.say(&crate::inspect::show(args.format.as_deref(), &found)?)?;
-    error::all(failed)
+    crate::inspect::each(&args.names, args.format.as_deref(), screen, |name| {
+        any(home, name, args.kind)
+    })
 }
 
 /// The first thing of this name: a container before an image, a volume and a network.
@@ -46,13 +38,8 @@ fn any(home: &Home, name: &str, kind: Option<Kind>) -> Result<Value> {
 /// In Docker's shape.
 fn describe(home: &Home, container: &Container) -> Result<Value> {
     let record = &container.record;
-    let read = |name: &str| -> Result<Value> {
-        let file = container.dir.join(name);
-        let text = fs::read(&file).with_context(|| file.display().to_string())?;
-        serde_json::from_slice(&text).with_context(|| file.display().to_string())
-    };
-    let spec = read("config.json")?;
-    let mut shape = read(shape::FILE)?;
+    let spec = container.json("config.json")?;
+    let mut shape = container.json(shape::FILE)?;
     shape["Config"]["Env"] = spec["process"]["env"].clone();
     shape["Config"]["WorkingDir"] = spec["process"]["cwd"].clone();
     if let Some(host) = shape["HostConfig"].as_object_mut() {
@@ -123,9 +110,9 @@ fn graph_driver(home: &Home, container: &Container) -> Result<Value> {
             let layers = layers.iter().rev().map(|layer| store.layer(layer).display().to_string());
             json!({
                 "LowerDir": layers.collect::<Vec<_>>().join(":"),
-                "MergedDir": container.dir.join("rootfs"),
-                "UpperDir": container.dir.join("upper"),
-                "WorkDir": container.dir.join("work"),
+                "MergedDir": container.dir.join(overlay::ROOTFS),
+                "UpperDir": container.dir.join(overlay::UPPER),
+                "WorkDir": container.dir.join(overlay::WORK),
             })
         }
     };

@@ -1,7 +1,7 @@
 //! `logs`.
 
 use crate::attach;
-use crate::cli::run::Logs;
+use crate::cli::existing::Logs;
 use crate::container::{self, Container, Watch};
 use crate::error::OrHint as _;
 use crate::home::Home;

@@ -1,7 +1,7 @@
 //! `ps`.
 
 use crate::attach;
-use crate::cli::run::Ps;
+use crate::cli::existing::Ps;
 use crate::container::{self, Container, Mount, Record, Status};
 use crate::filter::Filters;
 use crate::fmt::{self, Listing, Row};
@@ -9,7 +9,7 @@ use crate::home::Home;
 use crate::networking::show;
 use crate::screen::Screen;
 use anyhow::Result;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 const USUAL: &str =
     "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
@@ -79,8 +79,7 @@ impl Times {
 
 fn fits(record: &Record, filters: &Filters, times: &Times) -> bool {
     let volume = |wanted: &str| {
-        let mounts = record.mounts.iter();
-        mounts.into_iter().any(|mount| mount.name == wanted || mount.destination == wanted)
+        record.mounts.iter().any(|mount| mount.name == wanted || mount.destination == wanted)
     };
     let ancestor = |wanted: &str| {
         let id = record.image_id().map(ToString::to_string).unwrap_or_default();
@@ -134,9 +133,7 @@ fn row(record: &Record, whole: bool) -> Row {
         "State": record.status_word(),
         "Status": status(record),
     });
-    let labels: Map<String, Value> =
-        record.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
-    Row { fields, methods: Map::from_iter([("Label".to_owned(), Value::Object(labels))]) }
+    Row { fields, methods: Map::from_iter([("Label".to_owned(), json!(record.labels))]) }
 }
 
 fn status(record: &Record) -> String {

@@ -3,7 +3,7 @@
 use super::end::stop_one;
 use super::for_each;
 use crate::attach::{self, Outcome, Role};
-use crate::cli::run::{Attach, Restart, Start};
+use crate::cli::existing::{Attach, Restart, Start};
 use crate::container::{self, Container};
 use crate::error::OrHint as _;
 use crate::filter::Filters;
@@ -75,13 +75,11 @@ fn foreground(home: &Home, args: &Start, name: &str) -> Result<u8> {
     let look = args.look.of(input, Role::Starter);
     if container.record.is_running() {
         let attached = attach::connect(home, &mut container, &look)?;
-        return Ok(u8::try_from(attached.forward(home, &mut container, &look)?)?);
+        return attached.forward(home, &mut container, &look);
     }
     match attach::start(home, &container, Some(&look))? {
         Outcome::Failed { text, .. } => Err(runtime::start_error(text)),
-        Outcome::Running(attached) => {
-            Ok(u8::try_from(attached.forward(home, &mut container, &look)?)?)
-        }
+        Outcome::Running(attached) => attached.forward(home, &mut container, &look),
     }
 }
 
@@ -94,6 +92,5 @@ pub(crate) fn attach(home: &Home, args: &Attach) -> Result<u8> {
     let input = container.record.interactive && !args.no_stdin;
     attach::check_terminal(input && container.record.tty)?;
     let look = args.look.of(input, Role::Onlooker);
-    let attached = attach::connect(home, &mut container, &look)?;
-    Ok(u8::try_from(attached.forward(home, &mut container, &look)?)?)
+    attach::connect(home, &mut container, &look)?.forward(home, &mut container, &look)
 }

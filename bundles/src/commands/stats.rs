@@ -1,7 +1,7 @@
 //! `stats` and `top`: what containers use, and their processes.
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
-use crate::cli::run::{Stats, Top};
+use crate::cli::existing::{Stats, Top};
 use crate::container::{self, Container};
 use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
@@ -32,7 +32,7 @@ const CLEAR: &str = "\x1b[2J\x1b[H";
 
 pub(crate) fn top(home: &Home, args: &Top, screen: &mut Screen<'_>) -> Result<()> {
     let container = running(home, &args.container)?;
-    let runtime = Runtime::new(home, &container.record.runtime, &container.dir)?;
+    let runtime = Runtime::of(home, &container)?;
     let words = ["ps", &container.record.id].into_iter();
     let said = runtime.output(words.chain(args.options.iter().map(String::as_str)))?;
     screen.say(&String::from_utf8_lossy(&said))
@@ -96,7 +96,7 @@ struct Sample {
 impl Sample {
     fn of(home: &Home, container: &Container) -> Result<Self> {
         let record = &container.record;
-        let runtime = Runtime::new(home, &record.runtime, &container.dir)?;
+        let runtime = Runtime::of(home, container)?;
         let text = runtime.output(["events", "--stats", &record.id])?;
         let all: Value = serde_json::from_slice(&text).context("statistics of the runtime")?;
         let data = &all["data"];

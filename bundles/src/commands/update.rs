@@ -2,16 +2,15 @@
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use super::for_each;
-use crate::cli::run::Update;
+use crate::cli::existing::Update;
 use crate::container::Container;
 use crate::error::OrHint as _;
 use crate::home::{self, Home};
 use crate::runtime::Runtime;
 use crate::screen::Screen;
 use crate::spec;
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use serde_json::{Value, json};
-use std::fs;
 
 pub(crate) fn update(home: &Home, args: &Update, screen: &mut Screen<'_>) -> Result<()> {
     let wanted = spec::changeable(&args.resources)?;
@@ -27,9 +26,7 @@ pub(crate) fn update(home: &Home, args: &Update, screen: &mut Screen<'_>) -> Res
 fn one(home: &Home, container: &mut Container, args: &Update, mut wanted: Value) -> Result<()> {
     let _lock = container.lock()?;
     if wanted != json!({}) {
-        let file = container.dir.join("config.json");
-        let text = fs::read(&file).with_context(|| file.display().to_string())?;
-        let mut config: Value = serde_json::from_slice(&text).context("config.json")?;
+        let mut config = container.json("config.json")?;
         if config["linux"]["cgroupsPath"].is_null() {
             let name = &container.record.name;
             return Err(anyhow!("{name}: has no cgroup of its own"))
@@ -46,7 +43,7 @@ fn one(home: &Home, container: &mut Container, args: &Update, mut wanted: Value)
             runtime.run(command.arg(&resources).arg(&container.record.id))?;
         }
         merge(limits, wanted);
-        home::replace(&file, &serde_json::to_vec_pretty(&config)?)?;
+        home::replace(&container.dir.join("config.json"), &serde_json::to_vec_pretty(&config)?)?;
     }
     if let Some(restart) = args.restart {
         container.record.restart = restart;

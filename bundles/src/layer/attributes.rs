@@ -5,7 +5,8 @@
 
 use super::archive::Time;
 use crate::error::OrHint as _;
-use anyhow::{Context as _, Result};
+use crate::rootless;
+use anyhow::Result;
 use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -40,10 +41,8 @@ impl Owners {
         if !nix::unistd::geteuid().is_root() {
             return Ok(Self::Callers);
         }
-        let map = std::fs::read_to_string("/proc/self/uid_map").context("/proc/self/uid_map")?;
-        let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
-        let ids: u64 = map.lines().filter_map(count).sum();
-        Ok(if ids > 1 { Self::Set } else { Self::Callers })
+        let alone = rootless::ids()?.is_some_and(|ids| ids <= 1);
+        Ok(if alone { Self::Callers } else { Self::Set })
     }
 }
 

@@ -20,9 +20,6 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Where an image's files are, in the container's directory.
-const ROOTFS: &str = "rootfs";
-
 /// A container's life from one start to its end, from outside.
 pub(super) struct Life {
     pub(super) pid: Pid,
@@ -81,15 +78,15 @@ fn mount_root(home: &Home, record: &Record) -> Result<()> {
     let store = Store::open(home)?;
     let layers: Vec<PathBuf> = layers.iter().map(|layer| store.layer(layer)).collect();
     overlay::leave_mounts()?;
-    let (files, work) = (Path::new("upper"), Path::new("work"));
+    let (files, work) = (Path::new(overlay::UPPER), Path::new(overlay::WORK));
     let upper = overlay::Upper { files, work, volatile: record.remove };
-    overlay::mount_layers(&layers, Some(&upper), Path::new(ROOTFS))
+    overlay::mount_layers(&layers, Some(&upper), Path::new(overlay::ROOTFS))
 }
 
 /// Its directory can be removed then.
 pub(super) fn unmount_root(record: &Record) {
     if record.image_id().is_some() {
-        overlay::unmount(Path::new(ROOTFS));
+        overlay::unmount(Path::new(overlay::ROOTFS));
     }
 }
 

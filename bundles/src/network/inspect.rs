@@ -2,7 +2,6 @@
 
 use super::open;
 use crate::cli::network::Inspect;
-use crate::error;
 use crate::home::Home;
 use crate::inspect;
 use crate::net::record::{Driver, Endpoint, Network, Networks};
@@ -66,15 +65,7 @@ struct Container {
 /// Prints those that there are; the errors are told in the end.
 pub(super) fn run(home: &Home, args: &Inspect, screen: &mut Screen<'_>) -> Result<()> {
     let networks = open(home)?;
-    let (mut all, mut errors) = (vec![], vec![]);
-    for name in &args.networks {
-        match find(&networks, name) {
-            Ok(network) => all.push(network),
-            Err(err) => errors.push(err),
-        }
-    }
-    screen.say(&inspect::show(args.format.as_deref(), &all)?)?;
-    error::all(errors)
+    inspect::each(&args.networks, args.format.as_deref(), screen, |name| find(&networks, name))
 }
 
 pub(crate) fn describe(home: &Home, name: &str) -> Result<Value> {

@@ -160,15 +160,7 @@ fn inspected(volumes: &Volumes<'_>, name: &str) -> Result<Inspected> {
 }
 
 fn show(args: &cli::Inspect, volumes: &Volumes<'_>, screen: &mut Screen<'_>) -> Result<()> {
-    let (mut found, mut errors) = (Vec::new(), Vec::new());
-    for name in &args.names {
-        match inspected(volumes, name) {
-            Ok(volume) => found.push(volume),
-            Err(err) => errors.push(err),
-        }
-    }
-    screen.say(&inspect::show(args.format.as_deref(), &found)?)?;
-    error::all(errors)
+    inspect::each(&args.names, args.format.as_deref(), screen, |name| inspected(volumes, name))
 }
 
 fn none(name: &str) -> anyhow::Error {
