@@ -85,10 +85,14 @@ fn pasta() -> Vec<i32> {
     processes("/usr/bin/pasta")
 }
 
+/// Also waits: a process has an empty command line while it still lets go of all it has.
 fn end(pid: i32) {
     kill(Pid::from_raw(pid), Signal::SIGKILL).expect("kill");
-    let line = || fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    until("the end of a process", || line().is_empty().then_some(()));
+    let has_ended = || match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat.contains(") Z "),
+        Err(_) => true,
+    };
+    until("the end of a process", || has_ended().then_some(()));
 }
 
 /// A network namespace as a container of the user has it, by a process in it.
