@@ -4,6 +4,7 @@
 //! Runs in: an ordinary process with one thread, before a command begins.
 
 use crate::cli::Command;
+use crate::container;
 use crate::home::Home;
 use crate::net::attach;
 use crate::net::holder::{self, Place};
@@ -20,6 +21,8 @@ enum Need {
     None,
     /// Files get the owners that they have in an image, if there are ids for them.
     Owners,
+    /// A container that has lost its monitor gets another, which has to be there.
+    Orphans,
     Always,
 }
 
@@ -48,14 +51,14 @@ fn need(command: &Command) -> Need {
         | Command::System(_)
         | Command::Volume(_) => Need::Owners,
         Command::Ps(_)
-        | Command::Rename(_)
         | Command::Logs(_)
         | Command::Wait(_)
         | Command::Inspect(_)
+        | Command::Port(_) => Need::Orphans,
+        Command::Rename(_)
         | Command::Images(_)
         | Command::Tag(_)
         | Command::Network(_)
-        | Command::Port(_)
         | Command::Rootfs(_)
         | Command::Login(_)
         | Command::Logout(_)
@@ -75,6 +78,10 @@ pub(crate) fn enter(home: &Home, command: &Command) -> Result<bool> {
     let enters = match need(command) {
         Need::None => false,
         Need::Owners => has_ranges(),
+        // What cannot be read is told by the command.
+        Need::Orphans => {
+            container::all(home).is_ok_and(|all| all.iter().any(|one| one.record.is_orphan()))
+        }
         Need::Always => true,
     };
     if enters {

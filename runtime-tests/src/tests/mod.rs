@@ -35,6 +35,7 @@ areas![
     companion_network_rootless,
     companion_ports,
     companion_run_networks,
+    companion_rootless,
     doctor,
     lifecycle,
     process,
@@ -113,6 +114,7 @@ mod companion_ports;
 mod companion_pull;
 mod companion_pull_faults;
 mod companion_restart;
+mod companion_rootless;
 mod companion_run;
 mod companion_run_images;
 mod companion_run_networks;
