@@ -10,7 +10,7 @@ pub(crate) mod cgroup;
 pub(crate) mod clients;
 mod keeper;
 pub(crate) mod log;
-mod ports;
+pub(crate) mod ports;
 mod start;
 mod streams;
 pub(crate) mod wire;

@@ -246,7 +246,7 @@ pub(super) fn default_routes(inside: &Socket, endpoint: &Endpoint) -> Result<()>
 }
 
 /// The network's bridge, with its addresses; returns its index.
-fn bridge(host: &Socket, network: &Network) -> Result<u32> {
+pub(super) fn bridge(host: &Socket, network: &Network) -> Result<u32> {
     let [_, b, c, d, e, f] = random()?;
     // Locally made up; without one, it would change with the ports.
     let mac = [0x02, b, c, d, e, f];

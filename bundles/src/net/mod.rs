@@ -16,4 +16,5 @@ pub(crate) mod netlink;
 pub(crate) mod record;
 mod rules;
 pub(crate) mod subnet;
+pub(crate) mod trial;
 pub(crate) mod uplink;

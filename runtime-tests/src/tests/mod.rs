@@ -75,6 +75,7 @@ areas![
     escapes_config,
     escapes_host,
     companion_images,
+    companion_info,
     companion_pull,
     companion_pull_faults,
     companion_cli,
@@ -87,6 +88,7 @@ areas![
     companion_run_images,
     companion_mounts,
     companion_create,
+    companion_doctor,
     companion_flags,
     companion_volumes,
 ];
@@ -99,8 +101,10 @@ mod companion_attach;
 mod companion_change;
 mod companion_cli;
 mod companion_create;
+mod companion_doctor;
 mod companion_flags;
 mod companion_images;
+mod companion_info;
 mod companion_kills;
 mod companion_mounts;
 mod companion_network_rootless;
