@@ -94,6 +94,14 @@ pub(super) struct Change {
     is_empty: bool,
 }
 
+/// The rules of a home, and where they are written down.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
+    pub(super) name: String,
+    pub(super) directory: &'a Path,
+    pub(super) lock: &'a Lock,
+}
+
 /// Begins to bring the kernel to the rules of the networks that are in use. `anew`: even if it seems
 /// to have them; somebody else may have flushed all rules.
 pub(super) fn change<'a>(
@@ -101,11 +109,21 @@ pub(super) fn change<'a>(
     in_use: impl Iterator<Item = &'a Network>,
     anew: bool,
 ) -> Result<Change> {
+    let (directory, lock) = (networks.directory.as_path(), &networks.lock);
+    let name = table(networks.home.path());
+    change_table(&Table { name, directory, lock }, in_use, anew)
+}
+
+pub(super) fn change_table<'a>(
+    table: &Table<'_>,
+    in_use: impl Iterator<Item = &'a Network>,
+    anew: bool,
+) -> Result<Change> {
     let bridges = in_use.filter(|network| network.driver == Driver::Bridge).map(Bridge::of);
     let bridges: Vec<Bridge> = bridges.collect();
-    let directory = networks.directory.clone();
+    let directory = table.directory.to_owned();
     let (kept, new) = (directory.join("rules.nft"), directory.join("rules.nft.new"));
-    let text = text(&table(networks.home.path()), &bridges);
+    let text = text(&table.name, &bridges);
     let sure = !new.exists();
     let known = fs::read_to_string(&kept).ok();
     let is_empty = bridges.is_empty();
@@ -116,7 +134,7 @@ pub(super) fn change<'a>(
     // Not synced: when the power fails, the table is lost, too.
     let written = home::write(&new, text.as_bytes());
     written.with_context(|| format!("write {}", new.display()))?;
-    let nft = Some(start(&new, &networks.lock)?);
+    let nft = Some(start(&new, table.lock)?);
     Ok(Change { nft, directory, is_empty })
 }
 

@@ -20,10 +20,9 @@ pub(crate) fn bridge() -> Result<()> {
 pub(crate) fn rules(networks: &Networks<'_>) -> Result<()> {
     let scratch = networks.home.scratch()?;
     let network = network()?;
-    let subnets = network.pools.iter().map(|pool| pool.subnet).collect();
-    let bridges = [rules::Bridge { link: network.bridge(), subnets, internal: false }];
-    let wanted = rules::Wanted { table: "bundles", bridges: &bridges, anew: true };
-    enter::apart(|| rules::apply(scratch.path(), &networks.lock, &wanted))
+    let (name, directory) = ("bundles".to_owned(), scratch.path());
+    let table = rules::Table { name, directory, lock: &networks.lock };
+    enter::apart(|| rules::change_table(&table, [&network].into_iter(), true)?.wait())
 }
 
 fn network() -> Result<Network> {
