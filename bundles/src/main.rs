@@ -44,6 +44,7 @@ mod system;
 mod template;
 #[cfg(test)]
 mod testing;
+mod tree;
 mod users;
 mod volume;
 

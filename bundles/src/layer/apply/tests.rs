@@ -249,7 +249,7 @@ fn directories_without_rights_can_be_filled() {
     done.unwrap();
     let path = scratch.0.join("layer/d");
     assert_eq!(std::fs::symlink_metadata(&path).unwrap().mode() & 0o7777, 0);
-    crate::home::remove_tree(&path).unwrap();
+    crate::tree::remove(&path).unwrap();
     assert!(!path.exists());
 }
 
@@ -346,7 +346,7 @@ fn damaged_layers_write_nothing_outside() {
         }
         assert_eq!(std::fs::read_dir(&scratch.0).unwrap().count(), 2);
         assert_eq!(std::fs::read(scratch.0.join("outside")).unwrap(), b"old");
-        crate::home::remove_tree(&scratch.0.join("layer")).unwrap();
+        crate::tree::remove(&scratch.0.join("layer")).unwrap();
     }
     assert!((50..300).contains(&refused), "{refused}");
 }
