@@ -85,6 +85,7 @@ areas![
     companion_restart,
     companion_run,
     companion_run_images,
+    companion_hostile,
     companion_mounts,
     companion_create,
     companion_flags,
@@ -100,6 +101,7 @@ mod companion_change;
 mod companion_cli;
 mod companion_create;
 mod companion_flags;
+mod companion_hostile;
 mod companion_images;
 mod companion_kills;
 mod companion_mounts;
