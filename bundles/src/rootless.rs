@@ -62,6 +62,9 @@ fn need(command: &Command) -> Need {
         | Command::Rootfs(_)
         | Command::Login(_)
         | Command::Logout(_)
+        | Command::Info(_)
+        | Command::Version(_)
+        | Command::Doctor(_)
         | Command::Unshare(_) => Need::None,
     }
 }
@@ -113,7 +116,8 @@ pub(crate) fn leave_as_monitor(home: &Home) -> Result<()> {
     retire(home)
 }
 
-fn retire(home: &Home) -> Result<()> {
+/// Whoever has entered leaves what is there to the others; the last one takes it away.
+pub(crate) fn retire(home: &Home) -> Result<()> {
     let networks = Networks::lock(home)?;
     if let Some(place) = Place::existing(&networks)? {
         place.for_guest().leave(&networks)?;

@@ -103,6 +103,55 @@ fn group_id(group: &str, wanted: &str) -> Result<u32> {
         .hint("write the number of the group")
 }
 
+/// What `/etc/subuid` and `/etc/subgid` give an ordinary user: (first, count).
+#[derive(Debug)]
+struct Granted {
+    login: String,
+    /// The program which is missing, of the two that alone may use them.
+    lacks: Option<&'static str>,
+    uids: Vec<(u32, u32)>,
+    gids: Vec<(u32, u32)>,
+}
+
+fn granted(uid: u32) -> Granted {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let number = uid.to_string();
+    let entry = |line: &&str| line.split(':').nth(2) == Some(number.as_str());
+    let login = passwd.lines().find(entry).and_then(|line| line.split(':').next());
+    let lacks = ["newuidmap", "newgidmap"].into_iter();
+    let ranges = |file: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        ranges(&text, login, uid)
+    };
+    Granted {
+        lacks: lacks.into_iter().find(|name| runtime::in_path(name).is_none()),
+        uids: ranges("/etc/subuid"),
+        gids: ranges("/etc/subgid"),
+        login: login.map_or(number, ToOwned::to_owned),
+    }
+}
+
+impl Granted {
+    /// # Errors
+    /// Why it cannot be used.
+    fn check(&self) -> Result<()> {
+        if let Some(program) = self.lacks {
+            return Err(anyhow!("{program} is not installed"))
+                .hint("install it, on Debian with `apt install uidmap`");
+        }
+        for (file, ranges) in [("/etc/subuid", &self.uids), ("/etc/subgid", &self.gids)] {
+            if ranges.is_empty() {
+                let login = &self.login;
+                return Err(anyhow!("{file} has no line for {login}")).hint(format!(
+                    "have root do `usermod --add-subuids 100000-165535 \
+                     --add-subgids 100000-165535 {login}`, with numbers that nobody else has"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// An ordinary user's own id as root, and his ranges of subuid(5) and subgid(5) from 1 on; without
 /// ranges for both, or without the helpers which alone may use them, root alone.
 pub(crate) fn maps() -> Option<Maps> {
@@ -111,21 +160,21 @@ pub(crate) fn maps() -> Option<Maps> {
         return None;
     }
     let uid = uid.as_raw();
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let number = uid.to_string();
-    let entry = |line: &&str| line.split(':').nth(2) == Some(number.as_str());
-    let login = passwd.lines().find(entry).and_then(|line| line.split(':').next());
-    let helpers = ["newuidmap", "newgidmap"].iter().all(|name| runtime::in_path(name).is_some());
-    let ranges = |file: &str| {
-        let text = fs::read_to_string(file).unwrap_or_default();
-        if helpers { ranges(&text, login, uid) } else { Vec::new() }
-    };
-    let (mut uids, mut gids) = (ranges("/etc/subuid"), ranges("/etc/subgid"));
-    if uids.is_empty() || gids.is_empty() {
-        (uids, gids) = (Vec::new(), Vec::new());
-    }
+    let granted = Some(granted(uid)).filter(|granted| granted.check().is_ok());
+    let (uids, gids) = granted.map(|granted| (granted.uids, granted.gids)).unwrap_or_default();
     let gid = nix::unistd::getegid().as_raw();
     Some(Maps { uid: map(uid, &uids), gid: map(gid, &gids) })
+}
+
+/// How many ids the containers of an ordinary user have: users and groups.
+///
+/// # Errors
+/// Why it is one of each.
+pub(crate) fn id_counts() -> Result<(u64, u64)> {
+    granted(nix::unistd::geteuid().as_raw()).check()?;
+    let maps = maps().context("internal error, please report: no ids")?;
+    let sum = |map: &[(u32, u32, u32)]| map.iter().map(|(.., count)| u64::from(*count)).sum();
+    Ok((sum(&maps.uid), sum(&maps.gid)))
 }
 
 /// (first, count) of the lines `who:first:count`.

@@ -75,6 +75,7 @@ areas![
     escapes_config,
     escapes_host,
     companion_images,
+    companion_info,
     companion_pull,
     companion_pull_faults,
     companion_cli,
@@ -88,6 +89,7 @@ areas![
     companion_hostile,
     companion_mounts,
     companion_create,
+    companion_doctor,
     companion_flags,
     companion_volumes,
 ];
@@ -100,9 +102,11 @@ mod companion_attach;
 mod companion_change;
 mod companion_cli;
 mod companion_create;
+mod companion_doctor;
 mod companion_flags;
 mod companion_hostile;
 mod companion_images;
+mod companion_info;
 mod companion_kills;
 mod companion_mounts;
 mod companion_network_rootless;
