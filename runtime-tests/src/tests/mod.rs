@@ -86,6 +86,7 @@ areas![
     companion_restart,
     companion_run,
     companion_run_images,
+    companion_hostile,
     companion_mounts,
     companion_create,
     companion_doctor,
@@ -103,6 +104,7 @@ mod companion_cli;
 mod companion_create;
 mod companion_doctor;
 mod companion_flags;
+mod companion_hostile;
 mod companion_images;
 mod companion_info;
 mod companion_kills;
