@@ -15,6 +15,7 @@ tests![
     filters_choose_networks,
     members_reach_each_other_and_other_networks_do_not,
     way_out_is_by_nat_and_there_is_none_in,
+    forgotten_table_is_replaced,
     internal_network_has_no_way_out,
     ipv6_is_there_on_request,
     macvlan_is_on_the_wire_of_its_parent,
@@ -216,6 +217,24 @@ fn way_out_is_by_nat_and_there_is_none_in() {
     assert_cut_off(&outside, "172.17.0.2");
     inside.comes_to_reach("198.51.100.2");
     inside.disconnect("bridge").ok();
+}
+
+/// As when the home was deleted by hand.
+fn forgotten_table_is_replaced() {
+    prepared();
+    let space = Space::new();
+    space.connect("bridge").ok();
+    let tables = say("nft", "list tables");
+    let table = tables.trim().strip_prefix("table ").expect("one table").to_owned();
+    space.disconnect("bridge").ok();
+    assert_eq!(say("nft", "list tables"), "");
+    say("nft", &format!("add table {table}"));
+    say("nft", &format!("add chain {table} forgotten"));
+    space.connect("bridge").ok();
+    let rules = say("nft", "list ruleset");
+    assert!(rules.contains("masquerade") && !rules.contains("forgotten"), "{rules}");
+    space.disconnect("bridge").ok();
+    assert_eq!(say("nft", "list tables"), "");
 }
 
 fn internal_network_has_no_way_out() {
