@@ -47,6 +47,7 @@ mod system;
 mod template;
 #[cfg(test)]
 mod testing;
+mod tree;
 mod users;
 mod version;
 mod volume;

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 /// No such file is longer, in bytes.
@@ -23,16 +24,18 @@ pub(crate) struct Maps {
     pub(crate) gid: Vec<(u32, u32, u32)>,
 }
 
-/// Reads a file below a directory, as text. `None` when it is missing.
+/// Reads a file below a directory, as text. `None` when it is missing. What is no file is not opened
+/// at all: with some devices, that alone does something.
 fn read_inside(rootfs: &Path, name: &str) -> Result<Option<String>> {
     let root = File::open(rootfs).with_context(|| rootfs.display().to_string())?;
     let how = OpenHow::new()
-        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let Ok(file) = openat2(&root, name, how).map(File::from) else { return Ok(None) };
-    ensure!(file.metadata()?.is_file(), "/{name} of the container: not a regular file");
+    let Ok(found) = openat2(&root, name, how).map(File::from) else { return Ok(None) };
+    ensure!(found.metadata()?.is_file(), "/{name} of the container: not a regular file");
     let mut text = Vec::new();
-    let read = file.take(LONGEST).read_to_end(&mut text);
+    let read = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))
+        .and_then(|file| file.take(LONGEST).read_to_end(&mut text));
     read.with_context(|| format!("/{name} of the container"))?;
     Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }

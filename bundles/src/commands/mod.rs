@@ -15,6 +15,7 @@ mod mounts;
 mod notes;
 pub(crate) mod prune;
 mod ps;
+mod relay;
 mod shape;
 mod start;
 mod stats;

@@ -87,6 +87,7 @@ areas![
     companion_restart,
     companion_run,
     companion_run_images,
+    companion_hostile,
     companion_mounts,
     companion_create,
     companion_doctor,
@@ -106,6 +107,7 @@ mod companion_create;
 mod companion_doctor;
 mod companion_exec;
 mod companion_flags;
+mod companion_hostile;
 mod companion_image_lists;
 mod companion_images;
 mod companion_info;
