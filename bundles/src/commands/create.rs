@@ -121,6 +121,7 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     let places = (id.as_str(), later.as_path(), rootfs.as_path());
     let mut facts = facts::find(args, &base.config, base.files.path(), places)?;
     facts.network = network.mode != Mode::Host;
+    notes::tell_limits(args, &facts, screen)?;
     etc::make(&files, &args.names, &facts.hostname, network.reach())?;
     let mut record = record(args, &base, &id, runtime)?;
     record.joins = joins(home, &args.namespaces)?;

@@ -74,6 +74,7 @@ areas![
     escapes_devices,
     escapes_config,
     escapes_host,
+    companion_image_lists,
     companion_images,
     companion_info,
     companion_pull,
@@ -90,6 +91,7 @@ areas![
     companion_mounts,
     companion_create,
     companion_doctor,
+    companion_exec,
     companion_flags,
     companion_volumes,
 ];
@@ -103,8 +105,10 @@ mod companion_change;
 mod companion_cli;
 mod companion_create;
 mod companion_doctor;
+mod companion_exec;
 mod companion_flags;
 mod companion_hostile;
+mod companion_image_lists;
 mod companion_images;
 mod companion_info;
 mod companion_kills;
