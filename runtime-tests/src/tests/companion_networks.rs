@@ -81,16 +81,21 @@ fn members(net: &str) -> usize {
     described(net)["Containers"].as_object().expect("an object").len()
 }
 
-/// A host beyond the host, 198.51.100.2, which knows no way to containers.
-fn outside() -> Space<'static> {
-    let outside = space::outside();
+/// When links have all that they get by themselves.
+fn settled_state() -> String {
     let settling = ["NO-CARRIER", "linkdown", "tentative"];
-    until("the link to settle", || {
+    until("the links to settle", || {
         let state = state();
         let is_settled =
             state.contains("inet6 fe80") && settling.iter().all(|s| !state.contains(s));
-        is_settled.then_some(())
-    });
+        is_settled.then_some(state)
+    })
+}
+
+/// A host beyond the host, 198.51.100.2, which knows no way to containers.
+fn outside() -> Space<'static> {
+    let outside = space::outside();
+    settled_state();
     outside
 }
 
@@ -526,7 +531,7 @@ fn teardown_leaves_the_host_as_it_was() {
     network("create --internal in").ok();
     let (one, two) = (Space::new(), Space::new());
     one.connect("net").ok();
-    let alone = state();
+    let alone = settled_state();
     assert!(alone.contains("br-") && alone.contains("masquerade"), "{alone}");
     two.connect("net").ok();
     two.connect("in").ok();
