@@ -23,7 +23,8 @@ tests![
 ];
 
 const APPLETS: &[&str] = &[
-    "cat", "echo", "env", "id", "ls", "mount", "pwd", "rm", "sh", "sleep", "stat", "touch", "true",
+    "cat", "echo", "env", "grep", "head", "id", "ls", "mount", "pwd", "rm", "sh", "sleep", "sort",
+    "stat", "touch", "true", "wc",
 ];
 
 fn base() -> Tar {
@@ -41,7 +42,7 @@ fn base() -> Tar {
 }
 
 /// An archive with the image `app:1`.
-fn archive(change: impl FnOnce(&mut Value)) -> Vec<u8> {
+pub(super) fn archive(change: impl FnOnce(&mut Value)) -> Vec<u8> {
     requires!(companion, busybox);
     if runtime() == Runtime::Crun {
         requires!(capability(24, "CAP_SYS_RESOURCE"));
