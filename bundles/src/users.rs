@@ -9,9 +9,10 @@ use crate::runtime;
 use crate::spec::User;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// No such file is longer, in bytes.
@@ -34,7 +35,11 @@ fn read_inside(rootfs: &Path, name: &str) -> Result<Option<String>> {
     let Ok(found) = openat2(&root, name, how).map(File::from) else { return Ok(None) };
     ensure!(found.metadata()?.is_file(), "/{name} of the container: not a regular file");
     let mut text = Vec::new();
-    let read = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))
+    let mut options = OpenOptions::new();
+    // A lease on it, fcntl(2), is not waited for.
+    options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    let read = options
+        .open(format!("/proc/self/fd/{}", found.as_raw_fd()))
         .and_then(|file| file.take(LONGEST).read_to_end(&mut text));
     read.with_context(|| format!("/{name} of the container"))?;
     Ok(Some(String::from_utf8_lossy(&text).into_owned()))
