@@ -73,7 +73,7 @@ pub(crate) fn create(
     };
     drop(init_end); // or init's end-of-file would never reach us
     let mut child = Child::new(pid, pidfd, channel);
-    let walked = return_to(own)
+    let walked = return_to(own, plan)
         .and_then(|()| prepare(plan, &child, &fds.proc))
         .and_then(|()| walk_to_ready(plan, &mut child, &fds.hooks_output));
     finish(child, walked, cgroup)
@@ -260,9 +260,15 @@ fn open_own(kind: Kind) -> Result<OwnedFd> {
     Ok(crate::sys::fd::open(Path::new(&path), OFlag::O_RDONLY)?)
 }
 
-fn return_to(own: Vec<(Kind, OwnedFd)>) -> Result<()> {
+/// Root of a user namespace may have no right to the host's pid namespace: without hooks there will
+/// be no more children, which alone would be in the other one.
+fn return_to(own: Vec<(Kind, OwnedFd)>, plan: &Plan) -> Result<()> {
     for (kind, fd) in own {
-        clone::setns(fd.as_fd(), clone_flag(kind)).context("return to the host's namespace")?;
+        match clone::setns(fd.as_fd(), clone_flag(kind)) {
+            Err(err)
+                if kind == Kind::Pid && err.errno == Errno::EPERM && !plan.hooks.for_parent() => {}
+            back => back.context("return to the host's namespace")?,
+        }
     }
     Ok(())
 }

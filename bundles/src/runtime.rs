@@ -169,7 +169,7 @@ pub(crate) fn exit_code_of(failure: &str) -> i32 {
         125
     } else if has(&["not found", "no such file"]) {
         127
-    } else if has(&["permission denied", "is a directory", "not a regular file", "exec format"]) {
+    } else if has(&["denied", "not permitted", "is a directory", "not a regular", "exec format"]) {
         126
     } else {
         125
@@ -182,6 +182,20 @@ pub(crate) fn told(err: &anyhow::Error) -> String {
     format!("{}{hint}", error::chain(err))
 }
 
+/// What an ordinary user does about what the kernel does not permit him. Runtimes tell it only in
+/// words; this is of those in small letters.
+fn cure(failure: &str) -> Option<&'static str> {
+    let refused = ["not permitted", "permission denied"].iter().any(|word| failure.contains(word));
+    let cures = [
+        ("rlimit", "--ulimit goes up to the caller's own hard limit: ulimit -Ha shows it"),
+        ("oom_score_adj", "--oom-score-adj can be raised only: write a number from 0 on"),
+        ("oomscoreadj", "--oom-score-adj can be raised only: write a number from 0 on"),
+        ("cgroup", rootless::DELEGATE),
+    ];
+    let mut fitting = cures.into_iter().filter(|(word, _)| refused && failure.contains(word));
+    fitting.next().map(|(_, cure)| cure)
+}
+
 /// The same as an error, with the way out.
 pub(crate) fn start_error(failure: String) -> anyhow::Error {
     let code = exit_code_of(&failure);
@@ -189,11 +203,16 @@ pub(crate) fn start_error(failure: String) -> anyhow::Error {
         let hinted: Result<()> = Err(anyhow!(failure.to_owned())).hint(hint);
         return hinted.err().unwrap_or_else(|| anyhow!("internal error, please report"));
     }
+    let text = failure.to_ascii_lowercase();
+    let is_ordinary = rootless::ids().is_ok_and(|ids| ids.is_some());
     let error: Result<()> = Err(anyhow!(failure));
     let hinted = match code {
         127 => error.hint("look for the command in the container's file system, and at its PATH"),
         126 => error.hint("the command has to be an executable file, with its mode set"),
-        _ => error,
+        _ => match cure(&text).filter(|_| is_ordinary) {
+            Some(cure) => error.hint(cure),
+            None => error,
+        },
     };
     hinted.err().unwrap_or_else(|| anyhow!("internal error, please report"))
 }
@@ -201,6 +220,17 @@ pub(crate) fn start_error(failure: String) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refusals_have_cures() {
+        let limit = "process.rlimits[0] (rlimit_nofile): prlimit(0, 7, …): operation not permitted";
+        assert!(cure(limit).unwrap().contains("ulimit"));
+        let of_runc = "error setting rlimits for ready process: operation not permitted";
+        assert!(cure(of_runc).unwrap().contains("ulimit"));
+        let score = "process.oomscoreadj: write(…): permission denied (eacces)";
+        assert!(cure(score).unwrap().contains("--oom-score-adj"));
+        assert_eq!(cure("process.rlimits[0]: no such limit"), None);
+    }
 
     #[test]
     fn failures_of_three_runtimes_have_docker_exit_codes() {
@@ -219,6 +249,7 @@ mod tests {
             ),
             ("process.args[0]: exec: \"/bin\": stat /bin: is a directory (EISDIR)", 126),
             ("executable file `nosuch` not found in $PATH: No such file or directory", 127),
+            ("open executable: Operation not permitted", 126),
             ("mounts[3]: stat /nosuch: no such file or directory", 125),
         ] {
             assert_eq!(exit_code_of(text), code, "{text}");

@@ -4,7 +4,8 @@
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use super::Facts;
-use anyhow::{Context as _, Result, ensure};
+use crate::error::OrHint as _;
+use anyhow::{Context as _, Result, anyhow};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -54,7 +55,11 @@ pub(super) fn add(
     linux["devices"] = nodes.into();
     match linux["resources"]["devices"].as_array_mut() {
         Some(list) => list.extend(rules),
-        None => ensure!(further.is_empty(), "--device-cgroup-rule: needs root"),
+        None if further.is_empty() => {}
+        None => {
+            return Err(anyhow!("--device-cgroup-rule: needs root"))
+                .hint("leave it away: your containers may use every device that you may");
+        }
     }
     Ok(())
 }

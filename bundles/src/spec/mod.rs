@@ -109,6 +109,9 @@ pub(crate) fn make(flags: &Create, image: &image::Config, facts: &Facts<'_>) -> 
     });
     if namespaces.uts == Whose::Own {
         spec["hostname"] = facts.hostname.as_str().into();
+        if let (Some(name), true) = (&flags.names.domainname, facts.ids.is_some()) {
+            spec["domainname"] = name.as_str().into();
+        }
     } else if flags.names.hostname.is_some() || flags.names.domainname.is_some() {
         return Err(anyhow!("--hostname: with --uts host it has the name of the host"))
             .hint("leave one of them away");
@@ -229,7 +232,8 @@ fn isolation(flags: &Create, facts: &Facts<'_>, shared: &Namespaces<'_>) -> Resu
             setting.split_once('=').with_context(|| format!("--sysctl {setting}: no value"))?;
         sysctl.insert(name.to_owned(), value.into());
     }
-    if let Some(name) = &flags.names.domainname {
+    // Runtimes of 2022 know no other way; an ordinary user may not write there.
+    if let (Some(name), true) = (&flags.names.domainname, facts.ids.is_none()) {
         sysctl.insert("kernel.domainname".to_owned(), name.as_str().into());
     }
     linux["sysctl"] = sysctl.into();

@@ -25,6 +25,13 @@ pub(crate) fn all(
                 "options": ["rbind", "rprivate", "nosuid", "noexec", "nodev"] });
         }
     }
+    if shared.pid == Whose::Host && facts.ids.is_some() {
+        // The same holds for the processes of the host.
+        for mount in mounts.iter_mut().filter(|mount| mount["destination"] == "/proc") {
+            *mount = json!({ "destination": "/proc", "type": "bind", "source": "/proc",
+                "options": ["rbind", "nosuid", "noexec", "nodev"] });
+        }
+    }
     let mut further = etc(facts, flags.read_only);
     for wanted in &facts.mounts {
         // What the user mounts replaces the usual mount of the same place, and of /dev all below.

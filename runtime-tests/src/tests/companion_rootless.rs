@@ -16,6 +16,8 @@ tests![
     companion_limits_of_an_ordinary_user_are_told_and_left_out,
     companion_limits_in_a_delegated_cgroup,
     companion_user_beyond_the_ranges_is_refused,
+    companion_flags_of_an_ordinary_user,
+    companion_flags_that_an_ordinary_user_cannot_have,
 ];
 
 /// A user with a root file system, and the flags that name it and the runtime.
@@ -178,4 +180,48 @@ fn companion_user_beyond_the_ranges_is_refused() {
         "bundles: user 33: containers of this user have ids below 1 only\n  \
          hint: get a range of ids in /etc/subuid and /etc/subgid: bundles doctor tells how\n"
     );
+}
+
+/// What needs another way than root's.
+fn companion_flags_of_an_ordinary_user() {
+    let someone = Someone::new(SecondUser::with_ranges());
+    let run = |flags: &[&str], args: &[&str]| {
+        let words = [&["run", "--rm", "--network", "none"], flags].concat();
+        someone.make(&words, args).ok()
+    };
+    let name = ["cat", "/proc/sys/kernel/domainname"];
+    if runtime() != Runtime::Runc {
+        // 1.1 does not know the field.
+        assert_eq!(run(&["--domainname", "d.org"], &name), "d.org\n");
+    }
+    let ours = fs::read_link("/proc/self/ns/pid").expect("readlink");
+    let seen = run(&["--pid", "host"], &["readlink", "/proc/self/ns/pid"]);
+    assert_eq!(seen.trim(), ours.to_str().expect("UTF-8"));
+    let limit = ["--ulimit", "nofile=100:200", "--oom-score-adj", "500"];
+    let seen = run(&limit, &["sh", "-c", "ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj"]);
+    assert_eq!(seen, "100\n200\n500\n");
+    let words = ["run", "-d", "--network", "none", "--name", "c1"];
+    someone.make(&words, &SLEEP).ok();
+    let seen = run(&["--pid", "container:c1", "--ipc", "container:c1"], &["ps"]);
+    assert!(seen.contains("sleep 60"), "{seen}");
+    someone.call(&["rm", "-f", "c1"]).ok();
+}
+
+fn companion_flags_that_an_ordinary_user_cannot_have() {
+    let someone = Someone::new(SecondUser::with_ranges());
+    for (flags, error, cure) in [
+        (["--ulimit", "nproc=9999999"], "limit", "ulimit -Ha shows it"),
+        (["--oom-score-adj", "-900"], "oom", "can be raised only: write a number from 0 on"),
+        (["--cgroup-parent", "/x"], "cgroup", "hint: log in through systemd"),
+        (
+            ["--device-cgroup-rule", "c 189:* rw"],
+            "needs root",
+            "hint: leave it away: your containers",
+        ),
+        (["--userns", "host"], "have a user namespace", "hint: leave --userns away"),
+        (["-p", "80:80"], "port 80: bind(", "hint: ordinary users may take ports from 1024 on"),
+    ] {
+        let refused = someone.make(&[&["run", "--rm"], &flags[..]].concat(), &["true"]).output();
+        refused.assert_exit(125).assert_stderr_has(error).assert_stderr_has(cure);
+    }
 }

@@ -15,6 +15,7 @@ tests![
     companion_layers_lie_over_each_other,
     companion_files_of_a_container_last_till_it_is_removed,
     companion_container_without_layers_to_see_leaves_no_mount,
+    companion_umask_of_the_caller_is_not_the_containers,
     companion_many_layers,
     companion_bundle_is_for_any_runtime,
     companion_images_of_an_ordinary_user,
@@ -23,7 +24,8 @@ tests![
 ];
 
 const APPLETS: &[&str] = &[
-    "cat", "echo", "env", "id", "ls", "mount", "pwd", "rm", "sh", "sleep", "stat", "touch", "true",
+    "cat", "echo", "env", "grep", "head", "id", "ls", "mount", "pwd", "rm", "sh", "sleep", "sort",
+    "stat", "touch", "true", "wc",
 ];
 
 fn base() -> Tar {
@@ -37,7 +39,7 @@ fn base() -> Tar {
 }
 
 /// An archive with the image `app:1`.
-fn archive(change: impl FnOnce(&mut Value)) -> Vec<u8> {
+pub(super) fn archive(change: impl FnOnce(&mut Value)) -> Vec<u8> {
     requires!(companion, busybox);
     if runtime() == Runtime::Crun {
         requires!(capability(24, "CAP_SYS_RESOURCE"));
@@ -123,6 +125,18 @@ fn companion_container_without_layers_to_see_leaves_no_mount() {
     run(&["--rm", "-u", "nosuch"], &[]).output().assert_exit(125);
     run(&["--name", "made"], &[]).output().assert_exit(127);
     bundles(["rm", "made"]).ok();
+    assert_nothing_is_left(&home());
+}
+
+/// Neither do other users of the container see nothing, nor may they change its `/`.
+fn companion_umask_of_the_caller_is_not_the_containers() {
+    image(|config| config["Entrypoint"] = Value::Null);
+    for mask in ["077", "000"] {
+        let flags = ["--rm", "-u", "web", "-v", "/anonymous"];
+        let call = run(&flags, &["sh", "-c", "stat -c %a / /anonymous /etc/hosts; id -u"]);
+        let set = format!("umask {mask}; exec \"$@\"");
+        assert_eq!(call.through(["/bin/sh", "-c", &set, "sh"]).ok(), "755\n755\n644\n33\n");
+    }
     assert_nothing_is_left(&home());
 }
 

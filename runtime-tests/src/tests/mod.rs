@@ -35,6 +35,7 @@ areas![
     companion_network_rootless,
     companion_ports,
     companion_run_networks,
+    companion_peers,
     companion_rootless,
     doctor,
     lifecycle,
@@ -116,6 +117,7 @@ mod companion_mounts;
 mod companion_network_rootless;
 mod companion_networks;
 mod companion_options;
+mod companion_peers;
 mod companion_ports;
 mod companion_pull;
 mod companion_pull_faults;
