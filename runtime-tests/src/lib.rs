@@ -34,6 +34,7 @@ pub mod registry;
 pub mod requires;
 pub mod runtime;
 pub mod second_user;
+pub mod site;
 
 /// What nearly every test needs.
 pub mod prelude {

@@ -3,7 +3,7 @@
 use super::for_each;
 use crate::attach;
 use crate::cli::existing::{Kill, Rm, Stop, Wait};
-use crate::container::{Container, Record, Status};
+use crate::container::{Container, Lock, Record, Status};
 use crate::error::OrHint as _;
 use crate::home::Home;
 use crate::networking;
@@ -47,7 +47,7 @@ pub(super) fn stop_one(home: &Home, container: &mut Container, time: Option<u64>
 
 /// Its restart policy is void until it is started again.
 fn give_up(container: &mut Container) -> Result<()> {
-    let lock = container.lock()?;
+    let Some(lock) = lock(container)? else { return Ok(()) };
     let rests = container.record.status() == Status::Restarting;
     if container.record.state.stopped && !rests {
         return Ok(());
@@ -62,6 +62,14 @@ fn give_up(container: &mut Container) -> Result<()> {
         attach::knock(container).ok(); // or it looks when its time is over
     }
     Ok(())
+}
+
+/// `None` when it is gone: its monitor may have been told to remove it.
+fn lock(container: &mut Container) -> Result<Option<Lock>> {
+    match container.lock() {
+        Err(_) if !container.dir.exists() => Ok(None),
+        locked => locked.map(Some),
+    }
 }
 
 /// One that has ended meanwhile is no error.
@@ -129,10 +137,7 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
 }
 
 pub(super) fn remove(home: &Home, container: &mut Container) -> Result<()> {
-    if !container.dir.exists() {
-        return Ok(()); // its monitor was told to remove it
-    }
-    let lock = container.lock()?;
+    let Some(lock) = lock(container)? else { return Ok(()) };
     ensure!(has_ended(&container.record), "was started again meanwhile");
     let runtime = Runtime::of(home, container)?;
     if runtime.has(&container.record.id) {

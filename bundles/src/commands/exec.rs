@@ -5,8 +5,8 @@ use super::facts::environment;
 use crate::cli::existing::Exec;
 use crate::container::Container;
 use crate::error::OrHint as _;
-use crate::home::{self, Home};
-use crate::runtime::{self, Runtime};
+use crate::home::Home;
+use crate::runtime::{self, InMemory, Runtime};
 use crate::{attach, spec, users};
 use anyhow::{Context as _, Result, anyhow};
 use oci_spec::runtime::Spec;
@@ -24,12 +24,10 @@ pub(crate) fn exec(home: &Home, args: &Exec) -> Result<u8> {
     if !args.detach {
         attach::check_terminal(args.interactive && args.tty)?;
     }
-    let scratch = home.scratch()?;
-    let file = scratch.path().join("process.json");
-    home::replace(&file, &serde_json::to_vec(&process(&container, args)?)?)?;
-    let runtime = Runtime::new(home, &container.record.runtime, scratch.path())?;
+    let file = InMemory::new(&serde_json::to_vec(&process(&container, args)?)?)?;
+    let runtime = Runtime::of(home, &container)?;
     let mut command = runtime.command(["exec", "--process"]);
-    command.arg(&file);
+    command.arg(file.path());
     if args.detach {
         command.arg("--detach");
     } else {

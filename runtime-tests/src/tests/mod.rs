@@ -80,6 +80,8 @@ areas![
     companion_attach,
     companion_change,
     companion_kills,
+    companion_faults,
+    companion_full_disk,
     companion_options,
     companion_restart,
     companion_run,
@@ -98,7 +100,10 @@ mod companion_attach;
 mod companion_change;
 mod companion_cli;
 mod companion_create;
+mod companion_deeds;
+mod companion_faults;
 mod companion_flags;
+mod companion_full_disk;
 mod companion_images;
 mod companion_kills;
 mod companion_mounts;
