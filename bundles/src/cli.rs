@@ -4,9 +4,11 @@
 
 pub(crate) mod container;
 mod dash;
+pub(crate) mod doctor;
 pub(crate) mod existing;
 pub(crate) mod health;
 pub(crate) mod images;
+pub(crate) mod info;
 pub(crate) mod limits;
 mod mistakes;
 pub(crate) mod names;
@@ -20,6 +22,7 @@ pub(crate) mod system;
 pub(crate) mod unshare;
 pub(crate) mod volume;
 
+use crate::called::Name;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeMap;
@@ -28,8 +31,13 @@ use std::path::PathBuf;
 
 /// Runs images with rt or any other OCI runtime
 #[derive(Debug, Parser)]
-#[command(name = "bundles", version, arg_required_else_help = true, args_override_self = true)]
+#[command(name = "bundles", version, disable_version_flag = true)]
+#[command(arg_required_else_help = true, args_override_self = true)]
 pub(crate) struct Cli {
+    /// Print the version
+    #[arg(short = 'v', short_alias = 'V', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
+
     /// Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
@@ -121,6 +129,9 @@ commands! {
     Port(networking::Port) "port" flags,
     Volume(volume::Command) "volume" group,
     System(system::Command) "system" group,
+    Info(info::Info) "info" flags,
+    Version(info::Version) "version" flags,
+    Doctor(doctor::Doctor) "doctor" flags,
     Unshare(unshare::Unshare) "unshare" flags,
     Bundle(Box<run::Bundle>) "bundle" flags,
     Rootfs(rootfs::Rootfs) "rootfs" flags,
@@ -167,7 +178,9 @@ pub(crate) fn pairs(words: &[String]) -> BTreeMap<String, String> {
 }
 
 pub(crate) fn parse(args: Vec<OsString>) -> Result<Cli, Stop> {
-    let mut cli = Cli::command();
+    let called = Name::of(args.first().map(OsString::as_os_str));
+    let mut cli = Cli::command().version(called.version_line()).display_name(called.title());
+    cli.set_bin_name(called.program());
     let (args, named) = dash::arguments(&cli, args);
     if !named {
         cli.build(); // its help, or a guess, needs all of them

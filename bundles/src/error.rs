@@ -56,6 +56,19 @@ pub(crate) fn is_full(err: &anyhow::Error) -> bool {
 /// What a full disk needs.
 const MAKE_ROOM: &str = "make room: bundles system prune, or another disk with --root DIR";
 
+/// One line without anything that a terminal would obey: images and registries have a say in what
+/// is told of them.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true => plain.extend(c.escape_default()),
+            false => plain.push(c),
+        }
+    }
+    plain
+}
+
 /// Of a command that goes on with the next of its arguments.
 #[derive(Debug)]
 pub(crate) struct Several(Vec<anyhow::Error>);
@@ -100,9 +113,9 @@ pub(crate) fn report(err: &anyhow::Error) -> String {
     if err.is::<Closed>() {
         return String::new();
     }
-    let mut text = format!("bundles: {}\n", chain(err));
+    let mut text = format!("bundles: {}\n", plain(&chain(err)));
     if let Some(hint) = hint(err).or_else(|| is_full(err).then_some(MAKE_ROOM)) {
-        text.push_str(&format!("  hint: {hint}\n"));
+        text.push_str(&format!("  hint: {}\n", plain(hint)));
     }
     text
 }
@@ -120,6 +133,9 @@ mod tests {
         let both = all(vec![anyhow!("one"), second.unwrap_err()]).unwrap_err();
         assert_eq!(report(&both), "bundles: one\nbundles: two\n  hint: do three\n");
         assert_eq!(report(&Closed.into()), "");
+        let evil: anyhow::Result<()> = Err(anyhow!("é\n\u{1b}[2J")).hint("\u{9b}m");
+        let shown = "bundles: é\\n\\u{1b}[2J\n  hint: \\u{9b}m\n";
+        assert_eq!(report(&evil.unwrap_err()), shown);
     }
 
     #[test]

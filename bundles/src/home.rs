@@ -8,15 +8,14 @@
 mod reserve;
 
 use crate::error::OrHint as _;
+use crate::tree;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Of the layout of the files. A newer one is not touched.
@@ -167,7 +166,7 @@ impl Home {
         let mut bytes = 0;
         for leftover in self.abandoned()? {
             let dir = leftover?.dir; // who wants to remove it meanwhile may
-            bytes += usage(&dir)?;
+            bytes += tree::usage(&dir)?;
         }
         Ok(bytes)
     }
@@ -178,8 +177,8 @@ impl Home {
         let mut freed = 0;
         for leftover in self.abandoned()? {
             let Leftover { dir, lock } = leftover?;
-            let bytes = usage(&dir)?;
-            remove_tree(&dir)?;
+            let bytes = tree::usage(&dir)?;
+            tree::remove(&dir)?;
             freed += bytes;
             if let Some(lock) = lock {
                 let path = dir.with_extension("lock");
@@ -246,15 +245,15 @@ impl Leftover {
 impl Discarded {
     /// Gives the space back. Returns the bytes on disk.
     pub(crate) fn remove(self) -> Result<u64> {
-        let bytes = usage(&self.path)?;
-        remove_tree(&self.path)?;
+        let bytes = tree::usage(&self.path)?;
+        tree::remove(&self.path)?;
         Ok(bytes)
     }
 }
 
 impl Drop for Discarded {
     fn drop(&mut self) {
-        remove_tree(&self.path).ok(); // what is left is for `system prune`
+        tree::remove(&self.path).ok(); // what is left is for `system prune`
     }
 }
 
@@ -263,7 +262,7 @@ impl Drop for Scratch {
         if self.lasting {
             return;
         }
-        remove_tree(&self.path).ok(); // what is left is for `system prune`
+        tree::remove(&self.path).ok(); // what is left is for `system prune`
         fs::remove_file(self.path.with_extension("lock")).ok();
     }
 }
@@ -324,70 +323,6 @@ pub(crate) fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
         }
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(err) => Err(err).with_context(|| dir.display().to_string()),
-    }
-}
-
-/// Bytes on disk of a file or directory and all below it, never behind a symbolic link. What goes
-/// away meanwhile, or may not be read, does not count.
-pub(crate) fn usage(path: &Path) -> Result<u64> {
-    let mut bytes = 0;
-    let mut seen = BTreeSet::new();
-    let mut todo = vec![path.to_owned()];
-    while let Some(path) = todo.pop() {
-        let gone = |err: &io::Error| {
-            matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
-        };
-        let found = match fs::symlink_metadata(&path) {
-            Err(err) if gone(&err) => continue,
-            found => found.with_context(|| path.display().to_string())?,
-        };
-        // Two names of one file are one file.
-        if found.is_dir() || found.nlink() == 1 || seen.insert((found.dev(), found.ino())) {
-            bytes += found.blocks() * 512;
-        }
-        if found.is_dir() {
-            match fs::read_dir(&path) {
-                Err(err) if gone(&err) => {}
-                read => {
-                    let read = read.with_context(|| path.display().to_string())?;
-                    todo.extend(read.flatten().map(|entry| entry.path()));
-                }
-            }
-        }
-    }
-    Ok(bytes)
-}
-
-/// With all that is in it; a symbolic link is removed, not followed. It may be gone already.
-pub(crate) fn remove_tree(path: &Path) -> Result<()> {
-    let remove = || match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(err) => Err(err),
-    };
-    let removed = match remove() {
-        // An ordinary user's own directory may be closed to him.
-        Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
-            unlock_directories(path);
-            remove()
-        }
-        other => other,
-    };
-    match removed {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err)
-            .with_context(|| format!("remove {}", path.display()))
-            .hint("files of other users have to be removed by them, or by root"),
-        _ => Ok(()),
-    }
-}
-
-/// Gives the owner all rights on the directories.
-fn unlock_directories(dir: &Path) {
-    let is_dir = fs::symlink_metadata(dir).is_ok_and(|found| found.is_dir());
-    if is_dir && fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).is_ok() {
-        for path in entries(dir).unwrap_or_default() {
-            unlock_directories(&path);
-        }
     }
 }
 
@@ -484,26 +419,5 @@ mod tests {
         drop(first);
         fs::create_dir(&path).unwrap(); // as if killed: no lock is held
         assert_ne!(home.scratch().unwrap().path(), path);
-    }
-
-    #[test]
-    fn links_are_not_followed() {
-        let dir = Dir::new();
-        dir.file("outside/keep", &[1; 100_000]);
-        dir.file("tree/deep/file", b"x");
-        dir.link("tree/link", "../outside");
-        let tree = dir.0.join("tree");
-        assert!(usage(&tree).unwrap() < 100_000);
-        fs::hard_link(dir.0.join("outside/keep"), tree.join("one")).unwrap();
-        let one = usage(&tree).unwrap();
-        fs::hard_link(dir.0.join("outside/keep"), tree.join("two")).unwrap();
-        assert_eq!(usage(&tree).unwrap(), one);
-        fs::set_permissions(tree.join("deep"), fs::Permissions::from_mode(0o000)).unwrap();
-        remove_tree(&tree).unwrap();
-        remove_tree(&tree).unwrap();
-        assert!(!tree.exists() && dir.0.join("outside/keep").exists());
-        dir.link("link", "outside");
-        remove_tree(&dir.0.join("link")).unwrap();
-        assert!(dir.0.join("outside/keep").exists());
     }
 }

@@ -27,6 +27,14 @@ pub(crate) fn each<T: Serialize>(
     error::all(failed)
 }
 
+/// One thing that is not part of a list.
+pub(crate) fn one<T: Serialize>(format: &str, thing: &T) -> Result<String> {
+    match format {
+        "json" => Ok(serde_json::to_string(thing).context("JSON")? + "\n"),
+        format => show(Some(format), std::slice::from_ref(thing)),
+    }
+}
+
 /// One line for each thing with a format, otherwise one list of them.
 fn show<T: Serialize>(format: Option<&str>, things: &[T]) -> Result<String> {
     match format {

@@ -25,6 +25,9 @@ use std::path::{Component, Path, PathBuf};
 /// Most members: 500 layers with three files each, of some dozen images.
 const MOST_MEMBERS: usize = 100_000;
 
+/// Longest names of all members and links together, in bytes.
+const LONGEST_NAMES: usize = 64 << 20;
+
 /// Docker's `manifest.json`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -222,9 +225,15 @@ impl Members {
         let mut archive = Archive::new(inflated);
         let mut left = Limits::default().bytes;
         let mut count = 0;
+        let mut names = 0;
         while let Some(entry) = archive.next()? {
             count += 1;
             ensure!(count <= MOST_MEMBERS, "the archive has more than {MOST_MEMBERS} members");
+            names += entry.path.as_os_str().len();
+            if let Kind::Symlink(target) | Kind::HardLink(target) = &entry.kind {
+                names += target.as_os_str().len();
+            }
+            ensure!(names <= LONGEST_NAMES, "names of more than {LONGEST_NAMES} bytes");
             let path = lexical(Path::new(""), &entry.path)
                 .with_context(|| format!("member {:?} of the archive", entry.path.display()))?;
             match entry.kind {

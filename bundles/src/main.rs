@@ -3,11 +3,13 @@
 //! Runs in: an ordinary process of the user. Privilege: none of its own.
 
 mod attach;
+mod called;
 mod cli;
 mod commands;
 mod container;
 mod copy;
 mod digest;
+mod doctor;
 mod elf;
 mod error;
 mod etc;
@@ -17,6 +19,7 @@ mod home;
 mod host;
 mod ids;
 mod images;
+mod info;
 mod init;
 mod inspect;
 mod joins;
@@ -44,7 +47,9 @@ mod system;
 mod template;
 #[cfg(test)]
 mod testing;
+mod tree;
 mod users;
+mod version;
 mod volume;
 
 use cli::{Cli, Command};
@@ -95,6 +100,9 @@ fn run(cli: &Cli, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
     if let Some(done) = without_home(&cli.command, screen) {
         return done.map(|()| 0);
     }
+    if let Command::Doctor(args) = &cli.command {
+        return doctor::run(cli.root.as_deref(), args, screen);
+    }
     let home = Home::open(cli.root.as_deref())?;
     let gives_back = cli.command.gives_back();
     if gives_back {
@@ -115,6 +123,7 @@ fn without_home(command: &Command, screen: &mut Screen<'_>) -> Option<anyhow::Re
         Command::Rootfs(args) => Some(rootfs::run(args)),
         Command::Login(args) => Some(login::login(args, screen)),
         Command::Logout(args) => Some(login::logout(args, screen)),
+        Command::Version(args) => Some(version::run(args, screen)),
         _ => None,
     }
 }
@@ -151,9 +160,14 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Rmi(args) => images::remove(home, args, screen),
         Command::Image(command) => images::image(home, command, screen),
         Command::System(command) => system::run(command, home, screen),
+        Command::Info(args) => info::run(home, args, screen),
         Command::Volume(command) => volume::run(command, home, screen),
         Command::Unshare(args) => net::holder::run(home, args),
-        Command::Rootfs(_) | Command::Login(_) | Command::Logout(_) => Ok(()),
+        Command::Rootfs(_)
+        | Command::Login(_)
+        | Command::Logout(_)
+        | Command::Version(_)
+        | Command::Doctor(_) => Ok(()),
     }?;
     Ok(0)
 }

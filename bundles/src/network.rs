@@ -14,6 +14,7 @@ use crate::filter::Filters;
 use crate::home::Home;
 use crate::net::attach::{self, Wanted};
 use crate::net::create::{self, Request};
+use crate::net::detach;
 use crate::net::record::{self, Endpoint, Network, Networks};
 use crate::networking::{self, Member};
 use crate::screen::Screen;
@@ -56,7 +57,7 @@ fn create(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<()> {
 fn open(home: &Home) -> Result<Networks<'_>> {
     let networks = Networks::lock(home)?;
     create::predefined(&networks)?;
-    attach::forget_lost(&networks)?;
+    detach::forget_lost(&networks)?;
     Ok(networks)
 }
 
@@ -82,7 +83,7 @@ fn remove_one(networks: &Networks<'_>, network: &Network) -> Result<()> {
         return Err(anyhow!("network {}: is always there, and cannot be removed", network.name))
             .hint("remove networks of your own: `bundles network ls --filter type=custom`");
     }
-    attach::settle(networks)?;
+    detach::settle(networks)?;
     let name = |endpoint: Endpoint| match endpoint.container.strip_prefix("netns:") {
         Some(_) => endpoint.container,
         None => endpoint.name,
@@ -109,7 +110,7 @@ fn prune(home: &Home, args: &Prune, screen: &mut Screen<'_>) -> Result<()> {
 pub(crate) fn give_back(home: &Home, filters: &Filters, screen: &mut Screen<'_>) -> Result<()> {
     // Nothing is made: the disk may be full.
     let networks = Networks::lock(home)?;
-    attach::settle(&networks)?;
+    detach::settle(&networks)?;
     let mut removed = vec![];
     for network in networks.all()? {
         if !networks.endpoints(&network)?.is_empty() {
@@ -177,5 +178,5 @@ fn disconnect(home: &Home, args: &Disconnect) -> Result<()> {
     if !args.target.starts_with("netns:") {
         return networking::disconnect(home, &args.network, &args.target);
     }
-    attach::detach(home, &args.network, &target(&args.target)?)
+    detach::detach(home, &args.network, &target(&args.target)?)
 }

@@ -15,7 +15,8 @@ use crate::etc::Reach;
 use crate::fmt;
 use crate::home::Home;
 use crate::net::attach::{self, Wanted};
-use crate::net::netlink::Mac;
+use crate::net::detach;
+use crate::net::mac::Mac;
 use crate::net::record::{self, Endpoint, Networks};
 use crate::ports::{Bound, Port, Wish};
 use crate::rootless;
@@ -133,7 +134,7 @@ fn enter(
 
 /// After it has ended, or a killed monitor has left it.
 pub(crate) fn leave(home: &Home, id: &str) -> Result<()> {
-    attach::leave(home, id)
+    detach::leave(home, id)
 }
 
 /// `network connect`: at once when it runs, and from its next start on.
@@ -203,7 +204,7 @@ pub(crate) fn disconnect(home: &Home, network: &str, container: &str) -> Result<
             .hint(format!("bundles network inspect {name} shows who is"));
     }
     if is_there {
-        attach::detach(home, &name, &container.record.id)?;
+        detach::detach(home, &name, &container.record.id)?;
     }
     container.save()
 }

@@ -100,7 +100,7 @@ fn by_name(
     for mirror in &endpoints {
         match attempt(mirror, screen) {
             Ok(pulled) => return Ok(pulled),
-            Err(err) => screen.note(&format!("mirror {}\n", error::chain(&err))),
+            Err(err) => screen.note(&format!("mirror {}\n", error::plain(&error::chain(&err)))),
         }
     }
     attempt(&last, screen)
@@ -187,6 +187,7 @@ fn check_platform(
         return Err(anyhow!("the image is for {platform}, not for {wanted}"))
             .hint(format!("take it as it is, with --platform {platform}"));
     }
+    let platform = error::plain(&platform.to_string());
     screen.note(&format!("warning: the image is for {platform}, this machine is {wanted}\n"));
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! Runs in: an ordinary process with one thread, before a command begins.
 
 use crate::cli::Command;
+use crate::container;
 use crate::home::Home;
 use crate::net::attach;
 use crate::net::holder::{self, Place};
@@ -20,6 +21,8 @@ enum Need {
     None,
     /// Files get the owners that they have in an image, if there are ids for them.
     Owners,
+    /// A container that has lost its monitor gets another, which has to be there.
+    Orphans,
     Always,
 }
 
@@ -48,17 +51,20 @@ fn need(command: &Command) -> Need {
         | Command::System(_)
         | Command::Volume(_) => Need::Owners,
         Command::Ps(_)
-        | Command::Rename(_)
         | Command::Logs(_)
         | Command::Wait(_)
         | Command::Inspect(_)
+        | Command::Port(_) => Need::Orphans,
+        Command::Rename(_)
         | Command::Images(_)
         | Command::Tag(_)
         | Command::Network(_)
-        | Command::Port(_)
         | Command::Rootfs(_)
         | Command::Login(_)
         | Command::Logout(_)
+        | Command::Info(_)
+        | Command::Version(_)
+        | Command::Doctor(_)
         | Command::Unshare(_) => Need::None,
     }
 }
@@ -72,6 +78,10 @@ pub(crate) fn enter(home: &Home, command: &Command) -> Result<bool> {
     let enters = match need(command) {
         Need::None => false,
         Need::Owners => has_ranges(),
+        // What cannot be read is told by the command.
+        Need::Orphans => {
+            container::all(home).is_ok_and(|all| all.iter().any(|one| one.record.is_orphan()))
+        }
         Need::Always => true,
     };
     if enters {
@@ -106,7 +116,8 @@ pub(crate) fn leave_as_monitor(home: &Home) -> Result<()> {
     retire(home)
 }
 
-fn retire(home: &Home) -> Result<()> {
+/// Whoever has entered leaves what is there to the others; the last one takes it away.
+pub(crate) fn retire(home: &Home) -> Result<()> {
     let networks = Networks::lock(home)?;
     if let Some(place) = Place::existing(&networks)? {
         place.for_guest().leave(&networks)?;

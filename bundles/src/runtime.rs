@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Tried in this order when nobody says which.
-const KNOWN: [&str; 3] = ["rt", "runc", "crun"];
+pub(crate) const KNOWN: [&str; 3] = ["rt", "runc", "crun"];
 
 /// The runtime and where it keeps its state.
 #[derive(Debug)]
@@ -76,6 +76,16 @@ pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
         .filter(|dir| dir.is_absolute())
         .map(|dir| dir.join(name))
         .find(|file| is_program(file))
+}
+
+/// What a runtime says of itself, in one line.
+pub(crate) fn version(program: &Path) -> Result<String> {
+    let mut command = Command::new(program);
+    let said = command.arg("--version").stdin(Stdio::null()).output();
+    let said = said.with_context(|| program.display().to_string())?;
+    let text = String::from_utf8_lossy(&said.stdout);
+    ensure!(said.status.success(), "{} --version: {}", program.display(), said.status);
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
 fn is_program(file: &Path) -> bool {

@@ -17,6 +17,8 @@ mod printf;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use printf::quote;
+
 use anyhow::{Result, anyhow};
 use serde_json::{Map, Value};
 

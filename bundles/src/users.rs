@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 /// No such file is longer, in bytes.
@@ -23,16 +24,18 @@ pub(crate) struct Maps {
     pub(crate) gid: Vec<(u32, u32, u32)>,
 }
 
-/// Reads a file below a directory, as text. `None` when it is missing.
+/// Reads a file below a directory, as text. `None` when it is missing. What is no file is not opened
+/// at all: with some devices, that alone does something.
 fn read_inside(rootfs: &Path, name: &str) -> Result<Option<String>> {
     let root = File::open(rootfs).with_context(|| rootfs.display().to_string())?;
     let how = OpenHow::new()
-        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let Ok(file) = openat2(&root, name, how).map(File::from) else { return Ok(None) };
-    ensure!(file.metadata()?.is_file(), "/{name} of the container: not a regular file");
+    let Ok(found) = openat2(&root, name, how).map(File::from) else { return Ok(None) };
+    ensure!(found.metadata()?.is_file(), "/{name} of the container: not a regular file");
     let mut text = Vec::new();
-    let read = file.take(LONGEST).read_to_end(&mut text);
+    let read = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))
+        .and_then(|file| file.take(LONGEST).read_to_end(&mut text));
     read.with_context(|| format!("/{name} of the container"))?;
     Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }
@@ -100,6 +103,55 @@ fn group_id(group: &str, wanted: &str) -> Result<u32> {
         .hint("write the number of the group")
 }
 
+/// What `/etc/subuid` and `/etc/subgid` give an ordinary user: (first, count).
+#[derive(Debug)]
+struct Granted {
+    login: String,
+    /// The program which is missing, of the two that alone may use them.
+    lacks: Option<&'static str>,
+    uids: Vec<(u32, u32)>,
+    gids: Vec<(u32, u32)>,
+}
+
+fn granted(uid: u32) -> Granted {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let number = uid.to_string();
+    let entry = |line: &&str| line.split(':').nth(2) == Some(number.as_str());
+    let login = passwd.lines().find(entry).and_then(|line| line.split(':').next());
+    let lacks = ["newuidmap", "newgidmap"].into_iter();
+    let ranges = |file: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        ranges(&text, login, uid)
+    };
+    Granted {
+        lacks: lacks.into_iter().find(|name| runtime::in_path(name).is_none()),
+        uids: ranges("/etc/subuid"),
+        gids: ranges("/etc/subgid"),
+        login: login.map_or(number, ToOwned::to_owned),
+    }
+}
+
+impl Granted {
+    /// # Errors
+    /// Why it cannot be used.
+    fn check(&self) -> Result<()> {
+        if let Some(program) = self.lacks {
+            return Err(anyhow!("{program} is not installed"))
+                .hint("install it, on Debian with `apt install uidmap`");
+        }
+        for (file, ranges) in [("/etc/subuid", &self.uids), ("/etc/subgid", &self.gids)] {
+            if ranges.is_empty() {
+                let login = &self.login;
+                return Err(anyhow!("{file} has no line for {login}")).hint(format!(
+                    "have root do `usermod --add-subuids 100000-165535 \
+                     --add-subgids 100000-165535 {login}`, with numbers that nobody else has"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// An ordinary user's own id as root, and his ranges of subuid(5) and subgid(5) from 1 on; without
 /// ranges for both, or without the helpers which alone may use them, root alone.
 pub(crate) fn maps() -> Option<Maps> {
@@ -108,21 +160,21 @@ pub(crate) fn maps() -> Option<Maps> {
         return None;
     }
     let uid = uid.as_raw();
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let number = uid.to_string();
-    let entry = |line: &&str| line.split(':').nth(2) == Some(number.as_str());
-    let login = passwd.lines().find(entry).and_then(|line| line.split(':').next());
-    let helpers = ["newuidmap", "newgidmap"].iter().all(|name| runtime::in_path(name).is_some());
-    let ranges = |file: &str| {
-        let text = fs::read_to_string(file).unwrap_or_default();
-        if helpers { ranges(&text, login, uid) } else { Vec::new() }
-    };
-    let (mut uids, mut gids) = (ranges("/etc/subuid"), ranges("/etc/subgid"));
-    if uids.is_empty() || gids.is_empty() {
-        (uids, gids) = (Vec::new(), Vec::new());
-    }
+    let granted = Some(granted(uid)).filter(|granted| granted.check().is_ok());
+    let (uids, gids) = granted.map(|granted| (granted.uids, granted.gids)).unwrap_or_default();
     let gid = nix::unistd::getegid().as_raw();
     Some(Maps { uid: map(uid, &uids), gid: map(gid, &gids) })
+}
+
+/// How many ids the containers of an ordinary user have: users and groups.
+///
+/// # Errors
+/// Why it is one of each.
+pub(crate) fn id_counts() -> Result<(u64, u64)> {
+    granted(nix::unistd::geteuid().as_raw()).check()?;
+    let maps = maps().context("internal error, please report: no ids")?;
+    let sum = |map: &[(u32, u32, u32)]| map.iter().map(|(.., count)| u64::from(*count)).sum();
+    Ok((sum(&maps.uid), sum(&maps.gid)))
 }
 
 /// (first, count) of the lines `who:first:count`.

@@ -17,7 +17,7 @@ use crate::runtime::{Runtime, runtime};
 use crate::second_user::{SecondUser, UID};
 
 /// From `--bundles`.
-pub(crate) fn program() -> Option<PathBuf> {
+pub fn program() -> Option<PathBuf> {
     std::env::var_os("RT_TEST_BUNDLES").map(PathBuf::from)
 }
 

@@ -233,6 +233,15 @@ impl Cgroup {
         }
     }
 
+    /// Whether its processes are to stand still, even if not all do. Not when it was removed.
+    pub(crate) fn is_freezing(&self) -> Result<bool> {
+        match self.at().read("cgroup.freeze") {
+            Ok(text) => Ok(text.trim() == "1"),
+            Err(err) if v2::is_gone(&err) => Ok(false),
+            Err(err) => Err(err.into()),
+        }
+    }
+
     /// Sends SIGKILL to every process, against forking ones too. Does not wait for their end.
     pub(crate) fn kill(&self) -> Result<()> {
         match self.at().write("cgroup.kill", "1") {

@@ -23,10 +23,18 @@ pub(crate) fn resume(host: &Host, id: &str) -> Result<()> {
     let state = dir.state()?;
     match dir.status(&state)? {
         Status::Paused => cgroup(&dir, &state)?.thaw(),
+        // Not all of it stands still: a process of it was killed, or a pause cut off.
+        Status::Running | Status::Created if is_freezing(&dir, &state)? => {
+            cgroup(&dir, &state)?.thaw()
+        }
         status @ (Status::Creating | Status::Created | Status::Running | Status::Stopped) => {
             bail!("cannot resume a container in the {} state", status.name())
         }
     }
+}
+
+fn is_freezing(dir: &Dir, state: &State) -> Result<bool> {
+    dir.cgroup(state)?.map_or(Ok(false), |cgroup| cgroup.is_freezing())
 }
 
 fn cgroup(dir: &Dir, state: &State) -> Result<Cgroup> {

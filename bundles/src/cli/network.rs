@@ -1,7 +1,6 @@
 //! `bundles network`.
 
-use crate::net::attach::parse_mac;
-use crate::net::netlink::Mac;
+use crate::net::mac::{self, Mac};
 use crate::net::subnet::Subnet;
 use clap::{Args, Subcommand, ValueEnum};
 use std::net::IpAddr;
@@ -134,7 +133,7 @@ pub(crate) struct Connect {
     pub(crate) ip: Vec<IpAddr>,
 
     /// Hardware address to take
-    #[arg(long, value_name = "MAC", value_parser = parse_mac)]
+    #[arg(long, value_name = "MAC", value_parser = mac::parse)]
     pub(crate) mac_address: Option<Mac>,
 
     /// Further name on this network

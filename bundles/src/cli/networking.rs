@@ -1,7 +1,6 @@
 //! The flags of `run` and `create` that are about networks.
 
-use crate::net::attach::parse_mac;
-use crate::net::netlink::Mac;
+use crate::net::mac::{self, Mac};
 use clap::Args;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -20,7 +19,7 @@ pub(crate) struct NetworkFlags {
     pub(crate) ip6: Option<Ipv6Addr>,
 
     /// Hardware address to take
-    #[arg(long, value_name = "MAC", value_parser = parse_mac)]
+    #[arg(long, value_name = "MAC", value_parser = mac::parse)]
     pub(crate) mac_address: Option<Mac>,
 
     /// Further name on its networks

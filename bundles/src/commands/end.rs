@@ -78,7 +78,8 @@ fn signal(home: &Home, container: &mut Container, number: i32) -> Result<()> {
     let killed = runtime.kill(&container.record.id, number);
     if container.record.is_paused()
         && let Err(err) = runtime.resume(&container.record.id) // a frozen process gets no signal
-        && container.record.has_process()
+        && container.record.is_paused()
+    // a killed one may have left by itself
     {
         return Err(err);
     }

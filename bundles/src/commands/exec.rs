@@ -1,7 +1,8 @@
-//! `exec`: the runtime does it, with the caller's own streams.
+//! `exec`: the runtime does it.
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use super::facts::environment;
+use super::relay;
 use crate::cli::existing::Exec;
 use crate::container::Container;
 use crate::error::OrHint as _;
@@ -11,6 +12,7 @@ use crate::{attach, spec, users};
 use anyhow::{Context as _, Result, anyhow};
 use oci_spec::runtime::Spec;
 use serde_json::json;
+use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -28,16 +30,26 @@ pub(crate) fn exec(home: &Home, args: &Exec) -> Result<u8> {
     let runtime = Runtime::of(home, &container)?;
     let mut command = runtime.command(["exec", "--process"]);
     command.arg(file.path());
+    let mut outputs = Vec::new();
     if args.detach {
         command.arg("--detach");
+    } else if args.tty {
+        // The runtime makes the terminal of the container, and passes on what is said on both.
+        command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
     } else {
-        // A terminal can be resized, and be typed into, only if the runtime sees the caller's.
-        if args.interactive || args.tty {
-            command.stdin(Stdio::inherit());
+        if args.interactive {
+            command.stdin(relay::input()?);
         }
-        command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
+        let (stdout, of_stdout) = relay::output(io::stdout())?;
+        let (stderr, of_stderr) = relay::output(io::stderr())?;
+        command.stdout(stdout).stderr(stderr);
+        outputs.extend(of_stdout.into_iter().chain(of_stderr));
     }
-    let status = command.arg(&container.record.id).status().context("start the runtime")?;
+    let child = command.arg(&container.record.id).spawn();
+    let mut child = child.context("start the runtime")?;
+    drop(command); // it has the container's ends of the pipes
+    relay::pass(&child, outputs)?;
+    let status = child.wait().context("wait for the runtime")?;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(255);
     let code = match runtime.failure() {
         Some(failure) if code != 0 => runtime::exit_code_of(&failure),

@@ -2,6 +2,7 @@
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use super::shape;
+use crate::attach;
 use crate::cli::existing::{Inspect, Kind};
 use crate::container::{Container, LogOptions, Mount, Record, Root, Status};
 use crate::home::Home;
@@ -20,7 +21,11 @@ pub(crate) fn inspect(home: &Home, args: &Inspect, screen: &mut Screen<'_>) -> R
 /// The first thing of this name: a container before an image, a volume and a network.
 fn any(home: &Home, name: &str, kind: Option<Kind>) -> Result<Value> {
     let of = |kind| match kind {
-        Kind::Container => describe(home, &Container::find(home, name)?),
+        Kind::Container => {
+            let mut container = Container::find(home, name)?;
+            attach::adopt(home, &mut container).ok(); // what is known can be shown all the same
+            describe(home, &container)
+        }
         Kind::Image => images::describe(home, name),
         Kind::Network => network::describe(home, name),
         Kind::Volume => volume::describe(home, name),

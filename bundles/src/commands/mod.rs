@@ -15,6 +15,7 @@ mod mounts;
 mod notes;
 pub(crate) mod prune;
 mod ps;
+mod relay;
 mod shape;
 mod start;
 mod stats;
@@ -29,7 +30,7 @@ pub(crate) use inspect::inspect;
 pub(crate) use logs::logs;
 pub(crate) use ps::ps;
 pub(crate) use start::{attach, restart, start};
-pub(crate) use stats::{stats, top};
+pub(crate) use stats::{stats, top, total_memory};
 pub(crate) use update::update;
 
 use crate::error;

@@ -58,64 +58,71 @@ pub(super) fn make(
     made: &mut Vec<Mount>,
 ) -> Result<()> {
     for wish in wishes {
-        made.push(one(wish, volumes, lock, places).context(wish.words.clone())?);
+        made.push(Mount {
+            destination: wish.at.clone(),
+            read_only: wish.read_only,
+            propagation: wish.propagation.clone(),
+            alone: wish.alone,
+            mode: wish.mode.clone(),
+            ..Mount::default()
+        });
+        let mount = made.last_mut().context("internal error, please report: no mount")?;
+        one(wish, volumes, lock, places, mount).context(wish.words.clone())?;
     }
     Ok(())
 }
 
-fn one(wish: &Wish, volumes: &Volumes<'_>, lock: &Lock, places: &Places<'_>) -> Result<Mount> {
-    let mount = Mount {
-        destination: wish.at.clone(),
-        read_only: wish.read_only,
-        propagation: wish.propagation.clone(),
-        alone: wish.alone,
-        mode: wish.mode.clone(),
-        ..Mount::default()
-    };
-    Ok(match &wish.what {
+fn one(
+    wish: &Wish,
+    volumes: &Volumes<'_>,
+    lock: &Lock,
+    places: &Places<'_>,
+    mount: &mut Mount,
+) -> Result<()> {
+    match &wish.what {
         What::Bind { source, make } => {
-            Mount { kind: "bind".to_owned(), source: folder(source, *make)?, ..mount }
+            "bind".clone_into(&mut mount.kind);
+            mount.source = folder(source, *make)?;
         }
         What::Overlay { source } => overlay(folder(source, false)?, mount, places)?,
         What::Volume { name, copy, labels, options } => {
             let (labels, options) = (labels.clone(), options.clone());
             let wanted = volume::Wish { name: name.clone(), labels, options };
             let (volume, _) = volumes.ensure(wanted, lock)?;
-            let mount = Mount {
-                kind: "volume".to_owned(),
-                name: volume.name.clone(),
-                anonymous: name.is_none(),
-                ..mount
-            };
+            "volume".clone_into(&mut mount.kind);
+            mount.name.clone_from(&volume.name);
+            mount.anonymous = name.is_none();
             match volume.content() {
                 Content::Files => {
+                    mount.source = volumes.data(&volume.name);
                     if let (true, Some(from)) = (copy, copy::directory_in(places.image, &wish.at)?)
                     {
                         volumes.seed(&volume.name, from.as_fd(), lock)?;
                     }
-                    Mount { source: volumes.data(&volume.name), ..mount }
                 }
                 Content::Bind { device, recursive, words } => {
-                    let source = folder(&device.to_string_lossy(), false)
+                    mount.source = folder(&device.to_string_lossy(), false)
                         .with_context(|| format!("volume {}", volume.name))?;
-                    Mount { source, alone: !recursive, options: words, ..mount }
+                    (mount.alone, mount.options) = (!recursive, words);
                 }
                 Content::Memory(options) => {
                     only_user(&volume.name, volumes)?;
-                    Mount { options, ..mount }
+                    mount.options = options;
                 }
             }
         }
         What::Tmpfs(options) => {
-            Mount { kind: "tmpfs".to_owned(), options: options.clone(), ..mount }
+            "tmpfs".clone_into(&mut mount.kind);
+            mount.options.clone_from(options);
         }
-        What::Same(mount) => {
-            if mount.kind == "volume" && mount.source.as_os_str().is_empty() {
-                only_user(&mount.name, volumes)?;
+        What::Same(other) => {
+            if other.kind == "volume" && other.source.as_os_str().is_empty() {
+                only_user(&other.name, volumes)?;
             }
-            mount.clone()
+            mount.clone_from(other);
         }
-    })
+    }
+    Ok(())
 }
 
 /// What is in memory belongs to a container's own mounts, where no other one can see it.
@@ -127,7 +134,7 @@ fn only_user(name: &str, volumes: &Volumes<'_>) -> Result<()> {
 }
 
 /// What is written goes into the container's directory.
-fn overlay(source: PathBuf, mount: Mount, places: &Places<'_>) -> Result<Mount> {
+fn overlay(source: PathBuf, mount: &mut Mount, places: &Places<'_>) -> Result<()> {
     let shown = source.display().to_string();
     ensure!(source.is_dir(), "{shown}: not a directory");
     ensure!(!shown.contains([',', ':', '\\']), "{shown}: overlayfs takes no name with , : or \\");
@@ -140,12 +147,13 @@ fn overlay(source: PathBuf, mount: Mount, places: &Places<'_>) -> Result<Mount> 
     let (from, to) = (File::open(&source)?, File::open(dir.join("upper"))?);
     copy::attributes(from.as_fd(), to.as_fd()).context(shown)?;
     let later = |dir: &str| places.later.join(&name).join(dir).display().to_string();
-    let options = vec![
+    mount.options = vec![
         format!("lowerdir={}", source.display()),
         format!("upperdir={}", later("upper")),
         format!("workdir={}", later("work")),
     ];
-    Ok(Mount { kind: "overlay".to_owned(), source, options, ..mount })
+    (mount.kind, mount.source) = ("overlay".to_owned(), source);
+    Ok(())
 }
 
 /// The real path of what the user names, so that `inspect` tells the truth.

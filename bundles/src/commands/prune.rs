@@ -6,9 +6,10 @@ use crate::container::{self, Container};
 use crate::error;
 use crate::filter::Filters;
 use crate::fmt;
-use crate::home::{self, Home};
+use crate::home::Home;
 use crate::screen::Screen;
 use crate::store::{Image, Store};
+use crate::tree;
 use crate::volume::Totals;
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
@@ -34,7 +35,7 @@ pub(crate) fn containers(home: &Home, filters: &Filters, screen: &mut Screen<'_>
         if container.record.is_running() || !filters.labels(&container.record.labels) {
             continue;
         }
-        let bytes = home::usage(&container.dir)?;
+        let bytes = tree::usage(&container.dir)?;
         match end::remove(home, &mut container) {
             Ok(()) => {
                 freed += bytes;
@@ -90,7 +91,7 @@ fn user<'a>(containers: &'a [Container], image: &Image) -> Option<&'a Container>
 pub(crate) fn container_totals(home: &Home) -> Result<Totals> {
     let mut totals = Totals::default();
     for container in container::all(home)? {
-        let bytes = home::usage(&container.dir)?;
+        let bytes = tree::usage(&container.dir)?;
         totals.count += 1;
         totals.bytes += bytes;
         if container.record.is_running() {
@@ -116,7 +117,7 @@ pub(crate) fn image_totals(home: &Home) -> Result<Totals> {
     };
     let (kept, mut reclaimable) = (layers(&used), 0);
     for layer in layers(&unused).difference(&kept) {
-        reclaimable += home::usage(layer)?;
+        reclaimable += tree::usage(layer)?;
     }
     let bytes = bytes_of_images(home)?;
     Ok(Totals { count: used.len() + unused.len(), used: used.len(), bytes, reclaimable })
@@ -124,5 +125,5 @@ pub(crate) fn image_totals(home: &Home) -> Result<Totals> {
 
 /// Layers, and the archives that they came from.
 fn bytes_of_images(home: &Home) -> Result<u64> {
-    Ok(home::usage(&home.directory("layers")?)? + home::usage(&home.directory("oci")?)?)
+    Ok(tree::usage(&home.directory("layers")?)? + tree::usage(&home.directory("oci")?)?)
 }

@@ -8,6 +8,7 @@ use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
 use crate::networking::show;
 use crate::screen::Screen;
+use crate::template::quote;
 use anyhow::Result;
 use serde_json::{Map, json};
 
@@ -119,7 +120,7 @@ fn row(record: &Record, whole: bool) -> Row {
     let created = container::time(&record.created);
     let local = record.mounts.iter().filter(|mount| mount.kind == "volume").count();
     let fields = json!({
-        "Command": format!("\"{}\"", short(&record.command.join(" "))),
+        "Command": quote(&short(&record.command.join(" "))),
         "CreatedAt": humantime::format_rfc3339_seconds(created).to_string(),
         "ID": id,
         "Image": record.image,

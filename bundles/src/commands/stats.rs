@@ -149,7 +149,7 @@ impl Sample {
 }
 
 /// In bytes.
-fn total_memory() -> Result<u64> {
+pub(crate) fn total_memory() -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo").context("/proc/meminfo")?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kilobytes: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());

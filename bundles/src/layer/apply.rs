@@ -7,7 +7,7 @@
 //! follows no symlink at all, and what is made must not exist. So no entry has power over where
 //! another one goes. Nobody else writes there meanwhile: the directory lies in our `tmp/`.
 
-use super::archive::{Archive, Entry, Kind, Time};
+use super::archive::{Archive, Entry, Kind, Record, Time};
 use super::attributes::{Attributes, Owners, call, failed};
 use crate::error::OrHint as _;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -29,11 +29,13 @@ pub(crate) struct Limits {
     pub(crate) bytes: u64,
     /// Files, directories and all else, with directories which no entry names.
     pub(crate) entries: u64,
+    /// Of the names and extended attributes of directories, which are in memory until the end.
+    pub(crate) kept: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 64 << 30, entries: 1_000_000 }
+        Self { bytes: 64 << 30, entries: 1_000_000, kept: 256 << 20 }
     }
 }
 
@@ -43,6 +45,7 @@ struct Layer<'a> {
     owners: Owners,
     bytes: u64,
     entries: u64,
+    kept: usize,
     directories: BTreeMap<PathBuf, Attributes>,
     opaque: BTreeSet<PathBuf>,
     whiteouts: BTreeSet<PathBuf>,
@@ -64,6 +67,7 @@ pub(super) fn apply<R: Read>(
         owners: Owners::of_process()?,
         bytes: 0,
         entries: 0,
+        kept: 0,
         directories: BTreeMap::from([(PathBuf::new(), usual)]),
         opaque: BTreeSet::new(),
         whiteouts: BTreeSet::new(),
@@ -82,6 +86,9 @@ impl Layer<'_> {
     fn add<R: Read>(&mut self, entry: Entry, data: &mut Archive<R>) -> Result<()> {
         let path = inside(&entry.path)?;
         self.count()?;
+        if entry.kind == Kind::Directory {
+            self.keep(&path, &entry.xattrs)?;
+        }
         self.charge(entry.size)?;
         let Some(name) = path.file_name().map(OsStr::to_owned) else {
             ensure!(entry.kind == Kind::Directory, "the top of the layer is no directory");
@@ -135,6 +142,17 @@ impl Layer<'_> {
         Ok(())
     }
 
+    fn keep(&mut self, path: &Path, xattrs: &[Record]) -> Result<()> {
+        let size = |(name, value): &Record| name.len() + value.len();
+        self.kept += path.as_os_str().len() + xattrs.iter().map(size).sum::<usize>();
+        ensure!(
+            self.kept <= self.limits.kept,
+            "names and attributes of the layer's directories have more than {} bytes",
+            self.limits.kept
+        );
+        Ok(())
+    }
+
     fn charge(&mut self, size: u64) -> Result<()> {
         self.bytes = self.bytes.saturating_add(size);
         ensure!(
@@ -163,6 +181,7 @@ impl Layer<'_> {
             fd = match self.open(&done, OFlags::PATH) {
                 Err(Errno::NOENT) => {
                     self.count()?;
+                    self.keep(&done, &[])?;
                     make_directory(fd.as_fd(), part.as_os_str())?;
                     self.directories.insert(done.clone(), Attributes::usual(mtime));
                     self.open(&done, OFlags::PATH)
@@ -192,6 +211,7 @@ impl Layer<'_> {
     /// A character device 0:0 is what overlayfs takes for "not here". Since Linux 5.8 everybody may
     /// make it, and before 5.11 ordinary users could not mount overlayfs.
     fn whiteout(&mut self, parent: BorrowedFd<'_>, name: &OsStr, path: PathBuf) -> Result<()> {
+        self.keep(&path, &[])?;
         let made = rustix::fs::mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0);
         match made {
             Ok(()) => {
@@ -346,7 +366,6 @@ fn inside(path: &Path) -> Result<PathBuf> {
             Component::RootDir | Component::Prefix(_) => bail!("an absolute name"),
         }
     }
-    ensure!(clean.as_os_str().len() < 4096, "a name of more than 4095 bytes");
     Ok(clean)
 }
 

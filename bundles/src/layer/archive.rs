@@ -16,8 +16,15 @@ use tar::Header;
 
 pub(super) const BLOCK: usize = 512;
 
-/// Longest extended header in bytes: a path of `PATH_MAX` and some large xattrs (64 KiB each).
+/// Longest extended headers of an entry in bytes: a path of `PATH_MAX` and some large xattrs (64 KiB
+/// each). Those for all entries that follow may be as long together.
 const LONGEST_HEADER: u64 = 1024 * 1024;
+
+/// Most PAX records for all entries that follow; each entry is looked up in them.
+const MOST_GLOBAL: usize = 1_000;
+
+/// `PATH_MAX` of the kernel in bytes, with the zero at its end.
+const LONGEST_NAME: usize = 4096;
 
 /// What an entry is. Sizes are those of the data which follows in the stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -90,23 +97,42 @@ impl<R: Read> Archive<R> {
     /// `None` at the end marker, or where the stream ends between two entries.
     pub(crate) fn next(&mut self) -> Result<Option<Entry>> {
         let mut extended = Extended::default();
+        let mut room = LONGEST_HEADER;
         loop {
             self.skip()?;
             let Some(header) = self.header()? else { return Ok(None) };
             match header.as_bytes().get(156) {
-                Some(b'x') => extended.records.extend(pax::records(&self.extended(&header)?)?),
-                Some(b'g') => {
-                    let content = self.extended(&header)?;
-                    self.global.extend(pax::records(&content)?);
+                Some(b'x') => {
+                    let content = self.extended(&header, &mut room)?;
+                    extended.records.extend(pax::records(&content)?);
                 }
-                Some(b'L') => extended.path = Some(until_zero(self.extended(&header)?)),
-                Some(b'K') => extended.link = Some(until_zero(self.extended(&header)?)),
+                Some(b'g') => {
+                    let content = self.extended(&header, &mut room)?;
+                    self.remember(pax::records(&content)?)?;
+                }
+                Some(b'L') => {
+                    extended.path = Some(until_zero(self.extended(&header, &mut room)?));
+                }
+                Some(b'K') => {
+                    extended.link = Some(until_zero(self.extended(&header, &mut room)?));
+                }
                 Some(_) | None => return self.entry(&header, extended).map(Some),
             }
-            // Many global headers in a row would be kept for ever.
-            ensure!(self.global.len() < 10_000, "more than 10000 records in global PAX headers");
             ensure!(extended.records.len() < 10_000, "more than 10000 records in PAX headers");
         }
+    }
+
+    /// The last one of a key counts.
+    fn remember(&mut self, records: Vec<Record>) -> Result<()> {
+        for record in records {
+            self.global.retain(|(key, _)| *key != record.0);
+            self.global.push(record);
+            let count = self.global.len();
+            ensure!(count <= MOST_GLOBAL, "more than {MOST_GLOBAL} records in global PAX headers");
+        }
+        let bytes: usize = self.global.iter().map(|(key, value)| key.len() + value.len()).sum();
+        ensure!(bytes as u64 <= LONGEST_HEADER, "global PAX headers of more than 1 MiB");
+        Ok(())
     }
 
     fn skip(&mut self) -> Result<()> {
@@ -147,10 +173,12 @@ impl<R: Read> Archive<R> {
         Ok(Some(header))
     }
 
-    /// The content of an extended header.
-    fn extended(&mut self, header: &Header) -> Result<Vec<u8>> {
+    /// The content of an extended header, for which there is so much room.
+    fn extended(&mut self, header: &Header, room: &mut u64) -> Result<Vec<u8>> {
         let size = header.entry_size()?;
         ensure!(size <= LONGEST_HEADER, "an extended header of {size} bytes, more than 1 MiB");
+        let left = room.checked_sub(size);
+        *room = left.context("an entry whose extended headers have more than 1 MiB")?;
         self.announce(size);
         let mut content = Vec::new();
         self.read_to_end(&mut content)?;
@@ -164,18 +192,30 @@ impl<R: Read> Archive<R> {
     }
 
     fn entry(&mut self, header: &Header, extended: Extended) -> Result<Entry> {
-        let mut records = self.global.clone();
-        records.extend(extended.records);
+        let global = std::mem::take(&mut self.global);
+        let records: Vec<&Record> = global.iter().chain(&extended.records).collect();
+        let entry = self.decoded(header, &records, (extended.path, extended.link))?;
+        self.global = global;
+        Ok(entry)
+    }
+
+    fn decoded(
+        &mut self,
+        header: &Header,
+        records: &[&Record],
+        (long_path, long_link): (Option<Vec<u8>>, Option<Vec<u8>>),
+    ) -> Result<Entry> {
         let last = |key: &str| {
-            records.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_slice())
+            records.iter().rev().find(|record| record.0 == key).map(|record| record.1.as_slice())
         };
         let number = |key: &str, other: io::Result<u64>| match last(key) {
             Some(text) => decimal(text).with_context(|| format!("PAX record {key}: no number")),
             None => Ok(other?),
         };
         let path = last("GNU.sparse.name").or(last("path")).map(<[u8]>::to_vec);
-        let path = path.or(extended.path).unwrap_or_else(|| header.path_bytes().into_owned());
+        let path = path.or(long_path).unwrap_or_else(|| header.path_bytes().into_owned());
         ensure!(!path.contains(&0), "a name with a zero byte");
+        ensure!(path.len() < LONGEST_NAME, "a name of more than {} bytes", LONGEST_NAME - 1);
         let path = PathBuf::from(OsString::from_vec(path));
         let (uid, gid) = (
             number("uid", or_empty(header, 108..116, header.uid()))?,
@@ -192,7 +232,7 @@ impl<R: Read> Archive<R> {
         let mut size = number("size", or_empty(header, 124..136, header.entry_size()))?;
         // Room for the arithmetic of blocks.
         ensure!(size < u64::MAX / 4, "{}: an impossible size", path.display());
-        let link = last("linkpath").map(<[u8]>::to_vec).or(extended.link);
+        let link = last("linkpath").map(<[u8]>::to_vec).or(long_link);
         let link = link.or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned));
         let mut kind = kind(header, &path, link)?;
         // POSIX: the size of other kinds says nothing; only a hard link of pax(1) has data.
@@ -206,13 +246,13 @@ impl<R: Read> Archive<R> {
             self.announce(size);
         } else {
             self.announce(size);
-            let map = if kind == Kind::File { sparse::of_pax(&records, self)? } else { None };
+            let map = if kind == Kind::File { sparse::of_pax(records, self)? } else { None };
             if let Some(found) = map {
                 kind = sparse::checked(found.pieces, found.length, self.left)?;
                 size = self.left;
             }
         }
-        let xattrs = records.iter().filter_map(|(key, value)| {
+        let xattrs = records.iter().filter_map(|&(key, value)| {
             key.strip_prefix("SCHILY.xattr.").map(|name| (name.to_owned(), value.clone()))
         });
         Ok(Entry {
@@ -240,8 +280,9 @@ impl<R: Read> Read for Archive<R> {
 fn kind(header: &Header, path: &Path, link: Option<Vec<u8>>) -> Result<Kind> {
     let target = || {
         let link = link.filter(|link| !link.is_empty() && !link.contains(&0));
-        link.map(|link| PathBuf::from(OsString::from_vec(link)))
-            .with_context(|| format!("{}: a link to nothing", path.display()))
+        let link = link.with_context(|| format!("{}: a link to nothing", path.display()))?;
+        ensure!(link.len() < LONGEST_NAME, "{}: a link to a name too long", path.display());
+        Ok(PathBuf::from(OsString::from_vec(link)))
     };
     // The oldest format has no fields for it.
     let device = || -> io::Result<(u32, u32)> {

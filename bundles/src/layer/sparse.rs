@@ -42,16 +42,16 @@ pub(super) fn of_gnu(
 }
 
 /// The formats 0.0 and 0.1, in PAX records, and 1.0, at the beginning of the data.
-pub(super) fn of_pax(records: &[Record], data: &mut impl Read) -> Result<Option<Map>> {
+pub(super) fn of_pax(records: &[&Record], data: &mut impl Read) -> Result<Option<Map>> {
     let all = |key: &str| {
         let found: Option<Vec<u64>> = records
             .iter()
-            .filter(|(name, _)| name == key)
-            .map(|(_, value)| decimal(value))
+            .filter(|record| record.0 == key)
+            .map(|record| decimal(&record.1))
             .collect();
         found.with_context(|| format!("PAX record {key}: no number"))
     };
-    let map = records.iter().rev().find(|(name, _)| name == "GNU.sparse.map");
+    let map = records.iter().rev().find(|record| record.0 == "GNU.sparse.map");
     let numbers = if all("GNU.sparse.major")?.last() == Some(&1) {
         leading_numbers(data)?
     } else if let Some((_, map)) = map {

@@ -24,6 +24,25 @@ pub(crate) fn is_frozen(pid: i32) -> bool {
     }
 }
 
+/// The version that limits go through: 1 on hybrid hosts, too.
+pub(crate) fn version() -> u8 {
+    let found = nix::sys::statfs::statfs("/sys/fs/cgroup");
+    let unified =
+        found.is_ok_and(|fs| fs.filesystem_type() == nix::sys::statfs::CGROUP2_SUPER_MAGIC);
+    if unified { 2 } else { 1 }
+}
+
+/// Whether limits of this kind can be set beside a process's own cgroup.
+pub(crate) fn has_controller(pid: i32, name: &str) -> bool {
+    let v1_name = if name == "io" { "blkio" } else { name };
+    let listed = || {
+        let file = of_process(pid, "")?.join("cgroup.controllers");
+        let list = fs::read_to_string(file).ok()?;
+        Some(list.split_whitespace().any(|word| word == name))
+    };
+    of_process(pid, v1_name).is_some() || listed().unwrap_or(false)
+}
+
 fn of_process(pid: i32, controller: &str) -> Option<PathBuf> {
     let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;

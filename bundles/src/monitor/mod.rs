@@ -10,7 +10,7 @@ pub(crate) mod cgroup;
 pub(crate) mod clients;
 mod keeper;
 pub(crate) mod log;
-mod ports;
+pub(crate) mod ports;
 mod start;
 mod streams;
 pub(crate) mod wire;
@@ -421,13 +421,15 @@ impl Monitor<'_> {
     }
 }
 
-/// Which of them have something.
+/// Which of them have something to read, or have ended.
 fn wait(fds: &mut [PollFd<'_>], limit: PollTimeout) -> Result<Vec<bool>> {
     match poll(fds, limit) {
         Ok(_) | Err(Errno::EINTR) => {}
         Err(errno) => bail!("poll: {errno}"),
     }
-    Ok(fds.iter().map(|fd| fd.any().unwrap_or_default()).collect())
+    let readable = PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR;
+    let events = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+    Ok(events.map(|events| events.intersects(readable)).collect())
 }
 
 fn has_ended(process: &OwnedFd) -> bool {

@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use std::collections::BTreeMap;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use target::Target;
 use tcp::Connection;
@@ -270,6 +270,15 @@ fn socket(at: SocketAddr, protocol: Protocol) -> Result<OwnedFd, Errno> {
         rustix::net::listen(&socket, BACKLOG)?;
     }
     Ok(socket)
+}
+
+/// Whether this user may take every port: tried with tcpmux, which nobody uses.
+pub(crate) fn try_low(home: &Home) -> Result<()> {
+    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    match socket(at, Protocol::Tcp) {
+        Ok(_) | Err(Errno::ADDRINUSE) => Ok(()),
+        Err(errno) => Err(refusal(home, at, Protocol::Tcp, errno)),
+    }
 }
 
 fn family(address: IpAddr) -> AddressFamily {

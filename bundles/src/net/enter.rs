@@ -5,7 +5,7 @@
 //! that of [`super::holder`].
 
 use anyhow::{Context as _, Result, anyhow};
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::File;
 
 /// What the work opens stays in that namespace: a socket of it reaches what is there, and listens
@@ -14,10 +14,21 @@ pub(crate) fn inside<T: Send>(
     namespace: &File,
     work: impl FnOnce() -> Result<T> + Send,
 ) -> Result<T> {
-    let enter = || {
+    in_a_thread(|| {
         setns(namespace, CloneFlags::CLONE_NEWNET).context("setns(CLONE_NEWNET)")?;
         work()
-    };
-    std::thread::scope(|scope| scope.spawn(enter).join())
+    })
+}
+
+/// In a new one, which ends with the work unless that leaves something open.
+pub(crate) fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    in_a_thread(|| {
+        unshare(CloneFlags::CLONE_NEWNET).context("unshare(CLONE_NEWNET)")?;
+        work()
+    })
+}
+
+fn in_a_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| scope.spawn(work).join())
         .map_err(|_panic| anyhow!("internal error, please report: a thread panicked"))?
 }

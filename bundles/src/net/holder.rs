@@ -112,20 +112,23 @@ impl Place {
         }
     }
 
-    /// Starts the way out when it is missing. Returns what a person has to be told, which is told
-    /// once only: containers reach each other without one.
-    pub(crate) fn uplink(&mut self, networks: &Networks<'_>) -> Result<Option<String>> {
-        let Self::Held(held) = self else { return Ok(None) };
+    /// Starts the way out when it is missing.
+    pub(crate) fn way_out(&mut self, networks: &Networks<'_>) -> Result<()> {
+        let Self::Held(held) = self else { return Ok(()) };
         if held.record.uplink.as_ref().is_some_and(Process::is_alive) {
-            return Ok(None);
+            return Ok(());
         }
-        let started = uplink::start(held.record.holder.pid, |process| {
+        uplink::start(held.record.holder.pid, |process| {
             held.record.uplink = Some(process);
             write(networks, &held.record)
-        });
-        let Err(err) = started else {
-            return Ok(None);
-        };
+        })
+    }
+
+    /// The same. Returns what a person has to be told, which is told once only: containers reach
+    /// each other without one.
+    pub(crate) fn uplink(&mut self, networks: &Networks<'_>) -> Result<Option<String>> {
+        let Err(err) = self.way_out(networks) else { return Ok(None) };
+        let Self::Held(held) = self else { return Ok(None) };
         let is_told = std::mem::replace(&mut held.record.told, true);
         held.record.uplink = None;
         write(networks, &held.record)?;
@@ -326,7 +329,7 @@ pub(super) fn hear(child: &mut Child) -> Result<()> {
 }
 
 /// Of what a program said the last line: of this one with its hint.
-fn complaint(said: &str) -> anyhow::Error {
+pub(crate) fn complaint(said: &str) -> anyhow::Error {
     // pasta says everything twice, and complains that the other way is not there.
     let mut lines = said.lines().rev().filter(|line| !line.ends_with("bytes to syslog"));
     let last = lines.next().unwrap_or("it has ended, and said nothing");

@@ -1,9 +1,10 @@
 //! The content of a container's /etc/hosts: hosts(5).
 //!
-//! Runs in: anywhere. [`text`] touches nothing.
+//! Runs in: an ordinary process of the user, who owns the files. [`text`] touches nothing.
 
+use super::record::{self, Endpoint, Network, Networks};
 use anyhow::{Context as _, Result};
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::Path;
@@ -38,6 +39,50 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
         file.set_len(text.len() as u64)
     };
     written().with_context(|| format!("write {}", path.display()))
+}
+
+/// Writes the hosts files of all, and of those who have just left their last network.
+pub(super) fn refresh(networks: &Networks<'_>, gone: &[Endpoint]) -> Result<()> {
+    let all = record::everybody(networks.home)?;
+    for subject in all.iter().map(|(_, endpoint)| endpoint).chain(gone) {
+        let Some(path) = subject.hosts.as_ref().filter(|path| path.exists()) else { continue };
+        let text = text(&known_to(subject, &all));
+        if fs::read_to_string(path).is_ok_and(|old| old == text) {
+            continue;
+        }
+        write(path, &text)?;
+    }
+    Ok(())
+}
+
+/// Its own names, those that were asked for, and those on its networks.
+fn known_to(subject: &Endpoint, all: &[(Network, Endpoint)]) -> Vec<Line> {
+    let line = |endpoint: &Endpoint| {
+        let linked = subject.links.iter().filter(|(id, _)| *id == endpoint.container);
+        let hostname = Some(&endpoint.hostname).filter(|_| endpoint.container == subject.container);
+        let all = linked.map(|(_, name)| name).chain(hostname);
+        let all = all.chain([&endpoint.name]).chain(&endpoint.aliases);
+        let mut names: Vec<String> = vec![];
+        for name in all.filter(|name| !name.is_empty()) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        let lines = endpoint.leases.iter();
+        lines.map(|lease| Line { address: lease.address, names: names.clone() }).collect::<Vec<_>>()
+    };
+    let is_own = |endpoint: &Endpoint| endpoint.container == subject.container;
+    let own: Vec<_> = all.iter().filter(|(_, endpoint)| is_own(endpoint)).collect();
+    let mut lines: Vec<Line> = own.iter().flat_map(|(_, endpoint)| line(endpoint)).collect();
+    let added = subject.hosts_added.iter();
+    lines
+        .extend(added.map(|(name, address)| Line { address: *address, names: vec![name.clone()] }));
+    for (network, endpoint) in all.iter().filter(|(_, endpoint)| !is_own(endpoint)) {
+        if own.iter().any(|(shared, _)| shared.id == network.id) {
+            lines.extend(line(endpoint));
+        }
+    }
+    lines
 }
 
 #[cfg(test)]

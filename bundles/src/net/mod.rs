@@ -6,12 +6,15 @@
 
 pub(crate) mod attach;
 pub(crate) mod create;
+pub(crate) mod detach;
 pub(crate) mod enter;
 pub(crate) mod holder;
 pub(crate) mod hosts;
 pub(crate) mod ipam;
+pub(crate) mod mac;
 pub(crate) mod netlink;
 pub(crate) mod record;
 mod rules;
 pub(crate) mod subnet;
+pub(crate) mod trial;
 pub(crate) mod uplink;

@@ -5,6 +5,7 @@
 //! The text follows from the records alone, so that a rule cannot be left behind. It is kept in
 //! `networks/rules.nft`; while the kernel may have another, `rules.nft.new` is there.
 
+use super::record::{Driver, Network, Networks};
 use super::subnet::Subnet;
 use crate::error::OrHint as _;
 use crate::home::{self, Lock};
@@ -14,7 +15,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// A bridge with containers on it.
 #[derive(Debug)]
@@ -23,6 +24,13 @@ pub(crate) struct Bridge {
     pub(crate) subnets: Vec<Subnet>,
     /// Without a way out.
     pub(crate) internal: bool,
+}
+
+impl Bridge {
+    fn of(network: &Network) -> Self {
+        let subnets = network.pools.iter().map(|pool| pool.subnet).collect();
+        Self { link: network.bridge(), subnets, internal: network.internal }
+    }
 }
 
 /// The name of the table: each home has its own, since each knows only its networks.
@@ -75,32 +83,77 @@ pub(crate) fn text(table: &str, bridges: &[Bridge]) -> String {
     text
 }
 
-/// Brings the kernel to what `bridges` says. `anew`: even if it seems to have that; somebody else
-/// may have flushed all rules.
-pub(crate) fn apply(directory: &Path, lock: &Lock, wanted: &Wanted<'_>) -> Result<()> {
+/// A change of the kernel's rules that is under way.
+#[derive(Debug)]
+#[must_use = "until it was waited for it is not done"]
+pub(super) struct Change {
+    /// nft(8), when there is anything to change.
+    nft: Option<Child>,
+    directory: PathBuf,
+    /// There are to be no rules.
+    is_empty: bool,
+}
+
+/// The rules of a home, and where they are written down.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
+    pub(super) name: String,
+    pub(super) directory: &'a Path,
+    pub(super) lock: &'a Lock,
+}
+
+/// Begins to bring the kernel to the rules of the networks that are in use. `anew`: even if it seems
+/// to have them; somebody else may have flushed all rules.
+pub(super) fn change<'a>(
+    networks: &Networks<'_>,
+    in_use: impl Iterator<Item = &'a Network>,
+    anew: bool,
+) -> Result<Change> {
+    let (directory, lock) = (networks.directory.as_path(), &networks.lock);
+    let name = table(networks.home.path());
+    change_table(&Table { name, directory, lock }, in_use, anew)
+}
+
+pub(super) fn change_table<'a>(
+    table: &Table<'_>,
+    in_use: impl Iterator<Item = &'a Network>,
+    anew: bool,
+) -> Result<Change> {
+    let bridges = in_use.filter(|network| network.driver == Driver::Bridge).map(Bridge::of);
+    let bridges: Vec<Bridge> = bridges.collect();
+    let directory = table.directory.to_owned();
     let (kept, new) = (directory.join("rules.nft"), directory.join("rules.nft.new"));
-    let text = text(wanted.table, wanted.bridges);
+    let text = text(&table.name, &bridges);
     let sure = !new.exists();
     let known = fs::read_to_string(&kept).ok();
-    let nothing = wanted.bridges.is_empty() && known.is_none();
-    let same = known.as_ref() == Some(&text) && !wanted.anew;
-    if sure && (nothing || same) {
-        return Ok(());
+    let is_empty = bridges.is_empty();
+    let same = if is_empty { known.is_none() } else { known.as_ref() == Some(&text) && !anew };
+    if sure && same {
+        return Ok(Change { nft: None, directory, is_empty });
     }
     // Not synced: when the power fails, the table is lost, too.
     let written = home::write(&new, text.as_bytes());
     written.with_context(|| format!("write {}", new.display()))?;
-    run(&new, lock)?;
-    let settled = if wanted.bridges.is_empty() {
-        fs::remove_file(&kept).or_else(|err| if kept.exists() { Err(err) } else { Ok(()) })
-    } else {
-        fs::copy(&new, &kept).map(drop)
-    };
-    settled.and_then(|()| fs::remove_file(&new)).with_context(|| kept.display().to_string())
+    let nft = Some(start(&new, table.lock)?);
+    Ok(Change { nft, directory, is_empty })
+}
+
+impl Change {
+    pub(super) fn wait(self) -> Result<()> {
+        let Some(nft) = self.nft else { return Ok(()) };
+        let (kept, new) = (self.directory.join("rules.nft"), self.directory.join("rules.nft.new"));
+        finish(nft, &new)?;
+        let settled = if self.is_empty {
+            fs::remove_file(&kept).or_else(|err| if kept.exists() { Err(err) } else { Ok(()) })
+        } else {
+            fs::copy(&new, &kept).map(drop)
+        };
+        settled.and_then(|()| fs::remove_file(&new)).with_context(|| kept.display().to_string())
+    }
 }
 
 /// The kernel has no rules any more: their namespace is gone.
-pub(crate) fn forget(directory: &Path) -> Result<()> {
+pub(super) fn forget(directory: &Path) -> Result<()> {
     for name in ["rules.nft", "rules.nft.new"] {
         match fs::remove_file(directory.join(name)) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err).context(name),
@@ -110,25 +163,16 @@ pub(crate) fn forget(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-#[derive(Debug)]
-pub(crate) struct Wanted<'a> {
-    pub(crate) table: &'a str,
-    pub(crate) bridges: &'a [Bridge],
-    pub(crate) anew: bool,
-}
-
 /// One transaction. nft holds the lock by its standard output, which it writes nothing to: if we
 /// are killed, nobody changes rules before it has ended.
-fn run(file: &Path, lock: &Lock) -> Result<()> {
-    let output = Command::new(program()?)
-        .arg("-f")
-        .arg(file)
-        .stdin(Stdio::null())
-        .stdout(lock.share()?)
-        .stderr(Stdio::piped())
-        .spawn()
-        .and_then(std::process::Child::wait_with_output)
-        .context("nft")?;
+fn start(file: &Path, lock: &Lock) -> Result<Child> {
+    let mut nft = Command::new(program()?);
+    nft.arg("-f").arg(file).stdin(Stdio::null()).stdout(lock.share()?).stderr(Stdio::piped());
+    nft.spawn().context("nft")
+}
+
+fn finish(nft: Child, file: &Path) -> Result<()> {
+    let output = nft.wait_with_output().context("nft")?;
     if output.status.success() {
         return Ok(());
     }

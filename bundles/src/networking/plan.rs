@@ -9,7 +9,7 @@ use crate::container::Container;
 use crate::error::OrHint as _;
 use crate::etc;
 use crate::home::Home;
-use crate::net::attach;
+use crate::net::mac;
 use crate::net::record::{Driver, Networks};
 use crate::ports::{self, Port, Wish};
 use crate::screen::Screen;
@@ -110,7 +110,7 @@ fn member(text: &str) -> Result<Member> {
                 member.addresses.push(address.with_context(|| format!("{value:?}"))?);
             }
             "mac-address" => {
-                let mac = attach::parse_mac(value);
+                let mac = mac::parse(value);
                 member.mac = Some(mac.map_err(|text| anyhow!(text))?);
             }
             _ => {

@@ -4,6 +4,7 @@
 
 use crate::digest::Digest;
 use crate::error::OrHint as _;
+use crate::layer::Limits;
 use crate::reference::Reference;
 use crate::registry::Session;
 use crate::store::LONGEST_JSON;
@@ -125,6 +126,8 @@ pub(super) fn check(manifest: &Manifest) -> Result<()> {
             "layer {}: no archive, but {kind:?}",
             layer.digest
         );
+        let (size, most) = (layer.size, Limits::default().bytes);
+        ensure!(size <= most, "layer {}: {size} bytes, more than {most}", layer.digest);
     }
     Ok(())
 }

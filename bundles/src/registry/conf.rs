@@ -16,6 +16,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+/// The settings of Docker's daemon, some of which count here.
+const DAEMON: &str = "daemon.json";
+
 /// registries.conf, version 2.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -75,20 +78,33 @@ pub(crate) struct Registries {
 impl Registries {
     /// Reads the files of the system and of the user.
     pub(crate) fn read() -> Result<Self> {
-        let user = config_home();
         let mut registries = Self::default();
-        for path in files(user.as_deref())? {
-            registries.take(&path)?;
-        }
-        let user = user.map(|dir| dir.join("docker/daemon.json"));
-        for path in [PathBuf::from("/etc/docker/daemon.json")].into_iter().chain(user) {
-            let Some(text) = read(&path)? else { continue };
-            let daemon: Daemon =
-                serde_json::from_str(&text).with_context(|| path.display().to_string())?;
-            registries.daemon.insecure_registries.extend(daemon.insecure_registries);
-            registries.daemon.registry_mirrors.extend(daemon.registry_mirrors);
+        for path in Self::sources()? {
+            if path.file_name().is_some_and(|name| name == DAEMON) {
+                registries.take_daemon(&path)?;
+            } else {
+                registries.take(&path)?;
+            }
         }
         Ok(registries)
+    }
+
+    /// The files that there may be.
+    pub(crate) fn sources() -> Result<Vec<PathBuf>> {
+        let user = config_home();
+        let mut all = files(user.as_deref())?;
+        all.push(Path::new("/etc/docker").join(DAEMON));
+        all.extend(user.map(|dir| dir.join("docker").join(DAEMON)));
+        Ok(all)
+    }
+
+    fn take_daemon(&mut self, path: &Path) -> Result<()> {
+        let Some(text) = read(path)? else { return Ok(()) };
+        let daemon: Daemon =
+            serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+        self.daemon.insecure_registries.extend(daemon.insecure_registries);
+        self.daemon.registry_mirrors.extend(daemon.registry_mirrors);
+        Ok(())
     }
 
     fn take(&mut self, path: &Path) -> Result<()> {
@@ -231,6 +247,28 @@ impl Registries {
             || address.is_some_and(|address| address.is_loopback())
             || self.daemon.insecure_registries.iter().any(covers)
             || self.rule(registry).is_some_and(|(rule, _)| rule.insecure)
+    }
+}
+
+/// For `info`: what was read.
+impl Registries {
+    pub(crate) fn mirrors(&self) -> &[String] {
+        &self.daemon.registry_mirrors
+    }
+
+    /// Registries and networks that are insecure though they are elsewhere.
+    pub(crate) fn insecure(&self) -> Vec<&str> {
+        let rules = self.rules.iter().filter(|rule| rule.insecure).filter_map(Rule::name);
+        let listed = self.daemon.insecure_registries.iter().map(String::as_str);
+        let mut all: Vec<&str> = listed.chain(rules).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Where names without a registry are looked for.
+    pub(crate) fn search(&self) -> &[String] {
+        &self.search
     }
 }
 

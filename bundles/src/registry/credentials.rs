@@ -64,6 +64,19 @@ pub(crate) fn find(registry: &str, path: &str) -> Result<Option<Login>> {
     Ok(None)
 }
 
+/// The files that are there, all of which can be read.
+pub(crate) fn files() -> Result<Vec<PathBuf>> {
+    let present: Vec<PathBuf> = places().into_iter().filter(|path| path.exists()).collect();
+    for path in &present {
+        let file = File::read(path)?;
+        let auths = file.content.get("auths").and_then(Value::as_object);
+        for entry in auths.into_iter().flat_map(Map::values) {
+            file.entry(entry)?;
+        }
+    }
+    Ok(present)
+}
+
 /// Writes down a login. Returns where it is now.
 pub(crate) fn store(registry: &str, user: &str, password: &str) -> Result<String> {
     let path = own()?;

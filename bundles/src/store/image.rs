@@ -14,6 +14,9 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use std::{fmt, fs};
 
+/// The last second of the year 9999, since 1970.
+const LAST: u64 = 253_402_300_799;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Image {
     /// Digest of the configuration.
@@ -139,7 +142,7 @@ fn note(image: &mut Image, descriptor: &Descriptor) -> Result<()> {
     Ok(())
 }
 
-/// RFC 3339 in any zone; humantime reads UTC.
+/// RFC 3339 in any zone; humantime reads UTC, and writes no time before 1970 or after 9999.
 fn time(text: &str) -> Option<SystemTime> {
     let start = text.get(..19)?;
     let zone = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
@@ -148,9 +151,13 @@ fn time(text: &str) -> Option<SystemTime> {
         return Some(time);
     }
     let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-    let offset = hours.parse::<u64>().ok()? * 3600 + minutes.parse::<u64>().ok()? * 60;
-    let offset = Duration::from_secs(offset);
-    if zone.starts_with('-') { time.checked_add(offset) } else { time.checked_sub(offset) }
+    let number = |text: &str| text.parse::<u8>().ok().map(u64::from);
+    let offset = Duration::from_secs(number(hours)? * 3600 + number(minutes)? * 60);
+    let time =
+        if zone.starts_with('-') { time.checked_add(offset) } else { time.checked_sub(offset) };
+    time.filter(|time| {
+        time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|since| since.as_secs() <= LAST)
+    })
 }
 
 /// A name with a digest is one by which the image was pulled; its tag says nothing then.
@@ -207,6 +214,9 @@ mod tests {
         assert_eq!(at("2024-01-02T05:34:05.1+02:30"), wanted);
         assert_eq!(at("2024-01-01T22:04:05-05:00"), wanted);
         assert_eq!(at("yesterday"), None);
+        assert_eq!(at("1970-01-01T00:00:00+01:00"), None);
+        assert_eq!(at("9999-12-31T23:59:59-01:00"), None);
+        assert_eq!(at("2024-01-02T03:04:05+18446744073709551615:00"), None);
         assert_eq!(at("2024-01-02T03:04:05"), None);
     }
 }

@@ -172,7 +172,7 @@ fn image_whose_layers_went_away_is_not_added() {
     let store = Store::open(&home).unwrap();
     let a = add(&store, "a", &["one"], &["a"]);
     let manifest = fs::read(store.blob(&a.manifest)).unwrap();
-    crate::home::remove_tree(a.layers[0].parent().unwrap()).unwrap();
+    crate::tree::remove(a.layers[0].parent().unwrap()).unwrap();
     let added =
         Added { manifest: &manifest, media_type: MANIFEST, names: &[named("c")], digests: &[] };
     let err = store.add(&added).unwrap_err();

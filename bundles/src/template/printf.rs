@@ -252,7 +252,7 @@ fn general(number: f64, precision: Option<usize>) -> String {
 }
 
 /// As Go writes a string in its source.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {
         match c {

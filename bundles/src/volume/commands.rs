@@ -7,9 +7,10 @@ use crate::cli::volume as cli;
 use crate::error::{self, OrHint as _};
 use crate::filter::Filters;
 use crate::fmt::{self, Listing, Row};
-use crate::home::{self, Discarded, Home};
+use crate::home::{Discarded, Home};
 use crate::inspect;
 use crate::screen::Screen;
+use crate::tree;
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -252,7 +253,7 @@ pub(crate) fn totals(home: &Home) -> Result<Totals> {
     error::all(errors)?;
     let mut totals = Totals { count: all.len(), ..Totals::default() };
     for volume in all {
-        let bytes = home::usage(&volumes.data(&volume.name)).context(volume.name.clone())?;
+        let bytes = tree::usage(&volumes.data(&volume.name)).context(volume.name.clone())?;
         totals.bytes += bytes;
         if users.contains_key(&volume.name) {
             totals.used += 1;

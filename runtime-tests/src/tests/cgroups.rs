@@ -33,6 +33,7 @@ tests![
     pause_stops_and_resume_continues,
     paused_container_can_be_deleted_by_force,
     paused_container_can_be_killed,
+    resume_right_after_kill,
     pause_and_resume_in_the_wrong_state,
     events_stats_once,
     events_at_an_interval,
@@ -404,6 +405,19 @@ fn paused_container_can_be_killed() {
         c.call("resume").output();
     }
     c.wait_status("stopped").delete();
+}
+
+/// A process which ends does not stand still any more: what is half frozen can be resumed.
+fn resume_right_after_kill() {
+    requires!(root, freezer);
+    for _ in 0..15 {
+        let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+        c.call("pause").output().assert_exit(0);
+        c.kill("KILL");
+        let resumed = c.call("resume").output();
+        assert!(!resumed.stderr().contains("running"), "{}", resumed.stderr());
+        c.wait_status("stopped").delete();
+    }
 }
 
 fn pause_and_resume_in_the_wrong_state() {

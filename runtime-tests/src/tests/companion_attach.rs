@@ -19,6 +19,7 @@ tests![
     companion_run_has_its_size_at_once,
     companion_run_detaches_by_keys,
     companion_stopped_client_blocks_nobody,
+    companion_slow_reader_gets_all,
     companion_unread_terminal_blocks_nobody,
 ];
 
@@ -251,6 +252,17 @@ fn companion_stopped_client_blocks_nobody() {
     stopped.signal(Signal::SIGCONT);
     stopped.wait().assert_exit(3);
     bundles(["rm", "c1"]).ok();
+    assert_nothing_is_left();
+}
+
+/// Again and again there is room for some more, and nobody to be heard.
+fn companion_slow_reader_gets_all() {
+    let root = Root::new();
+    let read = "dd bs=100000 count=5 iflag=fullblock of=/dev/null 2>/dev/null; sleep 0.1;";
+    let slowly = format!("\"$@\" | {{ {} wc -c; }}", read.repeat(4));
+    let command = root.run(&["-i"], &["head", "-c", "4000000", "/dev/zero"]);
+    let read = command.through(["sh", "-c", &slowly, "sh"]).output();
+    read.assert_exit(0).assert_stdout("2000000\n");
     assert_nothing_is_left();
 }
 

@@ -246,6 +246,8 @@ fn hostile(outside: &str) -> Vec<(Tar, &'static str)> {
     let huge = |size: u64| move |header: &mut tar::Header| header.set_size(size);
     let long = EntryType::GNULongName;
     let pax = EntryType::XHeader;
+    let half = vec![b'x'; 600_000];
+    let global = |key: &str| [format!("600011 {key}=").as_bytes(), &half[..], b"y\n"].concat();
     vec![
         (Tar::new().file(outside, b"x"), "an absolute name"),
         (Tar::new().file(up, b"x"), "a name with \"..\""),
@@ -302,6 +304,17 @@ fn hostile(outside: &str) -> Vec<(Tar, &'static str)> {
         ),
         (Tar::new().pax(&[("path", up.as_bytes())]).file("f", b"x"), "a name with \"..\""),
         (Tar::new().pax(&[("linkpath", up.as_bytes())]).link("f", "g"), "a name with \"..\""),
+        (
+            Tar::new().pax(&[("a", &half)]).pax(&[("b", &half)]).file("f", b"x"),
+            "an entry whose extended headers have more than 1 MiB",
+        ),
+        (
+            Tar::new()
+                .entry(EntryType::XGlobalHeader, "g", &global("a"), |_| ())
+                .file("f", b"x")
+                .entry(EntryType::XGlobalHeader, "g", &global("b"), |_| ()),
+            "global PAX headers of more than 1 MiB",
+        ),
         (
             Tar::new().pax(&[("path", "d/".repeat(3000).as_bytes())]).directory("d"),
             "a name of more than 4095 bytes",

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -15,6 +14,7 @@ use runtime_tests::isolate::scratch;
 use runtime_tests::poll::until;
 use runtime_tests::prelude::*;
 use runtime_tests::second_user::{SecondUser, UID};
+use runtime_tests::space::{self, Ended, Space, say};
 
 tests![
     one_network_connects_and_two_are_apart,
@@ -54,13 +54,6 @@ fn network(user: &SecondUser, args: &str) -> Call {
     bundles_as(user, ["network"]).args(args.split(' '))
 }
 
-fn say(program: &str, args: &str) -> String {
-    let output = Command::new(program).args(args.split(' ')).output().expect("run a tool");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{program} {args}: {said}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 /// The user's processes whose command line begins so.
 fn processes(words: &str) -> Vec<i32> {
     let line = |pid: i32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -95,161 +88,11 @@ fn end(pid: i32) {
     until("the end of a process", || has_ended().then_some(()));
 }
 
-/// A network namespace as a container of the user has it, by a process in it.
-struct Space<'a> {
-    user: &'a SecondUser,
-    process: Rest,
-}
-
-impl<'a> Space<'a> {
-    fn new(user: &'a SecondUser) -> Self {
-        Self::of(user, namespace(user))
-    }
-
-    fn of(user: &'a SecondUser, process: Rest) -> Self {
-        let pid = process.0.id();
-        let space = Self { user, process };
-        let ours = fs::read_link("/proc/self/ns/net").unwrap();
-        until("a namespace", || {
-            let its = fs::read_link(space.path()).ok()?;
-            let comm = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-            (its != ours && comm.trim() == "sleep").then_some(())
-        });
-        space
-    }
-
-    fn path(&self) -> PathBuf {
-        format!("/proc/{}/ns/net", self.process.0.id()).into()
-    }
-
-    fn target(&self) -> String {
-        format!("netns:{}", self.path().display())
-    }
-
-    fn connect(&self, net: &str) -> Call {
-        network(self.user, &format!("connect {net} {}", self.target()))
-    }
-
-    fn disconnect(&self, net: &str) -> Call {
-        network(self.user, &format!("disconnect {net} {}", self.target()))
-    }
-
-    fn command(&self, words: &str) -> std::process::Output {
-        Command::new("nsenter")
-            .arg(format!("--net={}", self.path().display()))
-            .args(words.split(' '))
-            .output()
-            .expect("run nsenter")
-    }
-
-    fn run(&self, words: &str) -> String {
-        let output = self.command(words);
-        assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn pings(&self, address: &str) -> bool {
-        let said = self.command(&format!("busybox ping -c 1 -W 1 {address}"));
-        println!("ping {address}: {}", String::from_utf8_lossy(&said.stdout).trim());
-        said.status.success()
-    }
-
-    /// The kernel takes up to a second to let a bridge know of a new carrier.
-    #[track_caller]
-    fn assert_reaches(&self, address: &str) {
-        until(address, || self.pings(address).then_some(()));
-    }
-
-    /// What a server says to this container.
-    fn hears(&self, address: &str, port: u16) -> String {
-        let words = format!("timeout 5 busybox wget -q -O - http://{address}:{port}/");
-        let said = self.command(&words);
-        println!("{address}:{port}: {}", String::from_utf8_lossy(&said.stderr).trim());
-        String::from_utf8_lossy(&said.stdout).trim().to_owned()
-    }
-
-    fn links(&self) -> String {
-        self.run("ip -o -br link")
-    }
-
-    /// Its address on the link, as "172.18.0.2/16".
-    fn address(&self, link: &str) -> String {
-        let said = self.run(&format!("ip -4 -o addr show dev {link}"));
-        let mut words = said.split_whitespace().skip_while(|word| *word != "inet");
-        words.nth(1).expect("an address").to_owned()
-    }
-}
-
-/// In the user namespace of his containers.
-fn namespace(user: &SecondUser) -> Rest {
-    let Some(program) = std::env::var_os("RT_TEST_BUNDLES") else { panic!("no companion") };
-    let share = user.directory("share");
-    let words = ["unshare", "unshare", "--net", "sleep", "60"];
-    by_user(&[program.to_str().expect("UTF-8")], &words, &[("XDG_DATA_HOME", share)])
-}
-
-fn by_user(program: &[&str], args: &[&str], env: &[(&str, PathBuf)]) -> Rest {
-    let ids = [format!("--reuid={UID}"), format!("--regid={UID}")];
-    let child = Command::new("/usr/bin/setpriv")
-        .args(ids)
-        .arg("--clear-groups")
-        .args(program)
-        .args(args)
-        .envs(env.iter().cloned())
-        .stdin(Stdio::null())
-        .spawn();
-    child.map(Rest).expect("run setpriv")
-}
-
 /// A host beyond the host, 198.51.100.2, where everything is that has no other way.
-fn outside() -> Rest {
-    let child = Command::new("unshare")
-        .args(["--net", "sleep", "60"])
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("run unshare");
-    let outside = Rest(child);
-    let pid = outside.0.id();
-    let ours = fs::read_link("/proc/self/ns/net").unwrap();
-    let path = format!("/proc/{pid}/ns/net");
-    until("a namespace", || (fs::read_link(&path).ok()? != ours).then_some(()));
-    say("ip", "link set lo up");
-    say("ip", &format!("link add up0 type veth peer name up1 netns {pid}"));
-    say("ip", "addr add 198.51.100.1/24 dev up0");
-    say("ip", "link set up0 up");
-    let inside = |words: &str| say("nsenter", &format!("--net={path} {words}"));
-    inside("ip addr add 198.51.100.2/24 dev up1");
-    inside("ip link set up1 up");
+fn outside() -> Space<'static> {
+    let outside = space::outside();
     say("ip", "route add default via 198.51.100.2");
     outside
-}
-
-/// Ended with the value.
-struct Rest(std::process::Child);
-
-impl Rest {
-    /// A web server which has nothing but `text`.
-    fn server(through: &[&str], port: u16, text: &str) -> Self {
-        let directory = scratch().join(text);
-        fs::create_dir(&directory).expect("mkdir");
-        fs::write(directory.join("index.html"), text).expect("write");
-        let (port, directory) = (port.to_string(), directory.to_str().expect("UTF-8"));
-        let words = ["busybox", "httpd", "-f", "-p", &port, "-h", directory];
-        let words: Vec<&str> = through.iter().copied().chain(words).collect();
-        let child = Command::new(words[0])
-            .args(&words[1..])
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("run a server");
-        Self(child)
-    }
-}
-
-impl Drop for Rest {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
 }
 
 fn state() -> String {
@@ -287,19 +130,19 @@ fn assert_nothing_left(user: &SecondUser) {
 fn two_networks(user: &SecondUser) {
     let before = state();
     network(user, "create two").ok();
-    let (one, other, third) = (Space::new(user), Space::new(user), Space::new(user));
+    let (one, other, third) = (Space::of_user(user), Space::of_user(user), Space::of_user(user));
     one.connect("bridge").ok();
     other.connect("bridge").ok();
     third.connect("two").ok();
     assert_eq!(one.address("eth0"), "172.17.0.2/16");
     assert_eq!(other.address("eth0"), "172.17.0.3/16");
     assert_eq!(third.address("eth0"), "172.18.0.2/16");
-    one.assert_reaches("172.17.0.3");
-    other.assert_reaches("172.17.0.2");
+    one.comes_to_reach("172.17.0.3");
+    other.comes_to_reach("172.17.0.2");
     assert!(!one.pings("172.18.0.2") && !third.pings("172.17.0.2"));
     assert_eq!(state(), before, "the host's own network is left alone");
     third.connect("bridge").ok();
-    third.assert_reaches("172.17.0.2");
+    third.comes_to_reach("172.17.0.2");
     third.disconnect("bridge").ok();
     assert!(!third.pings("172.17.0.2"));
     one.disconnect("bridge").ok();
@@ -324,11 +167,11 @@ fn way_out_is_by_pasta() {
     prepared();
     let _tun = tun();
     let outside = outside();
-    let path = format!("--net=/proc/{}/ns/net", outside.0.id());
-    let _far = Rest::server(&["nsenter", &path], 7, "far");
-    let _near = Rest::server(&[], 8, "near");
+    let path = format!("--net={}", outside.path().display());
+    let _far = Ended::server(&["nsenter", &path], 7, "far");
+    let _near = Ended::server(&[], 8, "near");
     let user = SecondUser::with_ranges();
-    let (one, other) = (Space::new(&user), Space::new(&user));
+    let (one, other) = (Space::of_user(&user), Space::of_user(&user));
     network(&user, "create two").ok();
     one.connect("bridge").output().assert_exit(0).assert_says("");
     other.connect("two").ok();
@@ -353,7 +196,7 @@ fn pasta_is_ended_and_started_again() {
     prepared();
     let (_tun, _outside) = (tun(), outside());
     let user = SecondUser::with_ranges();
-    let (one, other) = (Space::new(&user), Space::new(&user));
+    let (one, other) = (Space::of_user(&user), Space::of_user(&user));
     one.connect("bridge").ok();
     let first = pasta();
     end(first[0]);
@@ -369,10 +212,10 @@ fn internal_network_needs_no_pasta() {
     let (_tun, _outside) = (tun(), outside());
     let user = SecondUser::with_ranges();
     network(&user, "create --internal net").ok();
-    let (one, other) = (Space::new(&user), Space::new(&user));
+    let (one, other) = (Space::of_user(&user), Space::of_user(&user));
     one.connect("net").ok();
     other.connect("net").ok();
-    one.assert_reaches("172.18.0.3");
+    one.comes_to_reach("172.18.0.3");
     assert_eq!(pasta(), [0; 0]);
     assert_eq!(one.hears("198.51.100.2", 7), "");
     drop((one, other));
@@ -385,7 +228,7 @@ fn missing_pasta_is_told_once() {
     let _hidden = PathBuf::from("/usr/bin/passt")
         .exists()
         .then(|| HostMount::bind("/dev/null".as_ref(), "/usr/bin/passt".as_ref()));
-    let (one, other) = (Space::new(&user), Space::new(&user));
+    let (one, other) = (Space::of_user(&user), Space::of_user(&user));
     let first = one.connect("bridge").output();
     first.assert_exit(0);
     assert_eq!(
@@ -395,7 +238,7 @@ fn missing_pasta_is_told_once() {
     let second = other.connect("bridge").output();
     second.assert_exit(0);
     assert_eq!(second.stderr(), "");
-    one.assert_reaches("172.17.0.3");
+    one.comes_to_reach("172.17.0.3");
     drop((one, other));
     assert_teardown(&user);
 }
@@ -404,7 +247,7 @@ fn host_without_a_way_out_is_told() {
     prepared();
     let _tun = tun();
     let user = SecondUser::with_ranges();
-    let (one, other) = (Space::new(&user), Space::new(&user));
+    let (one, other) = (Space::of_user(&user), Space::of_user(&user));
     let first = one.connect("bridge").output();
     first.assert_exit(0).assert_stderr_has(
         "bundles: containers reach each other, but have no way out: pasta: External interface not usable\n",
@@ -420,8 +263,8 @@ fn host_without_a_way_out_is_told() {
 fn many_at_once_make_one_holder() {
     prepared();
     let user = SecondUser::with_ranges();
-    let all: Vec<_> = (0..6).map(|_| namespace(&user)).collect();
-    let spaces: Vec<_> = all.into_iter().map(|process| Space::of(&user, process)).collect();
+    let all: Vec<_> = (0..6).map(|_| Space::process(&user)).collect();
+    let spaces: Vec<_> = all.into_iter().map(|process| Space::of(Some(&user), process)).collect();
     let running: Vec<_> = spaces.iter().map(|space| space.connect("bridge").spawn()).collect();
     for call in running {
         call.wait().assert_exit(0);
@@ -438,10 +281,10 @@ fn many_at_once_make_one_holder() {
 fn killed_holder_is_told_and_made_again() {
     prepared();
     let (_tun, outside) = (tun(), outside());
-    let path = format!("--net=/proc/{}/ns/net", outside.0.id());
-    let _far = Rest::server(&["nsenter", &path], 7, "far");
+    let path = format!("--net={}", outside.path().display());
+    let _far = Ended::server(&["nsenter", &path], 7, "far");
     let user = SecondUser::with_ranges();
-    let (one, other) = (Space::new(&user), Space::new(&user));
+    let (one, other) = (Space::of_user(&user), Space::of_user(&user));
     one.connect("bridge").ok();
     let (first, way) = (holder(), pasta());
     end(first);
@@ -453,7 +296,7 @@ fn killed_holder_is_told_and_made_again() {
     one.connect("bridge").ok();
     assert_ne!(holder(), first);
     assert_ne!(pasta(), way);
-    one.assert_reaches("172.17.0.2");
+    one.comes_to_reach("172.17.0.2");
     until("the server", || (one.hears("198.51.100.2", 7) == "far").then_some(()));
     // Without a question in between, too.
     end(holder());
@@ -469,7 +312,7 @@ fn killed_holder_is_gone_for_good_when_nobody_is_left() {
     prepared();
     let (_tun, _outside) = (tun(), outside());
     let user = SecondUser::with_ranges();
-    let one = Space::new(&user);
+    let one = Space::of_user(&user);
     one.connect("bridge").ok();
     end(holder());
     drop(one);
@@ -480,7 +323,7 @@ fn killed_holder_is_gone_for_good_when_nobody_is_left() {
 fn holder_waits_for_the_last_process() {
     prepared();
     let user = SecondUser::with_ranges();
-    let (one, other) = (Space::new(&user), Space::new(&user));
+    let (one, other) = (Space::of_user(&user), Space::of_user(&user));
     one.connect("bridge").ok();
     one.disconnect("bridge").ok();
     let kept = holder();
@@ -498,7 +341,7 @@ fn foreign_namespaces_are_refused() {
     let user = SecondUser::with_ranges();
     let words = "unshare --user --map-root-user --net sleep 60";
     let words: Vec<&str> = words.split(' ').collect();
-    let space = Space::of(&user, by_user(&words, &[], &[]));
+    let space = Space::of(Some(&user), Ended::by_user(&words, &[], &[]));
     let said = space.connect("bridge").output();
     said.assert_fails().assert_stderr_has(
         "/ns/net: Permission denied (os error 13)\n  hint: only namespaces made below `bundles unshare` can be on an ordinary user's networks\n",
@@ -572,7 +415,7 @@ fn connect_killed_at_any_instant_leaves_nothing() {
     let (_tun, _outside) = (tun(), outside());
     let user = SecondUser::with_ranges();
     // Another one keeps the user namespace, not the network one: the holder is made again.
-    let space = Space::new(&user);
+    let space = Space::of_user(&user);
     let again = || {
         end(holder());
         network(&user, "ls").ok();
@@ -601,7 +444,7 @@ fn disconnect_killed_at_any_instant_leaves_nothing() {
     prepared();
     let (_tun, _outside) = (tun(), outside());
     let user = SecondUser::with_ranges();
-    let space = Space::new(&user);
+    let space = Space::of_user(&user);
     space.connect("bridge").ok();
     for at in instants(space.disconnect("bridge")) {
         if members(&user, "bridge") == 0 {

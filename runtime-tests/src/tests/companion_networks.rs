@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 
 use runtime_tests::companion::{bundles, home};
 use runtime_tests::isolate::scratch;
 use runtime_tests::poll::until;
 use runtime_tests::prelude::*;
+use runtime_tests::space::{self, Space, say};
 
 tests![
     first_networks_are_those_of_docker,
@@ -48,98 +47,13 @@ fn network(args: &str) -> Call {
     bundles(["network"]).args(args.split(' '))
 }
 
-fn say(program: &str, args: &str) -> String {
-    let output = Command::new(program).args(args.split(' ')).output().expect("run a tool");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{program} {args}: {said}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 fn ip(args: &str) -> String {
     say("ip", args)
 }
 
-/// A network namespace, which lives as long as the value.
-struct Space(Child);
-
-impl Space {
-    fn new() -> Self {
-        let child = Command::new("unshare")
-            .args(["--net", "sleep", "60"])
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("run unshare");
-        let space = Self(child);
-        let ours = fs::read_link("/proc/self/ns/net").unwrap();
-        until("a namespace", || {
-            let its = fs::read_link(space.path()).ok()?;
-            let comm = fs::read_to_string(format!("/proc/{}/comm", space.0.id())).ok()?;
-            (its != ours && comm.trim() == "sleep").then_some(())
-        });
-        space.run("ip link set lo up");
-        space
-    }
-
-    fn path(&self) -> PathBuf {
-        format!("/proc/{}/ns/net", self.0.id()).into()
-    }
-
-    fn target(&self) -> String {
-        format!("netns:{}", self.path().display())
-    }
-
-    fn join(&self, net: &str) {
-        network(&format!("connect {net} {}", self.target())).ok();
-    }
-
-    fn leave(&self, net: &str) {
-        network(&format!("disconnect {net} {}", self.target())).ok();
-    }
-
-    fn command(&self, words: &str) -> std::process::Output {
-        Command::new("nsenter")
-            .arg(format!("--net={}", self.path().display()))
-            .args(words.split(' '))
-            .output()
-            .expect("run nsenter")
-    }
-
-    fn run(&self, words: &str) -> String {
-        let output = self.command(words);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{words}: {said}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn pings(&self, address: &str) -> bool {
-        let said = self.command(&format!("busybox ping -c 1 -W 1 {address}"));
-        println!("ping {address}: {}", String::from_utf8_lossy(&said.stdout).trim());
-        said.status.success()
-    }
-
-    #[track_caller]
-    fn assert_reaches(&self, address: &str) {
-        assert!(self.pings(address), "{address} does not answer\n{}", state());
-    }
-
-    #[track_caller]
-    fn assert_cut_off(&self, address: &str) {
-        assert!(!self.pings(address), "{address} answers\n{}", state());
-    }
-
-    /// Its address on the link, as "172.18.0.2/16".
-    fn address(&self, link: &str) -> String {
-        let said = self.run(&format!("ip -4 -o addr show dev {link}"));
-        let mut words = said.split_whitespace().skip_while(|word| *word != "inet");
-        words.nth(1).expect("an address").to_owned()
-    }
-}
-
-impl Drop for Space {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
+#[track_caller]
+fn assert_cut_off(from: &Space<'_>, address: &str) {
+    assert!(!from.pings(address), "{address} answers\n{}", state());
 }
 
 /// All that a network may leave on the host.
@@ -167,14 +81,8 @@ fn members(net: &str) -> usize {
 }
 
 /// A host beyond the host, 198.51.100.2, which knows no way to containers.
-fn outside() -> Space {
-    let outside = Space::new();
-    ip("link set lo up");
-    ip(&format!("link add up0 type veth peer name up1 netns {}", outside.0.id()));
-    ip("addr add 198.51.100.1/24 dev up0");
-    ip("link set up0 up");
-    outside.run("ip addr add 198.51.100.2/24 dev up1");
-    outside.run("ip link set up1 up");
+fn outside() -> Space<'static> {
+    let outside = space::outside();
     let settling = ["NO-CARRIER", "linkdown", "tentative"];
     until("the link to settle", || {
         let state = state();
@@ -241,7 +149,7 @@ fn network_is_described_in_dockers_shape() {
     let missing = network("inspect net nope").output();
     assert_eq!(missing.json().as_array().unwrap().len(), 1);
     missing.assert_fails().assert_stderr_has("network nope not found");
-    space.leave("net");
+    space.disconnect("net").ok();
 }
 
 fn filters_choose_networks() {
@@ -273,25 +181,25 @@ fn members_reach_each_other_and_other_networks_do_not() {
     network("create a").ok();
     network("create b").ok();
     let (one, two, other) = (Space::new(), Space::new(), Space::new());
-    one.join("a");
-    two.join("a");
-    other.join("b");
+    one.connect("a").ok();
+    two.connect("a").ok();
+    other.connect("b").ok();
     assert_eq!(two.address("eth0"), "172.18.0.3/16");
     assert_eq!(other.address("eth0"), "172.19.0.2/16");
-    one.assert_reaches("172.18.0.3");
-    two.assert_reaches("172.18.0.2");
-    one.assert_reaches("172.18.0.1");
-    one.assert_cut_off("172.19.0.2");
-    other.assert_cut_off("172.18.0.2");
+    one.comes_to_reach("172.18.0.3");
+    two.comes_to_reach("172.18.0.2");
+    one.comes_to_reach("172.18.0.1");
+    assert_cut_off(&one, "172.19.0.2");
+    assert_cut_off(&other, "172.18.0.2");
     // It is the rules that do it; and when somebody flushes them, the next change brings them back.
     say("nft", "flush ruleset");
-    one.assert_reaches("172.19.0.2");
+    one.comes_to_reach("172.19.0.2");
     let third = Space::new();
-    third.join("a");
-    one.assert_cut_off("172.19.0.2");
-    third.assert_reaches("172.18.0.2");
+    third.connect("a").ok();
+    assert_cut_off(&one, "172.19.0.2");
+    third.comes_to_reach("172.18.0.2");
     for (space, net) in [(&one, "a"), (&two, "a"), (&third, "a"), (&other, "b")] {
-        space.leave(net);
+        space.disconnect(net).ok();
     }
 }
 
@@ -299,15 +207,15 @@ fn way_out_is_by_nat_and_there_is_none_in() {
     prepared();
     let outside = outside();
     let inside = Space::new();
-    inside.join("bridge");
+    inside.connect("bridge").ok();
     assert_eq!(inside.address("eth0"), "172.17.0.2/16");
     // It has no route to 172.17.0.0/16: only a masqueraded packet is answered.
-    inside.assert_reaches("198.51.100.2");
+    inside.comes_to_reach("198.51.100.2");
     // And even with a route it does not come in.
     outside.run("ip route add 172.17.0.0/16 via 198.51.100.1");
-    outside.assert_cut_off("172.17.0.2");
-    inside.assert_reaches("198.51.100.2");
-    inside.leave("bridge");
+    assert_cut_off(&outside, "172.17.0.2");
+    inside.comes_to_reach("198.51.100.2");
+    inside.disconnect("bridge").ok();
 }
 
 fn internal_network_has_no_way_out() {
@@ -316,21 +224,21 @@ fn internal_network_has_no_way_out() {
     outside.run("ip route add 172.18.0.0/16 via 198.51.100.1");
     network("create --internal in").ok();
     let (one, two, free) = (Space::new(), Space::new(), Space::new());
-    one.join("in");
-    two.join("in");
-    free.join("bridge");
-    free.assert_reaches("198.51.100.2");
+    one.connect("in").ok();
+    two.connect("in").ok();
+    free.connect("bridge").ok();
+    free.comes_to_reach("198.51.100.2");
     assert_eq!(
         one.run("ip route"),
         "172.18.0.0/16 dev eth0 proto kernel scope link src 172.18.0.2 \n"
     );
     // Even if the container makes itself a route.
     one.run("ip route add default via 172.18.0.1");
-    one.assert_cut_off("198.51.100.2");
-    one.assert_reaches("172.18.0.3");
-    one.assert_cut_off("172.17.0.2");
+    assert_cut_off(&one, "198.51.100.2");
+    one.comes_to_reach("172.18.0.3");
+    assert_cut_off(&one, "172.17.0.2");
     for (space, net) in [(&one, "in"), (&two, "in"), (&free, "bridge")] {
-        space.leave(net);
+        space.disconnect(net).ok();
     }
 }
 
@@ -343,19 +251,19 @@ fn ipv6_is_there_on_request() {
     let subnet = described("made-up")["IPAM"]["Config"][1]["Subnet"].clone();
     assert!(subnet.as_str().unwrap().starts_with("fd"), "{subnet}");
     let (one, two, other) = (Space::new(), Space::new(), Space::new());
-    one.join("six");
-    two.join("six");
-    other.join("made-up");
+    one.connect("six").ok();
+    two.connect("six").ok();
+    other.connect("made-up").ok();
     assert_eq!(described("six")["EnableIPv6"], true);
     let shown = &described("six")["Containers"][two.target()]["IPv6Address"];
     assert_eq!(*shown, "fd00:7::3/64");
-    one.assert_reaches("fd00:7::3");
-    one.assert_reaches("fd00:7::1");
-    other.assert_cut_off("fd00:7::2");
+    one.comes_to_reach("fd00:7::3");
+    one.comes_to_reach("fd00:7::1");
+    assert_cut_off(&other, "fd00:7::2");
     assert!(one.run("ip -6 route").contains("default via fd00:7::1 dev eth0"));
-    one.leave("six");
-    two.leave("six");
-    other.leave("made-up");
+    one.disconnect("six").ok();
+    two.disconnect("six").ok();
+    other.disconnect("made-up").ok();
     assert_as_before(&before);
 }
 
@@ -371,18 +279,18 @@ fn macvlan_is_on_the_wire_of_its_parent() {
     network(&format!("{create} -o parent=up0 wire")).ok();
     network("create -d macvlan --subnet 10.1.0.0/24 -o parent=nope no").ok();
     let (inside, named) = (Space::new(), Space::new());
-    inside.join("wire");
+    inside.connect("wire").ok();
     network(&format!("connect --interface lan --ip 198.51.100.99 wire {}", named.target())).ok();
     assert_eq!(inside.address("eth0"), "198.51.100.64/24");
     assert_eq!(named.address("lan"), "198.51.100.99/24");
-    inside.assert_reaches("198.51.100.2");
-    inside.assert_reaches("198.51.100.99");
-    outside.assert_reaches("198.51.100.64");
+    inside.comes_to_reach("198.51.100.2");
+    inside.comes_to_reach("198.51.100.99");
+    outside.comes_to_reach("198.51.100.64");
     network(&format!("connect no {}", inside.target()))
         .output()
         .assert_fails()
         .assert_stderr_has("-o parent=nope: the host has no such link\n  hint: make the network");
-    inside.leave("wire");
+    inside.disconnect("wire").ok();
     assert!(!inside.run("ip -o link").contains("eth0"));
     drop(named);
     network("rm wire no").output().assert_stdout("wire\nno");
@@ -395,20 +303,20 @@ fn second_network_takes_over_the_way_out() {
     network("create a").ok();
     network("create b").ok();
     let space = Space::new();
-    space.join("a");
-    space.join("b");
+    space.connect("a").ok();
+    space.connect("b").ok();
     assert_eq!(space.address("eth0"), "172.18.0.2/16");
     assert_eq!(space.address("eth1"), "172.19.0.2/16");
-    space.assert_reaches("198.51.100.2");
+    space.comes_to_reach("198.51.100.2");
     assert!(space.run("ip route").contains("default via 172.18.0.1 dev eth0"));
-    space.leave("a");
+    space.disconnect("a").ok();
     assert!(space.run("ip route").contains("default via 172.19.0.1 dev eth1"));
-    space.assert_reaches("198.51.100.2");
+    space.comes_to_reach("198.51.100.2");
     network(&format!("connect b {}", space.target()))
         .output()
         .assert_fails()
         .assert_stderr_has("is on network b already");
-    space.leave("b");
+    space.disconnect("b").ok();
     network(&format!("disconnect b {}", space.target()))
         .output()
         .assert_fails()
@@ -444,12 +352,12 @@ fn names_are_kept_current_in_place() {
     let stranger = Space::new();
     network(&format!("connect --name stranger b {}", stranger.target())).ok();
     assert!(!hosts().contains("stranger"), "{}", hosts());
-    db.leave("a");
+    db.disconnect("a").ok();
     assert_eq!(hosts(), format!("{base}{own}"));
-    web.leave("a");
+    web.disconnect("a").ok();
     assert_eq!(hosts(), format!("{base}192.0.2.9\tfar\n"));
     assert_eq!(fs::metadata(&file).unwrap().ino(), inode, "it is bind-mounted");
-    stranger.leave("b");
+    stranger.disconnect("b").ok();
 }
 
 fn asked_addresses_are_given_once() {
@@ -469,15 +377,15 @@ fn asked_addresses_are_given_once() {
             .assert_fails()
             .assert_stderr_has(want);
     }
-    let more: Vec<Space> = (0..5).map(|_| Space::new()).collect();
-    more.iter().take(4).for_each(|space| space.join("net"));
+    let more: Vec<Space<'_>> = (0..5).map(|_| Space::new()).collect();
+    more.iter().take(4).for_each(|space| drop(space.connect("net").ok()));
     network(&format!("connect net {}", more[4].target()))
         .output()
         .assert_fails()
         .assert_stderr_has("all addresses of 10.8.0.0/29 are in use\n  hint: remove containers");
     assert_eq!(members("net"), 5);
-    one.leave("net");
-    two.join("net");
+    one.disconnect("net").ok();
+    two.connect("net").ok();
     assert_eq!(two.address("eth0"), "10.8.0.5/29", "what was given back");
     network("connect net web").output().assert_fails().assert_stderr_has("web: no such container");
 }
@@ -485,7 +393,7 @@ fn asked_addresses_are_given_once() {
 fn addresses_are_unique_among_many_at_once() {
     prepared();
     let before = state();
-    let spaces: Vec<Space> = (0..8).map(|_| Space::new()).collect();
+    let spaces: Vec<Space<'_>> = (0..8).map(|_| Space::new()).collect();
     let calls: Vec<_> = spaces
         .iter()
         .map(|space| network(&format!("connect bridge {}", space.target())).spawn())
@@ -534,10 +442,10 @@ fn subnets_of_others_are_left_alone() {
     network("inspect x").output().assert_fails();
     // A bridge of ours is no reason to leave the subnet alone that it has.
     let space = Space::new();
-    space.join("net");
+    space.connect("net").ok();
     network("create next").ok();
     assert_eq!(subnet("next"), "172.21.0.0/16");
-    space.leave("net");
+    space.disconnect("net").ok();
     ip("link del d0");
 }
 
@@ -545,7 +453,7 @@ fn used_and_predefined_networks_stay() {
     prepared();
     network("create net").ok();
     let space = Space::new();
-    space.join("net");
+    space.connect("net").ok();
     let target = space.target();
     network("rm net").output().assert_fails().assert_stderr_has(&format!(
         "bundles: network net: in use by {target}\n  hint: take them off first: bundles network disconnect net {target}",
@@ -562,7 +470,7 @@ fn used_and_predefined_networks_stay() {
         .assert_stderr_has("network host: a container is on it from its start or not at all");
     network("rm nope").output().assert_fails().assert_stderr_has("network nope not found");
     network("rm -f nope").output().assert_stdout("");
-    space.leave("net");
+    space.disconnect("net").ok();
     let both = network("rm nope net").output();
     assert_eq!(both.stdout(), "net\n", "the others are removed");
     both.assert_fails();
@@ -574,7 +482,7 @@ fn prune_takes_what_nobody_is_on() {
         network(args).ok();
     }
     let space = Space::new();
-    space.join("used");
+    space.connect("used").ok();
     let no = network("prune").stdin("n\n").output();
     no.assert_fails().assert_stderr_has("nothing was removed");
     assert!(!no.stdout().contains("Deleted"), "{}", no.stdout());
@@ -589,7 +497,7 @@ fn prune_takes_what_nobody_is_on() {
     assert!(said.starts_with("Deleted Networks:\nagain\n"), "{said}");
     let left = network("ls -q").output().lines().len();
     assert_eq!(left, 4, "bridge, host, none and used");
-    space.leave("used");
+    space.disconnect("used").ok();
 }
 
 fn teardown_leaves_the_host_as_it_was() {
@@ -598,16 +506,16 @@ fn teardown_leaves_the_host_as_it_was() {
     network("create net").ok();
     network("create --internal in").ok();
     let (one, two) = (Space::new(), Space::new());
-    one.join("net");
+    one.connect("net").ok();
     let alone = state();
     assert!(alone.contains("br-") && alone.contains("masquerade"), "{alone}");
-    two.join("net");
-    two.join("in");
-    two.leave("net");
-    two.leave("in");
+    two.connect("net").ok();
+    two.connect("in").ok();
+    two.disconnect("net").ok();
+    two.disconnect("in").ok();
     assert_as_before(&alone);
     assert_eq!(two.run("ip -o link").lines().count(), 1, "the loopback");
-    one.leave("net");
+    one.disconnect("net").ok();
     assert_as_before(&before);
     network("rm net in").ok();
     let mut left: Vec<_> = fs::read_dir(home().join("networks"))
@@ -624,13 +532,13 @@ fn death_of_a_namespace_gives_everything_back() {
     let before = state();
     network("create net").ok();
     let space = Space::new();
-    space.join("net");
+    space.connect("net").ok();
     let target = space.target();
     drop(space);
     until("the link to go", || (!ip("-o link").contains("ve-")).then_some(()));
     // Its address is free again at once.
     let next = Space::new();
-    next.join("net");
+    next.connect("net").ok();
     assert_eq!(next.address("eth0"), "172.18.0.2/16");
     network(&format!("disconnect net {target}")).output().assert_fails();
     drop(next);
@@ -674,7 +582,7 @@ fn connect_killed_at_any_instant_leaves_nothing() {
     let space = Space::new();
     network("create net").ok();
     let longest = whole(network(&format!("connect net {}", space.target())));
-    space.leave("net");
+    space.disconnect("net").ok();
     network("rm net").ok();
     for at in instants(40, longest) {
         network("create --subnet 10.77.0.0/24 net").ok();
@@ -682,7 +590,7 @@ fn connect_killed_at_any_instant_leaves_nothing() {
         if network("rm net").output().code != 0 {
             // It was done before it was killed.
             assert_eq!(members("net"), 1);
-            space.leave("net");
+            space.disconnect("net").ok();
             network("rm net").ok();
         }
         assert_as_before(&before);
@@ -723,7 +631,7 @@ fn connect_killed_at_each_step_leaves_nothing() {
             if network("rm net").output().code != 0 {
                 // The last step was done, and only the end was not.
                 assert_eq!(members("net"), 1);
-                space.leave("net");
+                space.disconnect("net").ok();
                 network("rm net").ok();
             } else {
                 assert!(!is_done, "connected, and not recorded");
@@ -747,15 +655,15 @@ fn disconnect_killed_at_each_step_is_finished_by_the_next() {
         ("wire", ["sendto", "rename"].as_slice()),
     ] {
         let prepare = || {
-            space.join(net);
+            space.connect(net).ok();
             network(&format!("disconnect {net} {}", space.target()))
         };
         for name in names {
             kill_at_each(name, prepare, |_| {
-                other.join("net");
-                other.leave("net");
+                other.connect("net").ok();
+                other.disconnect("net").ok();
                 if members(net) == 1 {
-                    space.leave(net);
+                    space.disconnect(net).ok();
                 }
                 assert_as_before(&before);
                 assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
@@ -770,16 +678,16 @@ fn disconnect_killed_at_any_instant_leaves_nothing() {
     network("create net").ok();
     let before = state();
     let (space, other) = (Space::new(), Space::new());
-    space.join("net");
+    space.connect("net").ok();
     let longest = whole(network(&format!("disconnect net {}", space.target())));
     for at in instants(25, longest) {
-        space.join("net");
-        other.join("net");
+        space.connect("net").ok();
+        other.connect("net").ok();
         kill_after(network(&format!("disconnect net {}", space.target())), at);
         // Whatever comes next finishes it.
         network(&format!("disconnect net {}", other.target())).ok();
         if members("net") == 1 {
-            space.leave("net");
+            space.disconnect("net").ok();
         }
         assert_as_before(&before);
         assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
@@ -835,7 +743,7 @@ fn create_and_rm_killed_at_any_instant_leave_all_or_nothing() {
 }
 
 #[track_caller]
-fn assert_nothing_made(before: &str, space: &Space) {
+fn assert_nothing_made(before: &str, space: &Space<'_>) {
     assert_as_before(before);
     assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
     assert_eq!(members("bridge"), 0);

@@ -383,7 +383,8 @@ fn answers_that_are_no_manifest_are_refused() {
     let chart = br#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.cncf.helm.config.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
     let path =
         br#"{"schemaVersion":2,"config":{"digest":"sha256:../../../x","size":1},"layers":[]}"#;
-    let cases: [(&str, &[u8], &str); 7] = [
+    let endless = br#"{"schemaVersion":2,"config":{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":18446744073709551615}]}"#;
+    let cases: [(&str, &[u8], &str); 8] = [
         ("text/html", b"<html>", "manifest 1: no manifest, but \"text/html\"\n"),
         (OCI_MANIFEST, b"{", "manifest 1: no JSON: "),
         ("", b"", "manifest 1: no JSON: "),
@@ -398,6 +399,7 @@ fn answers_that_are_no_manifest_are_refused() {
             chart,
             "no image: its configuration is \"application/vnd.cncf.helm.config.v1+json\"\n",
         ),
+        (OCI_MANIFEST, endless, "18446744073709551615 bytes, more than 68719476736\n"),
         (OCI_MANIFEST, path, "64 digits of 0-9 and a-f have to follow sha256:"),
     ];
     for (kind, body, wanted) in cases {

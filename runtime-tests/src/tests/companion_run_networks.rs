@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use runtime_tests::companion::{
@@ -10,6 +9,7 @@ use runtime_tests::companion::{
 };
 use runtime_tests::prelude::*;
 use runtime_tests::second_user::SecondUser;
+use runtime_tests::space::say;
 
 tests![
     companion_container_is_on_the_bridge_from_its_first_instruction,
@@ -53,12 +53,6 @@ fn pings(name: &str, address: &str) -> bool {
 
 fn hosts(id: &str) -> String {
     fs::read_to_string(home().join("containers").join(id).join("hosts")).expect("hosts")
-}
-
-fn say(program: &str, args: &str) -> String {
-    let output = Command::new(program).args(args.split(' ')).output().expect("run a tool");
-    assert!(output.status.success(), "{program} {args}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Links, addresses and rules of the host.

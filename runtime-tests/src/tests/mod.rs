@@ -35,6 +35,7 @@ areas![
     companion_network_rootless,
     companion_ports,
     companion_run_networks,
+    companion_rootless,
     doctor,
     lifecycle,
     process,
@@ -74,6 +75,7 @@ areas![
     escapes_config,
     escapes_host,
     companion_images,
+    companion_info,
     companion_pull,
     companion_pull_faults,
     companion_cli,
@@ -86,8 +88,10 @@ areas![
     companion_restart,
     companion_run,
     companion_run_images,
+    companion_hostile,
     companion_mounts,
     companion_create,
+    companion_doctor,
     companion_flags,
     companion_volumes,
 ];
@@ -101,10 +105,13 @@ mod companion_change;
 mod companion_cli;
 mod companion_create;
 mod companion_deeds;
+mod companion_doctor;
 mod companion_faults;
 mod companion_flags;
 mod companion_full_disk;
+mod companion_hostile;
 mod companion_images;
+mod companion_info;
 mod companion_kills;
 mod companion_mounts;
 mod companion_network_rootless;
@@ -114,6 +121,7 @@ mod companion_ports;
 mod companion_pull;
 mod companion_pull_faults;
 mod companion_restart;
+mod companion_rootless;
 mod companion_run;
 mod companion_run_images;
 mod companion_run_networks;

@@ -225,13 +225,17 @@ fn whiteout_as_a_device_is_refused() {
 
 #[test]
 fn layer_beyond_its_limits_is_refused() {
-    let limits = Limits { bytes: 5, entries: 3 };
+    let limits = Limits { bytes: 5, entries: 3, kept: 10 };
     let (_scratch, done) = Tar::new().file("a").file("b").applied_with(&limits);
     let err = crate::error::chain(&done.unwrap_err());
     assert_eq!(err, "entry \"b\": the layer unpacks to more than 5 bytes");
     let (_scratch, done) = Tar::new().file("a/b/c/d").applied_with(&limits);
     let err = crate::error::chain(&done.unwrap_err());
     assert_eq!(err, "entry \"a/b/c/d\": the layer has more than 3 entries");
+    let (_scratch, done) = Tar::new().directory("12345").directory("123456").applied_with(&limits);
+    let err = crate::error::chain(&done.unwrap_err());
+    let wanted = "names and attributes of the layer's directories have more than 10 bytes";
+    assert_eq!(err, format!("entry \"123456\": {wanted}"));
 }
 
 #[test]
@@ -249,7 +253,7 @@ fn directories_without_rights_can_be_filled() {
     done.unwrap();
     let path = scratch.0.join("layer/d");
     assert_eq!(std::fs::symlink_metadata(&path).unwrap().mode() & 0o7777, 0);
-    crate::home::remove_tree(&path).unwrap();
+    crate::tree::remove(&path).unwrap();
     assert!(!path.exists());
 }
 
@@ -340,13 +344,13 @@ fn damaged_layers_write_nothing_outside() {
         std::fs::create_dir(scratch.0.join("layer")).unwrap();
         scratch.file("outside", b"old");
         let root = File::open(scratch.0.join("layer")).unwrap();
-        let limits = Limits { bytes: 1 << 20, entries: 100 };
+        let limits = Limits { bytes: 1 << 20, entries: 100, kept: 1 << 20 };
         if apply(&mut Archive::new(&bytes[..]), root.as_fd(), &limits).is_err() {
             refused += 1;
         }
         assert_eq!(std::fs::read_dir(&scratch.0).unwrap().count(), 2);
         assert_eq!(std::fs::read(scratch.0.join("outside")).unwrap(), b"old");
-        crate::home::remove_tree(&scratch.0.join("layer")).unwrap();
+        crate::tree::remove(&scratch.0.join("layer")).unwrap();
     }
     assert!((50..300).contains(&refused), "{refused}");
 }
