@@ -47,16 +47,13 @@ pub type Files = BTreeMap<PathBuf, u64>;
 impl Site {
     /// Root's.
     pub fn root() -> Self {
-        requires!(root, companion, busybox, program("/usr/sbin/nft"), program("/usr/sbin/ip"));
-        if runtime() == Runtime::Crun {
-            requires!(capability(24, "CAP_SYS_RESOURCE"));
-        }
+        require();
         Self::of(None)
     }
 
     /// That of an ordinary user with ranges of ids.
     pub fn user() -> Self {
-        requires!(root, companion, busybox, program("/usr/sbin/nft"), program("/usr/sbin/ip"));
+        require();
         Self::of(Some(SecondUser::with_ranges()))
     }
 
@@ -270,6 +267,13 @@ impl Site {
     pub fn instant(&self, usual: Duration) -> Duration {
         let micros = u64::try_from(usual.as_micros()).expect("a short time");
         Duration::from_micros(self.random(micros + micros / 8 + 1))
+    }
+}
+
+fn require() {
+    requires!(root, companion, busybox, program("/usr/sbin/nft"), program("/usr/sbin/ip"));
+    if runtime() == Runtime::Crun {
+        requires!(capability(24, "CAP_SYS_RESOURCE"));
     }
 }
 

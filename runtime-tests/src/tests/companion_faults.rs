@@ -70,7 +70,7 @@ fn killed(site: Site, deed: &Deed) {
     (deed.after)(&scene);
     scene.site.give_back(true);
     scene.site.assert_given_back(&fresh);
-    let rounds = times(2);
+    let rounds = times(1);
     for round in 1..=rounds {
         (deed.before)(&scene);
         interrupt(&scene, deed, usual);
