@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Filters {
     given: Vec<(String, String)>,
     names: Vec<Regex>,
+    /// Of `reference=`.
+    patterns: Vec<Regex>,
 }
 
 impl Filters {
@@ -32,12 +34,15 @@ impl Filters {
                 let regex = Regex::new(value);
                 filters.names.push(regex.with_context(|| format!("--filter {word}"))?);
             }
+            if key == "reference" {
+                filters.patterns.push(glob(value).with_context(|| format!("--filter {word}"))?);
+            }
             filters.given.push((key, value.to_owned()));
         }
         Ok(filters)
     }
 
-    fn values(&self, key: &str) -> impl Iterator<Item = &str> {
+    pub(crate) fn values(&self, key: &str) -> impl Iterator<Item = &str> {
         self.given.iter().filter(move |(k, _)| k == key).map(|(_, value)| value.as_str())
     }
 
@@ -46,6 +51,11 @@ impl Filters {
         self.names.is_empty()
             || self.names.iter().any(|regex| regex.is_match(name))
             || self.values("name").any(|value| value == name)
+    }
+
+    /// `reference=`: one of the patterns is that of the whole name, or there are none.
+    pub(crate) fn reference(&self, name: &str) -> bool {
+        self.patterns.is_empty() || self.patterns.iter().any(|regex| regex.is_match(name))
     }
 
     /// `id=`: the beginning of it.
@@ -92,6 +102,34 @@ impl Filters {
     }
 }
 
+/// A pattern of glob(7), where neither `*` nor `?` is a slash, as an expression.
+fn glob(pattern: &str) -> Result<Regex> {
+    let mut text = "^".to_owned();
+    let mut letters = pattern.chars();
+    let mut in_class = false;
+    while let Some(letter) = letters.next() {
+        match letter {
+            '*' if !in_class => text.push_str("[^/]*"),
+            '?' if !in_class => text.push_str("[^/]"),
+            '[' | ']' | '^' | '-' => {
+                // At the beginning of a class ^ is "none of these"; elsewhere it is itself.
+                let is_mark = in_class || letter == '[';
+                text.push_str(if is_mark { "" } else { "\\" });
+                text.push(letter);
+                in_class = letter == '[' || (in_class && letter != ']');
+            }
+            '\\' => text.push_str(&regex_lite::escape(
+                letters.next().unwrap_or('\\').encode_utf8(&mut [0; 4]),
+            )),
+            other => text.push_str(&regex_lite::escape(other.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    text.push('$');
+    Regex::new(&text)
+        .map_err(|_text| anyhow!("{pattern:?} is no pattern"))
+        .hint("write * for any letters, ? for one, [a-z] for one of some")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +148,26 @@ mod tests {
         // Not an expression that finds itself, but the name.
         assert!(filters(&["name=a+b"]).unwrap().name("a+b"));
         assert!(filters(&["name=("]).is_err());
+    }
+
+    #[test]
+    fn patterns_fit_whole_names() {
+        for (pattern, name, fits) in [
+            ("app", "app", true),
+            ("app", "apps", false),
+            ("a*", "app:1", true),
+            ("a*", "a/b", false),
+            ("*/b:?", "x.io/b:1", true),
+            ("a.p", "app", false),
+            ("[a-c]x", "bx", true),
+            ("[^a-c]x", "bx", false),
+            ("a-b", "a-b", true),
+            ("a\\*", "a*", true),
+            ("a\\*", "ab", false),
+        ] {
+            assert_eq!(glob(pattern).unwrap().is_match(name), fits, "{pattern} {name}");
+        }
+        assert!(glob("[a").is_err());
     }
 
     #[test]

@@ -2,9 +2,14 @@
 //!
 //! Runs in: an ordinary process of the user.
 
+mod choice;
+
+pub(crate) use choice::Choice;
+
 use crate::cli::images::{Command, Images, Inspect, Load, Remove, Tag};
-use crate::commands::prune::user_of;
+use crate::commands::prune::{self, user_of};
 use crate::error::OrHint as _;
+use crate::filter::Filters;
 use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
 use crate::load;
@@ -17,6 +22,8 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::time::SystemTime;
 
+const KEYS: &[&str] = &["dangling", "label", "label!", "before", "since", "reference", "until"];
+
 pub(crate) fn image(home: &Home, command: &Command, screen: &mut Screen<'_>) -> Result<()> {
     match command {
         Command::Ls(args) => list(home, args, screen),
@@ -25,6 +32,7 @@ pub(crate) fn image(home: &Home, command: &Command, screen: &mut Screen<'_>) -> 
         Command::Tag(args) => tag(home, args),
         Command::Rm(args) => remove(home, args, screen),
         Command::Inspect(args) => inspect(home, args, screen),
+        Command::Prune(args) => prune::image_prune(home, args, screen),
     }
 }
 
@@ -86,7 +94,13 @@ pub(crate) fn remove(home: &Home, args: &Remove, screen: &mut Screen<'_>) -> Res
 }
 
 pub(crate) fn list(home: &Home, args: &Images, screen: &mut Screen<'_>) -> Result<()> {
-    let wanted = args.name.as_deref().map(Reference::parse).transpose()?;
+    let mut words = args.filter.clone();
+    let name = args.name.as_deref();
+    // `images 'app*'` is a pattern.
+    let pattern = name.filter(|name| name.contains(['*', '?', '[']));
+    words.extend(pattern.map(|pattern| format!("reference={pattern}")));
+    let filters = Filters::new(&words, KEYS)?;
+    let wanted = name.filter(|_| pattern.is_none()).map(Reference::parse).transpose()?;
     let usual = if args.digests {
         "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
     } else {
@@ -94,9 +108,12 @@ pub(crate) fn list(home: &Home, args: &Images, screen: &mut Screen<'_>) -> Resul
     };
     let listing = Listing::new(args.format.as_deref(), usual, args.quiet.then_some("{{.ID}}"))?;
     let mut rows = Vec::new();
-    for image in Store::open(home)?.images()? {
+    let images = Store::open(home)?.images()?;
+    let choice = Choice::new(filters, &images)?;
+    for image in images.into_iter().filter(|image| choice.has(image)) {
         let names = image.names.iter().map(Some).chain(image.names.is_empty().then_some(None));
-        let names: Vec<_> = names.filter(|name| matches(*name, wanted.as_ref())).collect();
+        let fits = |name: Option<&Reference>| matches(name, wanted.as_ref()) && choice.shows(name);
+        let names: Vec<_> = names.filter(|name| fits(*name)).collect();
         // An id is shown once, whatever number of names.
         let count = if args.quiet && args.format.is_none() { 1 } else { names.len() };
         rows.extend(names.into_iter().take(count).map(|name| row(&image, name, args.no_trunc)));

@@ -147,7 +147,7 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Rm(args) => commands::rm(home, args, screen),
         Command::Ps(args) => commands::ps(home, args, screen),
         Command::Logs(args) => commands::logs(home, args, screen),
-        Command::Exec(args) => return commands::exec(home, args),
+        Command::Exec(args) => return commands::exec(home, args, screen),
         Command::Wait(args) => commands::wait(home, args, screen),
         Command::Container(args) => commands::prune::run(home, args, screen),
         Command::Inspect(args) => commands::inspect(home, args, screen),

@@ -93,7 +93,8 @@ fn is_program(file: &Path) -> bool {
 }
 
 impl Runtime {
-    pub(crate) fn new(home: &Home, program: &Path) -> Result<Self> {
+    /// That of a container.
+    pub(crate) fn of(home: &Home, container: &Container) -> Result<Self> {
         let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let root = if nix::unistd::geteuid().is_root() && rootless::ids()?.is_none() {
             PathBuf::from("/run/bundles")
@@ -102,11 +103,7 @@ impl Runtime {
         } else {
             home.directory("runtime")?
         };
-        Ok(Self { program: program.to_owned(), root, log: InMemory::new(&[])? })
-    }
-
-    pub(crate) fn of(home: &Home, container: &Container) -> Result<Self> {
-        Self::new(home, &container.record.runtime)
+        Ok(Self { program: container.record.runtime.clone(), root, log: InMemory::new(&[])? })
     }
 
     /// A call whose standard streams lead nowhere.

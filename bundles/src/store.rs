@@ -10,7 +10,7 @@ mod image;
 pub(crate) mod layout;
 mod remove;
 
-pub(crate) use image::{Image, Missing};
+pub(crate) use image::{Image, Missing, find};
 pub(crate) use remove::Parts;
 
 use crate::digest::{Digest, Hashing};

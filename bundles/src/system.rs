@@ -79,7 +79,7 @@ fn remove_unused(args: &cli::Prune, home: &Home, screen: &mut Screen<'_>) -> Res
         freed += volume::prune(&Volumes::open(home)?, &filters, false, screen)?;
     }
     if home.has("oci") {
-        freed += prune::images(home, args.all, screen)?;
+        freed += prune::images(home, args.all, filters, screen)?;
         freed += Store::open(home)?.sweep()?;
     }
     screen.say(&format!("Total reclaimed space: {}\n", fmt::size(freed)))

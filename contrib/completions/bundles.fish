@@ -333,6 +333,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand logs" -s f -l follow -d 
 complete -c bundles -n "__fish_bundles_using_subcommand logs" -s t -l timestamps -d 'Begin each line with its time'
 complete -c bundles -n "__fish_bundles_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand exec" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand exec" -l detach-keys -d 'Keys that leave it to itself, with -it [default: ctrl-p,ctrl-q]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand exec" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
 complete -c bundles -n "__fish_bundles_using_subcommand exec" -s w -l workdir -d 'Working directory' -r
 complete -c bundles -n "__fish_bundles_using_subcommand exec" -s u -l user -d 'User, and group: NAME or number, USER[:GROUP]' -r
@@ -595,6 +596,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -s f -l follow -d 'Go on until it ends'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -s t -l timestamps -d 'Begin each line with its time'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -l detach-keys -d 'Keys that leave it to itself, with -it [default: ctrl-p,ctrl-q]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s w -l workdir -d 'Working directory' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s u -l user -d 'User, and group: NAME or number, USER[:GROUP]' -r
@@ -631,6 +633,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove all containers that do not run'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand images" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand images" -s f -l filter -d 'Only those that fit: dangling label label! before since reference until; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand images" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand images" -s a -l all -d 'All images; there are no hidden ones, the flag is here for scripts'
 complete -c bundles -n "__fish_bundles_using_subcommand images" -l digests -d 'Show the digests by which images were pulled'
@@ -665,15 +668,17 @@ complete -c bundles -n "__fish_bundles_using_subcommand tag" -s h -l help -d 'Pr
 complete -c bundles -n "__fish_bundles_using_subcommand rmi" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand rmi" -s f -l force -d 'Remove an image with all of its names, and do not mind missing ones'
 complete -c bundles -n "__fish_bundles_using_subcommand rmi" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -s h -l help -d 'Print help'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "ls" -d 'List images'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "load" -d 'Load images from an archive'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "pull" -d 'Get an image from a registry'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "tag" -d 'Give an image one more name'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "rm" -d 'Remove images'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "inspect" -d 'Show all about images, as a list in JSON'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect prune help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect prune help" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect prune help" -f -a "ls" -d 'List images'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect prune help" -f -a "load" -d 'Load images from an archive'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect prune help" -f -a "pull" -d 'Get an image from a registry'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect prune help" -f -a "tag" -d 'Give an image one more name'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect prune help" -f -a "rm" -d 'Remove images'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect prune help" -f -a "inspect" -d 'Show all about images, as a list in JSON'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect prune help" -f -a "prune" -d 'Remove images without a name'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull tag rm inspect prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Only those that fit: dangling label label! before since reference until; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -s a -l all -d 'All images; there are no hidden ones, the flag is here for scripts'
@@ -701,12 +706,18 @@ complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_s
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from inspect" -s f -l format -d 'json or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from inspect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from prune" -l filter -d 'Those of this kind only: until= label= label!=; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from prune" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from prune" -s a -l all -d 'Also those with names'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List images'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "load" -d 'Load images from an archive'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "pull" -d 'Get an image from a registry'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "tag" -d 'Give an image one more name'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove images'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all about images, as a list in JSON'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove images without a name'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -s h -l help -d 'Print help'
@@ -816,7 +827,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from info" -s f -l format -d 'json or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from info" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from info" -s h -l help -d 'Print help'
-complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l filter -d 'Containers, networks and volumes of this kind only: label= label!=; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l filter -d 'Containers, networks, volumes and images of this kind only: label= label!=; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -s a -l all -d 'All images that no container uses, also those with names'
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l volumes -d 'Volumes too, as by \'volume prune\''

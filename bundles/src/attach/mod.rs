@@ -7,10 +7,11 @@ mod keys;
 pub(crate) use keys::Keys;
 
 use crate::container::{Container, Record};
+use crate::error::OrHint as _;
 use crate::home::Home;
 use crate::monitor::clients::SOCKET;
 use crate::monitor::wire::{self, Message, PIECE, Stream};
-use crate::monitor::{self, Task};
+use crate::monitor::{self, Task, session};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,7 +24,8 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Passed on to the container.
@@ -76,7 +78,10 @@ pub(crate) struct Attached {
 
 /// Starts a monitor, which starts the container. Whoever looks on is told all from the beginning.
 pub(crate) fn start(home: &Home, container: &Container, look: Option<&Look>) -> Result<Outcome> {
-    let socket = call(home, container, Task::Start, look)?;
+    outcome(call(home, container, Task::Start, look)?)
+}
+
+fn outcome(socket: OwnedFd) -> Result<Outcome> {
     match wire::receive(&socket)? {
         Some(Message::Started) => Ok(Outcome::Running(Attached { socket })),
         Some(Message::Failed { code, text }) => Ok(Outcome::Failed { code, text }),
@@ -100,19 +105,35 @@ pub(crate) fn adopt(home: &Home, container: &mut Container) -> Result<()> {
     }
 }
 
+/// A command in a container, with this terminal. `process` is the file for the runtime.
+pub(crate) fn exec(home: &Home, container: &Container, process: &Path) -> Result<Outcome> {
+    let (socket, theirs) = pair()?;
+    if let Some(size) = size(true) {
+        wire::send(socket.as_fd(), &size.encode())?;
+    }
+    spawn(session::command(home, &container.record.id, process)?, theirs)?;
+    outcome(socket)
+}
+
 fn call(home: &Home, container: &Container, task: Task, look: Option<&Look>) -> Result<OwnedFd> {
-    let (socket, theirs) =
-        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-            .context("socketpair")?;
+    let (socket, theirs) = pair()?;
     if let Some(look) = look {
         greet(&socket, &container.record, look)?;
     }
-    let mut monitor = monitor::command(home, &container.record.id, task)?;
+    spawn(monitor::command(home, &container.record.id, task)?, theirs)?;
+    Ok(socket)
+}
+
+fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+        .context("socketpair")
+}
+
+/// Our copy of its end goes with the command.
+fn spawn(mut monitor: Command, theirs: OwnedFd) -> Result<()> {
     monitor.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
     // Signals of the terminal are for this process.
-    monitor.process_group(0).spawn().context("start the monitor")?;
-    drop(monitor); // and with it our copy of its end
-    Ok(socket)
+    monitor.process_group(0).spawn().map(drop).context("start the monitor")
 }
 
 /// What the monitor has to know first.
@@ -122,17 +143,17 @@ fn greet(socket: &OwnedFd, record: &Record, look: &Look) -> Result<()> {
     let patient = is_starter && !io::stdout().is_terminal();
     let attach = Message::Attach { ends_input: is_starter && look.input, patient };
     wire::send(socket.as_fd(), &attach.encode())?;
-    if let Some(size) = size(record) {
+    if let Some(size) = size(record.tty) {
         wire::send(socket.as_fd(), &size.encode())?;
     }
     Ok(())
 }
 
-/// That of the terminal, when the container has one too.
-fn size(record: &Record) -> Option<Message> {
+/// That of the terminal, when the other side has one too.
+fn size(tty: bool) -> Option<Message> {
     let size =
         [tcgetwinsize(io::stdin()), tcgetwinsize(io::stdout())].into_iter().find_map(Result::ok);
-    let size = size.filter(|_| record.tty)?;
+    let size = size.filter(|_| tty)?;
     Some(Message::Resize { rows: size.ws_row, columns: size.ws_col })
 }
 
@@ -158,7 +179,9 @@ pub(crate) fn connect(home: &Home, container: &mut Container, look: &Look) -> Re
 /// `None` when the monitor has ended.
 fn ask(container: &Container, look: &Look) -> Result<Option<Attached>> {
     let socket = knock(container)?;
-    if let (true, Some(Message::Resize { rows, columns })) = (look.input, size(&container.record)) {
+    if let (true, Some(Message::Resize { rows, columns })) =
+        (look.input, size(container.record.tty))
+    {
         // Programs draw anew only when the size has changed.
         let other = Message::Resize { rows: rows.saturating_add(1), columns };
         wire::send(socket.as_fd(), &other.encode())?;
@@ -190,25 +213,9 @@ enum End {
 impl Attached {
     /// Passes on everything until the container ends: its exit code; or until the keys are typed: 0.
     pub(crate) fn forward(self, home: &Home, container: &mut Container, look: &Look) -> Result<u8> {
-        let mut mask = SigSet::empty();
-        mask.add(Signal::SIGWINCH);
-        if look.signals {
-            FORWARDED.iter().for_each(|signal| mask.add(*signal));
-        }
-        mask.thread_block().context("block signals")?;
-        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        let terminal = container.record.tty && io::stdin().is_terminal();
-        let raw = (terminal && look.input).then(Raw::set).transpose()?;
-        let mut forward = Forward {
-            socket: self.socket,
-            signals,
-            pending: Vec::new(),
-            untaken: 0,
-            input: look.input,
-            keys: raw.as_ref().map(|_| look.keys.clone()),
-        };
+        let (mut forward, _raw) = Forward::new(self.socket, look, container.record.tty)?;
         loop {
-            match forward.run(&container.record)? {
+            match forward.run()? {
                 End::Exited(code) => return Ok(u8::try_from(code)?),
                 End::Detached => return Ok(0),
                 End::Lost => {}
@@ -228,8 +235,25 @@ impl Attached {
     }
 }
 
+impl Attached {
+    /// The same for a command that has a terminal.
+    pub(crate) fn forward_command(self, keys: &Keys) -> Result<u8> {
+        let keys = keys.clone();
+        let look = Look { input: true, signals: false, keys, role: Role::Starter };
+        let (mut forward, _raw) = Forward::new(self.socket, &look, true)?;
+        match forward.run()? {
+            End::Exited(code) => Ok(u8::try_from(code)?),
+            End::Detached => Ok(0),
+            End::Lost => Err(anyhow!("the process that kept its terminal was killed"))
+                .hint("look whether the command still runs, with bundles top"),
+        }
+    }
+}
+
 struct Forward {
     socket: OwnedFd,
+    /// The other side has a terminal.
+    tty: bool,
     signals: SignalFd,
     /// Messages that the monitor has not taken yet.
     pending: Vec<Vec<u8>>,
@@ -242,15 +266,31 @@ struct Forward {
 }
 
 impl Forward {
-    fn run(&mut self, record: &Record) -> Result<End> {
+    /// The terminal is in raw mode until the second is dropped.
+    fn new(socket: OwnedFd, look: &Look, tty: bool) -> Result<(Self, Option<Raw>)> {
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGWINCH);
+        if look.signals {
+            FORWARDED.iter().for_each(|signal| mask.add(*signal));
+        }
+        mask.thread_block().context("block signals")?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let terminal = tty && io::stdin().is_terminal();
+        let raw = (terminal && look.input).then(Raw::set).transpose()?;
+        let keys = raw.as_ref().map(|_| look.keys.clone());
+        let (pending, input) = (Vec::new(), look.input);
+        Ok((Self { socket, tty, signals, pending, untaken: 0, input, keys }, raw))
+    }
+
+    fn run(&mut self) -> Result<End> {
         loop {
-            if let Some(end) = self.turn(record)? {
+            if let Some(end) = self.turn()? {
                 return Ok(end);
             }
         }
     }
 
-    fn turn(&mut self, record: &Record) -> Result<Option<End>> {
+    fn turn(&mut self) -> Result<Option<End>> {
         while let Some(message) = self.pending.first() {
             if !wire::send(self.socket.as_fd(), message).unwrap_or(true) {
                 break;
@@ -279,7 +319,7 @@ impl Forward {
         while let Some(signal) = self.signals.read_signal()? {
             match i32::try_from(signal.ssi_signo)? {
                 number if number == Signal::SIGWINCH as i32 => {
-                    self.pending.extend(size(record).map(|size| size.encode()));
+                    self.pending.extend(size(self.tty).map(|size| size.encode()));
                 }
                 number => self.pending.push(Message::Signal(number).encode()),
             }

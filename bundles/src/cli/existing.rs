@@ -4,6 +4,7 @@
 
 use super::limits::ResourceFlags;
 use super::run::LookFlags;
+use crate::attach::Keys;
 use crate::container;
 use clap::{Args, ValueEnum};
 
@@ -288,6 +289,10 @@ pub(crate) struct Exec {
     /// Give it a terminal
     #[arg(short, long)]
     pub(crate) tty: bool,
+
+    /// Keys that leave it to itself, with -it [default: ctrl-p,ctrl-q]
+    #[arg(long, value_name = "KEYS")]
+    pub(crate) detach_keys: Option<Keys>,
 
     /// Environment variable, KEY=VALUE, or KEY to take the caller's
     #[arg(short, long, value_name = "VARIABLE")]

@@ -21,9 +21,13 @@ pub(crate) struct Load {
 /// List images
 #[derive(Debug, Args)]
 pub(crate) struct Images {
-    /// Only images of this repository, or of this name
+    /// Only images of this repository, or of this name, or whose names are like this pattern
     #[arg(value_name = "REPOSITORY[:TAG]")]
     pub(crate) name: Option<String>,
+
+    /// Only those that fit: dangling label label! before since reference until; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<String>,
 
     /// All images; there are no hidden ones, the flag is here for scripts
     #[arg(short, long)]
@@ -83,6 +87,24 @@ pub(crate) struct Inspect {
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<String>,
 }
+/// Remove images without a name
+///
+/// What a container is made from stays.
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    /// Also those with names
+    #[arg(short, long)]
+    pub(crate) all: bool,
+
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) force: bool,
+
+    /// Those of this kind only: until= label= label!=; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<String>,
+}
+
 /// Work with images
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -94,4 +116,5 @@ pub(crate) enum Command {
     #[command(alias = "remove")]
     Rm(Remove),
     Inspect(Inspect),
+    Prune(Prune),
 }

@@ -35,7 +35,7 @@ pub(crate) struct Prune {
     #[arg(short, long)]
     pub(crate) force: bool,
 
-    /// Containers, networks and volumes of this kind only: label= label!=; may be repeated
+    /// Containers, networks, volumes and images of this kind only: label= label!=; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) filter: Vec<String>,
 }

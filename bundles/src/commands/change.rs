@@ -3,7 +3,9 @@
 use super::for_each;
 use crate::cli::existing::{Pause, Rename, Unpause};
 use crate::container::{self, Container};
+use crate::error::OrHint as _;
 use crate::home::Home;
+use crate::rootless;
 use crate::runtime::Runtime;
 use crate::screen::Screen;
 use anyhow::{Result, ensure};
@@ -30,7 +32,8 @@ fn freeze(home: &Home, name: &str, wanted: bool) -> Result<String> {
     container.save()?;
     let id = container.record.id.clone();
     if wanted {
-        runtime.pause(&id)?;
+        let paused = runtime.pause(&id);
+        if rootless::ids()?.is_some() { paused.hint(rootless::DELEGATE) } else { paused }?;
     } else {
         runtime.resume(&id)?;
         container.record.state.paused = false;

@@ -119,17 +119,23 @@ pub(crate) fn kill(home: &Home, args: &Kill, screen: &mut Screen<'_>) -> Result<
 pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> {
     for_each(&args.of.containers, screen, |name| {
         let mut container = Container::find(home, name)?;
-        if !has_ended(&container.record) {
-            if !args.force {
-                return Err(anyhow!("{name}: runs"))
-                    .hint(format!("stop it first, or: bundles rm -f {name}"));
+        loop {
+            if !has_ended(&container.record) {
+                if !args.force {
+                    return Err(anyhow!("{name}: runs"))
+                        .hint(format!("stop it first, or: bundles rm -f {name}"));
+                }
+                give_up(&mut container)?;
+                if container.record.is_running() {
+                    end(home, &mut container)?;
+                }
             }
-            give_up(&mut container)?;
-            if container.record.is_running() {
-                end(home, &mut container)?;
+            match remove(home, &mut container) {
+                // Somebody was about to start it.
+                Err(_) if args.force && !has_ended(&container.record) => {}
+                removed => break removed.with_context(|| format!("remove {name}"))?,
             }
         }
-        remove(home, &mut container).with_context(|| format!("remove {name}"))?;
         if args.volumes {
             volume::release(home, &container.record.anonymous_volumes())?;
         }

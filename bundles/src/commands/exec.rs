@@ -1,13 +1,15 @@
-//! `exec`: the runtime does it.
+//! `exec`: the runtime does it; with a terminal to type at, one that is kept when the caller leaves.
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use super::facts::environment;
 use super::relay;
+use crate::attach::Outcome;
 use crate::cli::existing::Exec;
 use crate::container::Container;
-use crate::error::OrHint as _;
+use crate::error::{self, OrHint as _};
 use crate::home::Home;
 use crate::runtime::{self, InMemory, Runtime};
+use crate::screen::Screen;
 use crate::{attach, spec, users};
 use anyhow::{Context as _, Result, anyhow};
 use oci_spec::runtime::Spec;
@@ -17,7 +19,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-pub(crate) fn exec(home: &Home, args: &Exec) -> Result<u8> {
+pub(crate) fn exec(home: &Home, args: &Exec, screen: &mut Screen<'_>) -> Result<u8> {
     let container = Container::find(home, &args.container)?;
     if !container.record.is_running() {
         return Err(anyhow!("{}: does not run", args.container))
@@ -27,6 +29,18 @@ pub(crate) fn exec(home: &Home, args: &Exec) -> Result<u8> {
         attach::check_terminal(args.interactive && args.tty)?;
     }
     let file = InMemory::new(&serde_json::to_vec(&process(&container, args)?)?)?;
+    if args.interactive && args.tty && !args.detach {
+        return match attach::exec(home, &container, &file.path())? {
+            Outcome::Running(attached) => {
+                drop(file); // the runtime has read it
+                attached.forward_command(&args.detach_keys.clone().unwrap_or_default())
+            }
+            Outcome::Failed { code, text } => {
+                screen.note(&error::report(&runtime::start_error(text)));
+                Ok(u8::try_from(code)?)
+            }
+        };
+    }
     let runtime = Runtime::of(home, &container)?;
     let mut command = runtime.command(["exec", "--process"]);
     command.arg(file.path());

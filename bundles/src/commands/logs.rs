@@ -84,7 +84,7 @@ impl Span {
 }
 
 /// Times without a zone are UTC's.
-fn moment(text: &str) -> Option<SystemTime> {
+pub(crate) fn moment(text: &str) -> Option<SystemTime> {
     if let Ok(seconds) = text.parse::<f64>() {
         let since = Duration::try_from_secs_f64(seconds).ok()?;
         return SystemTime::UNIX_EPOCH.checked_add(since);

@@ -27,7 +27,7 @@ pub(crate) use create::{create, run};
 pub(crate) use end::{kill, rm, stop, wait};
 pub(crate) use exec::exec;
 pub(crate) use inspect::inspect;
-pub(crate) use logs::logs;
+pub(crate) use logs::{logs, moment};
 pub(crate) use ps::ps;
 pub(crate) use start::{attach, restart, start};
 pub(crate) use stats::{stats, top, total_memory};

@@ -2,11 +2,13 @@
 
 use super::end;
 use crate::cli::container::{Command, Prune};
+use crate::cli::images::Prune as Images;
 use crate::container::{self, Container};
 use crate::error;
 use crate::filter::Filters;
 use crate::fmt;
 use crate::home::Home;
+use crate::images::Choice;
 use crate::screen::Screen;
 use crate::store::{Image, Store};
 use crate::tree;
@@ -52,14 +54,34 @@ pub(crate) fn containers(home: &Home, filters: &Filters, screen: &mut Screen<'_>
     Ok(freed)
 }
 
+pub(crate) fn image_prune(home: &Home, args: &Images, screen: &mut Screen<'_>) -> Result<()> {
+    screen.confirm(
+        args.force,
+        match args.all {
+            true => "This will remove all images from which no container is made.",
+            false => "This will remove all images without a name.",
+        },
+    )?;
+    let filters = Filters::new(&args.filter, &["until", "label", "label!"])?;
+    let freed = images(home, args.all, filters, screen)?;
+    screen.say(&format!("Total reclaimed space: {}\n", fmt::size(freed)))
+}
+
 /// Removes images that no container uses: those without a name, or all. Returns the bytes.
-pub(crate) fn images(home: &Home, all: bool, screen: &mut Screen<'_>) -> Result<u64> {
+pub(crate) fn images(
+    home: &Home,
+    all: bool,
+    filters: Filters,
+    screen: &mut Screen<'_>,
+) -> Result<u64> {
     let store = Store::open(home)?;
     let before = bytes_of_images(home)?;
     let containers = container::all(home)?;
     let (mut lines, mut failed) = (String::new(), Vec::new());
-    for image in store.images()?.iter().filter(|image| all || image.names.is_empty()) {
-        if user(&containers, image).is_some() {
+    let images = store.images()?;
+    let choice = Choice::new(filters, &images)?;
+    for image in images.iter().filter(|image| all || image.names.is_empty()) {
+        if user(&containers, image).is_some() || !choice.has(image) {
             continue;
         }
         match store.remove(&image.id.to_string(), true, |image| user_of(home, image)) {

@@ -11,6 +11,7 @@ pub(crate) mod clients;
 mod keeper;
 pub(crate) mod log;
 pub(crate) mod ports;
+pub(crate) mod session;
 mod start;
 mod streams;
 pub(crate) mod wire;
@@ -28,12 +29,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use start::{Life, Size};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 use wire::{Message, PIECE};
@@ -79,19 +81,27 @@ pub(crate) fn called() -> Option<ExitCode> {
     let done = if name == NAME {
         let (root, id) = (PathBuf::from(args.next()?), args.next()?.into_string().ok()?);
         let task = if args.next()? == Task::Adopt.word() { Task::Adopt } else { Task::Start };
-        Home::open(Some(&root)).and_then(|home| {
-            let done = run(&home, &id, task);
-            if rootless::ids()?.is_some() {
-                rootless::leave_as_monitor(&home).ok(); // others try again
-            }
-            done
-        })
+        for_good(&root, |home| run(home, &id, task))
+    } else if name == session::NAME {
+        let (root, id) = (PathBuf::from(args.next()?), args.next()?.into_string().ok()?);
+        let process = PathBuf::from(args.next()?);
+        for_good(&root, |home| session::run(home, &id, &process))
     } else if name == keeper::NAME {
         keeper::run(&args.next()?)
     } else {
         return None;
     };
     Some(if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The user namespace of an ordinary user goes with the last process that needs it.
+fn for_good(root: &Path, work: impl FnOnce(&Home) -> Result<()>) -> Result<()> {
+    let home = Home::open(Some(root))?;
+    let done = work(&home);
+    if rootless::ids()?.is_some() {
+        rootless::leave_as_monitor(&home).ok(); // others try again
+    }
+    done
 }
 
 /// Standard input is a socket to whoever wants to see the container start.
@@ -244,17 +254,8 @@ impl Monitor<'_> {
     /// All children that have ended; how the container has, when it is among them.
     fn reap(&mut self) -> Result<Option<Exit>> {
         while let Some(_signal) = self.signals.read_signal()? {}
-        loop {
-            let (pid, code) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => (pid, code),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, 128 + signal as i32),
-                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
-                Ok(_) | Err(Errno::EINTR) => continue,
-                Err(errno) => bail!("waitpid: {errno}"),
-            };
-            if pid == self.life.pid {
-                return Ok(Some(Some(code)));
-            }
+        if let Some(code) = exit_code_of(self.life.pid)? {
+            return Ok(Some(Some(code)));
         }
         let orphan = self.life.orphan.as_ref();
         Ok(orphan.is_some_and(has_ended).then_some(None))
@@ -418,6 +419,22 @@ impl Monitor<'_> {
             Err(_) => return Ok(false), // the record has it
         }
         Ok(true)
+    }
+}
+
+/// Asks for all children that have ended: the exit code of this one, if it is among them.
+fn exit_code_of(wanted: Pid) -> Result<Option<i32>> {
+    loop {
+        let (pid, code) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) => (pid, code),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, 128 + signal as i32),
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(None),
+            Ok(_) | Err(Errno::EINTR) => continue,
+            Err(errno) => bail!("waitpid: {errno}"),
+        };
+        if pid == wanted {
+            return Ok(Some(code));
+        }
     }
 }
 

@@ -169,7 +169,7 @@ fn has_name(image: &Image, name: &Reference) -> bool {
 }
 
 /// A whole id comes before a name, and that before the beginning of an id, as Docker has it.
-pub(super) fn find<'a>(images: &'a [Image], text: &str) -> Result<&'a Image> {
+pub(crate) fn find<'a>(images: &'a [Image], text: &str) -> Result<&'a Image> {
     let bare = text.strip_prefix("sha256:").unwrap_or(text);
     let by_id = |prefix: &str| -> Vec<&Image> {
         let all = images.iter().filter(|image| image.id.hex().starts_with(prefix));

@@ -74,6 +74,7 @@ areas![
     escapes_devices,
     escapes_config,
     escapes_host,
+    companion_image_lists,
     companion_images,
     companion_info,
     companion_pull,
@@ -92,6 +93,7 @@ areas![
     companion_mounts,
     companion_create,
     companion_doctor,
+    companion_exec,
     companion_flags,
     companion_volumes,
 ];
@@ -106,10 +108,12 @@ mod companion_cli;
 mod companion_create;
 mod companion_deeds;
 mod companion_doctor;
+mod companion_exec;
 mod companion_faults;
 mod companion_flags;
 mod companion_full_disk;
 mod companion_hostile;
+mod companion_image_lists;
 mod companion_images;
 mod companion_info;
 mod companion_kills;
