@@ -21,9 +21,9 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -115,8 +115,10 @@ impl<'a> Volumes<'a> {
         let whole = scratch.path().join("volume");
         let data = whole.join("_data");
         for (path, mode) in [(&whole, 0o700), (&data, 0o755)] {
-            let made = DirBuilder::new().mode(mode).create(path);
-            made.with_context(|| format!("mkdir({})", path.display()))?;
+            // The caller's umask is not for who looks at it in a container.
+            let made = DirBuilder::new().mode(0o700).create(path);
+            made.and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
+                .with_context(|| format!("mkdir({})", path.display()))?;
         }
         let text = serde_json::to_vec(&volume).context("volume.json")?;
         home::replace(&whole.join("volume.json"), &text)?;

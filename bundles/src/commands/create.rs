@@ -7,6 +7,7 @@ use crate::cli;
 use crate::cli::namespaces::NamespaceFlags;
 use crate::cli::run::{Create, Pull, Run};
 use crate::container::{self, Container, Record, Restart, Root, State};
+use crate::copy;
 use crate::digest::Digest;
 use crate::error::{self, OrHint as _};
 use crate::etc;
@@ -25,8 +26,9 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use oci_spec::image;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 const SIGTERM: i32 = 15;
@@ -107,10 +109,13 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     let later = home.directory("containers")?.join(&id);
     let rootfs = match &base.files {
         Files::Directory(dir) => dir.clone(),
-        Files::Image { .. } => {
+        Files::Image { view, .. } => {
             for name in [overlay::ROOTFS, overlay::UPPER, overlay::WORK] {
                 fs::create_dir(files.join(name)).with_context(|| format!("mkdir({name})"))?;
             }
+            // It is the container's `/`: without that, the caller's umask would say who may see it.
+            let (from, to) = (File::open(view.path())?, File::open(files.join(overlay::UPPER))?);
+            copy::attributes(from.as_fd(), to.as_fd()).context("/ of the image")?;
             later.join(overlay::ROOTFS)
         }
     };

@@ -5,10 +5,11 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::time::{Duration, Instant};
 
 use runtime_tests::archive::{Tar, config, saved_with};
-use runtime_tests::companion::{Root, assert_nothing_is_left, bundles, home};
+use runtime_tests::companion::{Root, assert_nothing_is_left, bundles, bundles_as, home};
 use runtime_tests::lease;
 use runtime_tests::prelude::*;
 use runtime_tests::pty;
+use runtime_tests::second_user::SecondUser;
 use tar::EntryType;
 
 tests![
@@ -172,19 +173,19 @@ fn companion_lease_on_its_names_stops_nobody() {
 }
 
 fn companion_directory_of_others_is_refused() {
-    requires!(root, companion);
-    bundles(["ps"]).ok();
-    let dir = home();
+    let user = SecondUser::new();
+    let dir = user.directory("other");
     let hint = "  hint: choose a directory of your own, with --root DIR\n";
     let refused = |what: &str| {
         let wanted = format!("bundles: {}: {what}\n{hint}", dir.display());
-        bundles(["ps"]).output().assert_exit(1).assert_stderr_has(&wanted);
+        let flag = format!("--root={}", dir.display());
+        bundles_as(&user, [flag.as_str(), "ps"]).output().assert_exit(1).assert_stderr_has(&wanted);
     };
+    chown(&dir, Some(1), None).expect("chown");
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o775)).expect("chmod");
+    chown(&dir, Some(1), Some(4242)).expect("chown");
+    refused("belongs to another user, 1");
     chown(&dir, Some(4242), None).expect("chown");
-    refused("belongs to another user, 4242");
-    chown(&dir, Some(0), None).expect("chown");
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o1777)).expect("chmod");
     refused("all users may write there");
-    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("chmod");
-    bundles(["ps"]).ok();
 }

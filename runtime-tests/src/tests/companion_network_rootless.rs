@@ -137,12 +137,12 @@ fn two_networks(user: &SecondUser) {
     assert_eq!(one.address("eth0"), "172.17.0.2/16");
     assert_eq!(other.address("eth0"), "172.17.0.3/16");
     assert_eq!(third.address("eth0"), "172.18.0.2/16");
-    one.comes_to_reach("172.17.0.3");
-    other.comes_to_reach("172.17.0.2");
+    one.reaches("172.17.0.3");
+    other.reaches("172.17.0.2");
     assert!(!one.pings("172.18.0.2") && !third.pings("172.17.0.2"));
     assert_eq!(state(), before, "the host's own network is left alone");
     third.connect("bridge").ok();
-    third.comes_to_reach("172.17.0.2");
+    third.reaches("172.17.0.2");
     third.disconnect("bridge").ok();
     assert!(!third.pings("172.17.0.2"));
     one.disconnect("bridge").ok();
@@ -215,7 +215,7 @@ fn internal_network_needs_no_pasta() {
     let (one, other) = (Space::of_user(&user), Space::of_user(&user));
     one.connect("net").ok();
     other.connect("net").ok();
-    one.comes_to_reach("172.18.0.3");
+    one.reaches("172.18.0.3");
     assert_eq!(pasta(), [0; 0]);
     assert_eq!(one.hears("198.51.100.2", 7), "");
     drop((one, other));
@@ -238,7 +238,7 @@ fn missing_pasta_is_told_once() {
     let second = other.connect("bridge").output();
     second.assert_exit(0);
     assert_eq!(second.stderr(), "");
-    one.comes_to_reach("172.17.0.3");
+    one.reaches("172.17.0.3");
     drop((one, other));
     assert_teardown(&user);
 }
@@ -296,7 +296,7 @@ fn killed_holder_is_told_and_made_again() {
     one.connect("bridge").ok();
     assert_ne!(holder(), first);
     assert_ne!(pasta(), way);
-    one.comes_to_reach("172.17.0.2");
+    one.reaches("172.17.0.2");
     until("the server", || (one.hears("198.51.100.2", 7) == "far").then_some(()));
     // Without a question in between, too.
     end(holder());

@@ -15,6 +15,7 @@ tests![
     companion_layers_lie_over_each_other,
     companion_files_of_a_container_last_till_it_is_removed,
     companion_container_without_layers_to_see_leaves_no_mount,
+    companion_umask_of_the_caller_is_not_the_containers,
     companion_many_layers,
     companion_bundle_is_for_any_runtime,
     companion_images_of_an_ordinary_user,
@@ -28,11 +29,7 @@ const APPLETS: &[&str] = &[
 
 fn base() -> Tar {
     let busybox = fs::read(runtime_tests::bundle::busybox().expect("busybox")).expect("busybox");
-    let mut tar = Tar::new().directory("bin").directory("etc").directory("srv");
-    tar = tar.program("bin/busybox", &busybox);
-    for name in APPLETS {
-        tar = tar.symlink(&format!("bin/{name}"), "busybox");
-    }
+    let tar = Tar::new().busybox(&busybox, APPLETS).directory("etc").directory("srv");
     tar.file("etc/passwd", b"root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv:\n")
         .file("etc/group", b"web:x:34:\n")
         .file("srv/lower", b"lower\n")
@@ -127,6 +124,18 @@ fn companion_container_without_layers_to_see_leaves_no_mount() {
     run(&["--rm", "-u", "nosuch"], &[]).output().assert_exit(125);
     run(&["--name", "made"], &[]).output().assert_exit(127);
     bundles(["rm", "made"]).ok();
+    assert_nothing_is_left(&home());
+}
+
+/// Neither do other users of the container see nothing, nor may they change its `/`.
+fn companion_umask_of_the_caller_is_not_the_containers() {
+    image(|config| config["Entrypoint"] = Value::Null);
+    for mask in ["077", "000"] {
+        let flags = ["--rm", "-u", "web", "-v", "/anonymous"];
+        let call = run(&flags, &["sh", "-c", "stat -c %a / /anonymous /etc/hosts; id -u"]);
+        let set = format!("umask {mask}; exec \"$@\"");
+        assert_eq!(call.through(["/bin/sh", "-c", &set, "sh"]).ok(), "755\n755\n644\n33\n");
+    }
     assert_nothing_is_left(&home());
 }
 
