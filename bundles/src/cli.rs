@@ -137,6 +137,28 @@ commands! {
     Rootfs(rootfs::Rootfs) "rootfs" flags,
 }
 
+impl Command {
+    /// Whether it is for ending or removing something, which has to be possible on a full disk.
+    pub(crate) fn gives_back(&self) -> bool {
+        matches!(
+            self,
+            Self::Stop(_)
+                | Self::Kill(_)
+                | Self::Rm(_)
+                | Self::Rmi(_)
+                | Self::Container(_)
+                | Self::Image(images::Command::Rm(_))
+                | Self::Network(
+                    network::Command::Rm(_)
+                        | network::Command::Prune(_)
+                        | network::Command::Disconnect(_)
+                )
+                | Self::System(system::Command::Prune(_))
+                | Self::Volume(volume::Command::Rm(_) | volume::Command::Prune(_))
+        )
+    }
+}
+
 /// Why there is nothing to run.
 #[derive(Debug)]
 pub(crate) enum Stop {

@@ -45,6 +45,17 @@ pub(crate) fn hint(err: &anyhow::Error) -> Option<&str> {
     err.downcast_ref::<Hint>().map(|hint| hint.0.as_str())
 }
 
+/// Whether a disk is full, or the user has had his share of it. Runtimes and monitors tell it only in
+/// words.
+pub(crate) fn is_full(err: &anyhow::Error) -> bool {
+    const WORDS: [&str; 4] = ["No space left on device", "ENOSPC", "Disk quota exceeded", "EDQUOT"];
+    let text = chain(err);
+    WORDS.iter().any(|words| text.contains(words))
+}
+
+/// What a full disk needs.
+const MAKE_ROOM: &str = "make room: bundles system prune, or another disk with --root DIR";
+
 /// One line without anything that a terminal would obey: images and registries have a say in what
 /// is told of them.
 pub(crate) fn plain(text: &str) -> String {
@@ -103,7 +114,7 @@ pub(crate) fn report(err: &anyhow::Error) -> String {
         return String::new();
     }
     let mut text = format!("bundles: {}\n", plain(&chain(err)));
-    if let Some(hint) = hint(err) {
+    if let Some(hint) = hint(err).or_else(|| is_full(err).then_some(MAKE_ROOM)) {
         text.push_str(&format!("  hint: {}\n", plain(hint)));
     }
     text
@@ -125,5 +136,14 @@ mod tests {
         let evil: anyhow::Result<()> = Err(anyhow!("é\n\u{1b}[2J")).hint("\u{9b}m");
         let shown = "bundles: é\\n\\u{1b}[2J\n  hint: \\u{9b}m\n";
         assert_eq!(report(&evil.unwrap_err()), shown);
+    }
+
+    #[test]
+    fn full_disk_has_a_hint() {
+        let full = || anyhow::Error::from(std::io::Error::from_raw_os_error(28)).context("write f");
+        let text = "bundles: write f: No space left on device (os error 28)\n  hint: ";
+        assert_eq!(report(&full()), format!("{text}{MAKE_ROOM}\n"));
+        let own: anyhow::Result<()> = Err(full()).hint("its own");
+        assert_eq!(report(&own.unwrap_err()), format!("{text}its own\n"));
     }
 }

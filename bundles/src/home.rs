@@ -5,6 +5,8 @@
 //! Nothing is ever half there: what is made gets its name when it is whole, by rename(2), from
 //! `tmp/`. A process that is killed leaves only what lies there, and nobody holds its lock.
 
+mod reserve;
+
 use crate::error::OrHint as _;
 use crate::tree;
 use anyhow::{Context as _, Result, anyhow, ensure};

@@ -113,10 +113,12 @@ pub(crate) fn give_back(home: &Home, filters: &Filters, screen: &mut Screen<'_>)
     detach::settle(&networks)?;
     let mut removed = vec![];
     for network in networks.all()? {
-        if network.is_predefined() || !filters.labels(&network.labels) {
+        if !networks.endpoints(&network)?.is_empty() {
             continue;
         }
-        if networks.endpoints(&network)?.is_empty() {
+        if network.is_predefined() {
+            networks.set_endpoints(&network, &[])?; // who was killed may have begun to write some
+        } else if filters.labels(&network.labels) {
             networks.forget(&network)?;
             removed.push(network.name);
         }

@@ -17,7 +17,7 @@ use crate::home::Home;
 use crate::net::attach::{self, Wanted};
 use crate::net::detach;
 use crate::net::mac::Mac;
-use crate::net::record::Networks;
+use crate::net::record::{self, Endpoint, Networks};
 use crate::ports::{Bound, Port, Wish};
 use crate::rootless;
 use crate::screen::Screen;
@@ -156,21 +156,38 @@ pub(crate) fn connect(
         Mode::Host => bail!("{name}: has the network of the host"),
         Mode::Container(other) => bail!("{name}: has the network of {}", fmt::short_id(other)),
     }
-    if container.record.network.members.iter().any(|member| member.network == network) {
+    let member = Member { network, ..member };
+    let network = &member.network;
+    let is_member = container.record.network.members.iter().any(|one| one.network == *network);
+    let runs = container.record.is_running();
+    let endpoint = endpoint(home, network, &container.record.id)?;
+    let is_there = endpoint.is_some_and(|endpoint| endpoint.settled);
+    if is_member && (is_there || !runs) {
         return Err(anyhow!("{name} is on network {network} already"))
             .hint(format!("bundles network disconnect {network} {name}"));
     }
-    let member = Member { network, ..member };
-    let mut note = None;
-    if let (true, Some(process)) =
-        (container.record.is_running(), container.record.state.process.as_ref())
-    {
-        note = enter(home, &container.dir, &container.record, &member, process.pid)?;
+    // Recorded first: who is killed in between leaves what both commands can go on from.
+    let before = container.record.network.clone();
+    if !is_member {
+        container.record.network.mode = Mode::Networks;
+        container.record.network.members.push(member.clone());
+        container.save()?;
     }
-    container.record.network.mode = Mode::Networks;
-    container.record.network.members.push(member);
-    container.save()?;
-    Ok(note)
+    let process = container.record.state.process.as_ref();
+    let Some(process) = process.filter(|_| runs && !is_there) else { return Ok(None) };
+    let entered = enter(home, &container.dir, &container.record, &member, process.pid);
+    if entered.is_err() {
+        container.record.network = before;
+        container.save().ok(); // the first error is the one worth telling
+    }
+    entered
+}
+
+/// How a container is on a network now, whatever its record wants.
+fn endpoint(home: &Home, network: &str, container: &str) -> Result<Option<Endpoint>> {
+    let mut all = record::everybody(home)?.into_iter();
+    let found = all.find(|(on, one)| on.name == network && one.container == container);
+    Ok(found.map(|(_, endpoint)| endpoint))
 }
 
 /// `network disconnect`.
@@ -181,11 +198,12 @@ pub(crate) fn disconnect(home: &Home, network: &str, container: &str) -> Result<
     let members = &mut container.record.network.members;
     let before = members.len();
     members.retain(|member| member.network != name);
-    if members.len() == before {
+    let is_there = endpoint(home, &name, &container.record.id)?.is_some();
+    if container.record.network.members.len() == before && !is_there {
         return Err(anyhow!("{} is not on network {name}", container.record.name))
             .hint(format!("bundles network inspect {name} shows who is"));
     }
-    if container.record.is_running() {
+    if is_there {
         detach::detach(home, &name, &container.record.id)?;
     }
     container.save()

@@ -21,7 +21,7 @@ use crate::reference::Reference;
 use crate::registry::{self, Registries, Session, credentials};
 use crate::screen::Screen;
 use crate::store::layout::{Manifest, Platform};
-use crate::store::{Added, Image, LONGEST_JSON, Store};
+use crate::store::{Added, Image, LONGEST_JSON, Parts, Store};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use layers::Layer;
 use progress::Progress;
@@ -141,7 +141,11 @@ fn from(
     progress.say(screen, &format!("{what}: Pulling from {}", name.repository()));
     store.put(&config)?;
     let layers = Layer::all(&manifest, diff_ids);
-    layers::pull(store, session, &layers, &mut progress, screen)?;
+    layers::pull(store, session, &layers, &mut progress, screen).inspect_err(|err| {
+        if error::is_full(err) {
+            store.discard(&parts(digest, &layers)).ok(); // the cause counts
+        }
+    })?;
 
     let known = store.images()?;
     let known = known.iter().find(|image| image.manifest == chosen.digest);
@@ -155,6 +159,12 @@ fn from(
     let media_type = chosen.kind.as_str();
     let image = store.add(&Added { manifest: &chosen.bytes, media_type, names, digests })?;
     Ok(Pulled { image, name: name.clone(), digest: top.digest, is_new })
+}
+
+/// What is put into the store before the image is there.
+fn parts(config: &Digest, layers: &[Layer]) -> Parts {
+    let blobs = layers.iter().map(|layer| layer.blob.clone()).chain([config.clone()]);
+    Parts { blobs: blobs.collect(), layers: layers.iter().map(|one| one.diff_id.clone()).collect() }
 }
 
 /// An image for another machine is an error when one was asked for, and else worth a word.

@@ -1,7 +1,7 @@
 //! Calling the OCI runtime.
 //!
-//! Runs in: an ordinary process of the user. What the runtime says goes to a log of its own, since
-//! its standard error is the container's.
+//! Runs in: an ordinary process of the user. What the runtime says goes to a log in memory: its
+//! standard error is the container's, and a full disk would have no place for the reason.
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use crate::container::Container;
@@ -10,9 +10,12 @@ use crate::home::Home;
 use crate::rootless;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::unistd::AccessFlags;
+use rustix::fs::MemfdFlags;
 use serde_json::Value;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -24,7 +27,27 @@ pub(crate) const KNOWN: [&str; 3] = ["rt", "runc", "crun"];
 pub(crate) struct Runtime {
     program: PathBuf,
     root: PathBuf,
-    log: PathBuf,
+    log: InMemory,
+}
+
+/// A file that needs no disk, for programs that this process starts and waits for.
+#[derive(Debug)]
+pub(crate) struct InMemory {
+    file: File,
+}
+
+impl InMemory {
+    pub(crate) fn new(content: &[u8]) -> Result<Self> {
+        let made = rustix::fs::memfd_create("bundles", MemfdFlags::CLOEXEC);
+        let file = File::from(made.context("memfd_create")?);
+        file.write_all_at(content, 0).context("memfd")?;
+        Ok(Self { file })
+    }
+
+    /// For others, as long as this process has it.
+    pub(crate) fn path(&self) -> PathBuf {
+        format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()).into()
+    }
 }
 
 /// The program for a new container.
@@ -70,8 +93,8 @@ fn is_program(file: &Path) -> bool {
 }
 
 impl Runtime {
-    /// The log goes to `dir`.
-    pub(crate) fn new(home: &Home, program: &Path, dir: &Path) -> Result<Self> {
+    /// That of a container.
+    pub(crate) fn of(home: &Home, container: &Container) -> Result<Self> {
         let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let root = if nix::unistd::geteuid().is_root() && rootless::ids()?.is_none() {
             PathBuf::from("/run/bundles")
@@ -80,18 +103,13 @@ impl Runtime {
         } else {
             home.directory("runtime")?
         };
-        Ok(Self { program: program.to_owned(), root, log: dir.join("runtime.log") })
-    }
-
-    /// That of a container, whose directory has the log.
-    pub(crate) fn of(home: &Home, container: &Container) -> Result<Self> {
-        Self::new(home, &container.record.runtime, &container.dir)
+        Ok(Self { program: container.record.runtime.clone(), root, log: InMemory::new(&[])? })
     }
 
     /// A call whose standard streams lead nowhere.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("--root").arg(&self.root).arg("--log").arg(&self.log);
+        command.arg("--root").arg(&self.root).arg("--log").arg(self.log.path());
         command.args(["--log-format", "json"]).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
@@ -102,7 +120,7 @@ impl Runtime {
     /// # Errors
     /// What the runtime has written to its log.
     pub(crate) fn run(&self, command: &mut Command) -> Result<()> {
-        fs::remove_file(&self.log).ok(); // of an earlier call
+        self.log.file.set_len(0).context("memfd")?; // what an earlier call has said
         let status = command.status().with_context(|| self.program.display().to_string())?;
         ensure!(status.success(), self.failure().unwrap_or_else(|| status.to_string()));
         Ok(())
@@ -142,7 +160,7 @@ impl Runtime {
         &self,
         args: impl IntoIterator<Item = S>,
     ) -> Result<Vec<u8>> {
-        fs::remove_file(&self.log).ok(); // of an earlier call
+        self.log.file.set_len(0).context("memfd")?; // what an earlier call has said
         let said = self.command(args).stdout(Stdio::piped()).output();
         let said = said.with_context(|| self.program.display().to_string())?;
         let failure = || self.failure().unwrap_or_else(|| said.status.to_string());
@@ -152,7 +170,7 @@ impl Runtime {
 
     /// The error of the last call.
     pub(crate) fn failure(&self) -> Option<String> {
-        let text = fs::read_to_string(&self.log).ok()?;
+        let text = fs::read_to_string(self.log.path()).ok()?;
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut errors = lines.filter(|line| line["level"] == "error");
         let said = errors.next_back()?["msg"].as_str()?.trim().to_owned();

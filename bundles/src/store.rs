@@ -104,10 +104,15 @@ impl<'a> Store<'a> {
         }
     }
 
+    /// Without images there is none, as at first; so the last one can go from a full disk.
     fn write_index(&self, index: &Index) -> Result<()> {
+        let path = self.oci.join("index.json");
+        if index.manifests.is_empty() {
+            return self.home.discard(&path).map(drop);
+        }
         let mut text = serde_json::to_vec_pretty(index).context("index.json")?;
         text.push(b'\n');
-        self.write(&self.oci.join("index.json"), &text)
+        self.write(&path, &text)
     }
 
     /// Like [`replace`], by way of `tmp/`: whoever is killed leaves nothing between the blobs.

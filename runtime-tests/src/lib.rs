@@ -35,6 +35,7 @@ pub mod registry;
 pub mod requires;
 pub mod runtime;
 pub mod second_user;
+pub mod site;
 pub mod space;
 
 /// What nearly every test needs.

@@ -3,7 +3,7 @@
 use super::for_each;
 use crate::attach;
 use crate::cli::existing::{Kill, Rm, Stop, Wait};
-use crate::container::{Container, Record, Status};
+use crate::container::{Container, Lock, Record, Status};
 use crate::error::OrHint as _;
 use crate::home::Home;
 use crate::networking;
@@ -47,7 +47,7 @@ pub(super) fn stop_one(home: &Home, container: &mut Container, time: Option<u64>
 
 /// Its restart policy is void until it is started again.
 fn give_up(container: &mut Container) -> Result<()> {
-    let lock = container.lock()?;
+    let Some(lock) = lock(container)? else { return Ok(()) };
     let rests = container.record.status() == Status::Restarting;
     if container.record.state.stopped && !rests {
         return Ok(());
@@ -62,6 +62,14 @@ fn give_up(container: &mut Container) -> Result<()> {
         attach::knock(container).ok(); // or it looks when its time is over
     }
     Ok(())
+}
+
+/// `None` when it is gone: its monitor may have been told to remove it.
+fn lock(container: &mut Container) -> Result<Option<Lock>> {
+    match container.lock() {
+        Err(_) if !container.dir.exists() => Ok(None),
+        locked => locked.map(Some),
+    }
 }
 
 /// One that has ended meanwhile is no error.
@@ -111,17 +119,23 @@ pub(crate) fn kill(home: &Home, args: &Kill, screen: &mut Screen<'_>) -> Result<
 pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> {
     for_each(&args.of.containers, screen, |name| {
         let mut container = Container::find(home, name)?;
-        if !has_ended(&container.record) {
-            if !args.force {
-                return Err(anyhow!("{name}: runs"))
-                    .hint(format!("stop it first, or: bundles rm -f {name}"));
+        loop {
+            if !has_ended(&container.record) {
+                if !args.force {
+                    return Err(anyhow!("{name}: runs"))
+                        .hint(format!("stop it first, or: bundles rm -f {name}"));
+                }
+                give_up(&mut container)?;
+                if container.record.is_running() {
+                    end(home, &mut container)?;
+                }
             }
-            give_up(&mut container)?;
-            if container.record.is_running() {
-                end(home, &mut container)?;
+            match remove(home, &mut container) {
+                // Somebody was about to start it.
+                Err(_) if args.force && !has_ended(&container.record) => {}
+                removed => break removed.with_context(|| format!("remove {name}"))?,
             }
         }
-        remove(home, &mut container).with_context(|| format!("remove {name}"))?;
         if args.volumes {
             volume::release(home, &container.record.anonymous_volumes())?;
         }
@@ -130,10 +144,7 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
 }
 
 pub(super) fn remove(home: &Home, container: &mut Container) -> Result<()> {
-    if !container.dir.exists() {
-        return Ok(()); // its monitor was told to remove it
-    }
-    let lock = container.lock()?;
+    let Some(lock) = lock(container)? else { return Ok(()) };
     ensure!(has_ended(&container.record), "was started again meanwhile");
     let runtime = Runtime::of(home, container)?;
     if runtime.has(&container.record.id) {

@@ -7,8 +7,8 @@ use crate::attach::Outcome;
 use crate::cli::existing::Exec;
 use crate::container::Container;
 use crate::error::{self, OrHint as _};
-use crate::home::{self, Home};
-use crate::runtime::{self, Runtime};
+use crate::home::Home;
+use crate::runtime::{self, InMemory, Runtime};
 use crate::screen::Screen;
 use crate::{attach, spec, users};
 use anyhow::{Context as _, Result, anyhow};
@@ -28,13 +28,11 @@ pub(crate) fn exec(home: &Home, args: &Exec, screen: &mut Screen<'_>) -> Result<
     if !args.detach {
         attach::check_terminal(args.interactive && args.tty)?;
     }
-    let scratch = home.scratch()?;
-    let file = scratch.path().join("process.json");
-    home::replace(&file, &serde_json::to_vec(&process(&container, args)?)?)?;
+    let file = InMemory::new(&serde_json::to_vec(&process(&container, args)?)?)?;
     if args.interactive && args.tty && !args.detach {
-        return match attach::exec(home, &container, &file)? {
+        return match attach::exec(home, &container, &file.path())? {
             Outcome::Running(attached) => {
-                drop(scratch); // the runtime has read it
+                drop(file); // the runtime has read it
                 attached.forward_command(&args.detach_keys.clone().unwrap_or_default())
             }
             Outcome::Failed { code, text } => {
@@ -43,9 +41,9 @@ pub(crate) fn exec(home: &Home, args: &Exec, screen: &mut Screen<'_>) -> Result<
             }
         };
     }
-    let runtime = Runtime::new(home, &container.record.runtime, scratch.path())?;
+    let runtime = Runtime::of(home, &container)?;
     let mut command = runtime.command(["exec", "--process"]);
-    command.arg(&file);
+    command.arg(file.path());
     let mut outputs = Vec::new();
     if args.detach {
         command.arg("--detach");

@@ -8,11 +8,12 @@ use crate::error::OrHint as _;
 use crate::home::{self, Home};
 use crate::monitor::cgroup;
 use crate::rootless;
-use crate::runtime::Runtime;
+use crate::runtime::{InMemory, Runtime};
 use crate::screen::Screen;
 use crate::spec;
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::{Value, json};
+use std::fs;
 
 pub(crate) fn update(home: &Home, args: &Update, screen: &mut Screen<'_>) -> Result<()> {
     let wanted = spec::changeable(&args.resources)?;
@@ -38,16 +39,19 @@ fn one(home: &Home, container: &mut Container, args: &Update, mut wanted: Value)
         }
         let limits = &mut config["linux"]["resources"];
         keep_swap(limits, &mut wanted);
-        if container.record.is_running() {
-            let scratch = home.scratch()?;
-            let resources = scratch.path().join("resources.json");
-            home::replace(&resources, &serde_json::to_vec(&wanted)?)?;
-            let runtime = Runtime::new(home, &container.record.runtime, scratch.path())?;
-            let mut command = runtime.command(["update", "--resources"]);
-            runtime.run(command.arg(&resources).arg(&container.record.id))?;
-        }
+        let resources = InMemory::new(&serde_json::to_vec(&wanted)?)?;
         merge(limits, wanted);
-        home::replace(&container.dir.join("config.json"), &serde_json::to_vec_pretty(&config)?)?;
+        // What cannot be written down, on a full disk, is not done either.
+        let scratch = home.scratch()?;
+        let new = scratch.path().join("config.json");
+        home::replace(&new, &serde_json::to_vec_pretty(&config)?)?;
+        if container.record.is_running() {
+            let runtime = Runtime::of(home, container)?;
+            let mut command = runtime.command(["update", "--resources"]);
+            runtime.run(command.arg(resources.path()).arg(&container.record.id))?;
+        }
+        let file = container.dir.join("config.json");
+        fs::rename(&new, &file).with_context(|| file.display().to_string())?;
     }
     if let Some(restart) = args.restart {
         container.record.restart = restart;

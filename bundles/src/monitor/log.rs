@@ -87,7 +87,11 @@ impl Log {
         if self.size > 0 && self.size + length > self.most.size {
             self.rotate()?;
         }
-        self.file.write_all(&text).context("write the log")?;
+        let written = self.file.write_all(&text);
+        if written.is_err() {
+            self.file.set_len(self.size).ok(); // a part of a line would spoil the next one
+        }
+        written.context("write the log")?;
         self.size += length;
         Ok(())
     }

@@ -16,7 +16,7 @@ mod start;
 mod streams;
 pub(crate) mod wire;
 
-use crate::container::{self, BackOff, Container, Status};
+use crate::container::{self, BackOff, Container, State, Status};
 use crate::home::Home;
 use crate::networking;
 use crate::rootless;
@@ -42,6 +42,9 @@ use wire::{Message, PIECE};
 
 /// Input that the container has not read yet, in bytes, before no more is asked for.
 const MOST_INPUT: usize = 64 * 1024;
+
+/// Between two attempts to write to a full disk.
+const FULL: Duration = Duration::from_millis(200);
 
 /// The name of a program that is a monitor: no command line, with its memory and time.
 const NAME: &str = "bundles-monitor";
@@ -119,7 +122,12 @@ fn run(home: &Home, id: &str, task: Task) -> Result<()> {
     if runs && !container.record.is_orphan() || !runs && task == Task::Adopt {
         return wire::send(first.as_fd(), &Message::Started.encode()).map(drop);
     }
-    let (mut clients, said) = Clients::listen(first)?;
+    let listening = Clients::listen(first.try_clone()?);
+    let (mut clients, said) = match listening {
+        Ok(listening) => listening,
+        Err(err) => return wire::send(first.as_fd(), &failed(&err).encode()).map(drop),
+    };
+    drop(first); // whoever waits for us to end must not wait for this
     let mut size = None;
     for message in said {
         if let Message::Resize { rows, columns } = message {
@@ -127,24 +135,32 @@ fn run(home: &Home, id: &str, task: Task) -> Result<()> {
         }
     }
     container.record.state.restart_count = 0;
-    let life = match runs {
-        true => start::adopt(home, &mut container, &runtime),
-        false => start::start(home, &mut container, &runtime, size, &lock),
-    };
+    // First what may not be possible, on a full disk: a container does not run unheard.
+    let begun = Log::open(&container.dir, &container.record.log).and_then(|log| {
+        let life = match runs {
+            true => start::adopt(home, &mut container, &runtime),
+            false => start::start(home, &mut container, &runtime, size, &lock),
+        };
+        Ok((log, life?))
+    });
     drop(lock);
-    let life = match life {
-        Ok(life) => life,
+    let (log, life) = match begun {
+        Ok(begun) => begun,
         Err(err) => {
-            let text = runtime::told(&err);
-            let code = runtime::exit_code_of(&text);
-            clients.answer(&Message::Failed { code, text: text.chars().take(3000).collect() });
+            clients.answer(&failed(&err));
             return Ok(());
         }
     };
     clients.answer(&Message::Started);
-    let log = Log::open(&container.dir, &container.record.log)?;
     let input = Vec::new();
     Monitor { home, container, runtime, life, signals, clients, log, input, size }.live()
+}
+
+/// For whoever has started this monitor.
+fn failed(err: &anyhow::Error) -> Message {
+    let text = runtime::told(err);
+    let code = runtime::exit_code_of(&text);
+    Message::Failed { code, text: text.chars().take(3000).collect() }
 }
 
 /// How a container has ended: its exit code, or that of a shell for a signal. `None` when nobody
@@ -174,7 +190,9 @@ impl Monitor<'_> {
             while self.read_output() {}
             self.log.finish().ok(); // a full disk does not keep it from ending
             let told = Message::Exited(exit.unwrap_or(container::UNSEEN));
-            if !self.ended(exit)? {
+            let again = self.ended(exit)?;
+            self.home.keep_reserve(); // of which that may have needed some
+            if !again {
                 self.clients.part(&told);
                 return Ok(());
             }
@@ -315,6 +333,7 @@ impl Monitor<'_> {
         let oom_killed = self.life.oom.as_deref().is_some_and(cgroup::has_killed);
         self.life.ports = None; // whoever sees the end may take them
         let Ok(lock) = self.container.lock() else { return Ok(false) }; // removed meanwhile
+        self.home.make_room();
         let record = &mut self.container.record;
         // What fails here, the next who changes networks does.
         networking::leave(self.home, &record.id).ok();
@@ -324,18 +343,42 @@ impl Monitor<'_> {
             self.container.remove(self.home, &lock)?;
             return Ok(false);
         }
-        let state = &mut record.state;
         let unseen = || "exit code unknown: its monitor was killed".to_owned();
         let error = deleted.err().map(|err| crate::error::chain(&err));
-        state.error = error.or_else(|| exit.is_none().then(unseen));
-        state.finished = Some(container::now());
-        state.exit_code = exit;
-        state.oom_killed = oom_killed;
-        state.paused = false;
-        let again = !state.stopped && record.restart.wants(exit, record.state.restart_count);
-        record.state.status = if again { Status::Restarting } else { Status::Exited };
-        self.container.save()?;
-        Ok(again)
+        let error = error.or_else(|| exit.is_none().then(unseen));
+        let end = State {
+            finished: Some(container::now()),
+            exit_code: exit,
+            error,
+            oom_killed,
+            ..State::default()
+        };
+        self.note(end, lock)
+    }
+
+    /// Not even a full disk keeps an exit code from being known: then this waits for space.
+    fn note(&mut self, end: State, mut lock: container::Lock) -> Result<bool> {
+        loop {
+            let record = &mut self.container.record;
+            let state = &mut record.state;
+            let count = state.restart_count;
+            let again = !state.stopped && record.restart.wants(end.exit_code, count);
+            state.status = if again { Status::Restarting } else { Status::Exited };
+            state.paused = false;
+            state.oom_killed = end.oom_killed;
+            state.exit_code = end.exit_code;
+            state.finished.clone_from(&end.finished);
+            state.error.clone_from(&end.error);
+            match self.container.save() {
+                Err(err) if crate::error::is_full(&err) => {}
+                saved => return saved.map(|()| again),
+            }
+            drop(lock);
+            self.clients.tell(&Message::Exited(end.exit_code.unwrap_or(container::UNSEEN)));
+            std::thread::sleep(FULL);
+            let Ok(next) = self.container.lock() else { return Ok(false) }; // removed meanwhile
+            lock = next;
+        }
     }
 
     /// Waits before the next start; false when somebody does not want it any more. Whoever does

@@ -6,10 +6,10 @@
 
 use super::streams::{self, Streams};
 use super::wire::{self, Message, PIECE};
-use super::{exit_code_of, wait};
+use super::{exit_code_of, failed, wait};
 use crate::container::Container;
 use crate::home::Home;
-use crate::runtime::{self, Runtime};
+use crate::runtime::Runtime;
 use anyhow::{Context as _, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{SigSet, Signal};
@@ -47,10 +47,7 @@ pub(super) fn run(home: &Home, id: &str, process: &Path) -> Result<()> {
     let (pid, streams) = match start(home, &container, process) {
         Ok(started) => started,
         Err(err) => {
-            let text = runtime::told(&err);
-            let code = runtime::exit_code_of(&text);
-            let failed = Message::Failed { code, text: text.chars().take(3000).collect() };
-            return wire::send(client.as_fd(), &failed.encode()).map(drop);
+            return wire::send(client.as_fd(), &failed(&err).encode()).map(drop);
         }
     };
     let mask = SigSet::from(Signal::SIGCHLD);
@@ -65,7 +62,7 @@ fn start(home: &Home, container: &Container, process: &Path) -> Result<(Pid, Str
     let scratch = home.scratch()?;
     // Socket addresses are short and homes may be long.
     std::env::set_current_dir(scratch.path()).context("chdir")?;
-    let runtime = Runtime::new(home, &container.record.runtime, scratch.path())?;
+    let runtime = Runtime::of(home, container)?;
     let console = streams::Console::listen()?;
     let mut exec = runtime.command(["exec", "--detach", "--pid-file", "pid", "--console-socket"]);
     exec.arg(streams::CONSOLE).arg("--process").arg(process).arg(&container.record.id);

@@ -54,6 +54,7 @@ pub(super) fn start(
     let started = mount_root(home, &container.record)
         .and_then(|()| create_and_start(home, container, runtime, size));
     if let Err(err) = &started {
+        home.make_room(); // the disk may be full
         if runtime.has(&id) {
             runtime.delete(&id).ok(); // the first error is the one worth telling
         }
@@ -68,6 +69,7 @@ pub(super) fn start(
         } else {
             container.save()?;
         }
+        home.keep_reserve();
     }
     started
 }

@@ -10,7 +10,7 @@
 
 use super::enter;
 use super::netlink::Socket;
-use super::record::{Networks, put};
+use super::record::{Networks, forget, put};
 use super::uplink;
 use crate::error::OrHint as _;
 use crate::process::Process;
@@ -31,6 +31,7 @@ use std::process::{Child, Command, Stdio};
 /// The names of this program when it is to be no command.
 const HOLDER: &str = "bundles-networks";
 pub(super) const UPLINK: &str = "bundles-uplink";
+const FILE: &str = "holder.json";
 /// The word for a user namespace of its own.
 const FRESH: &str = "fresh";
 
@@ -161,7 +162,7 @@ impl Place {
             }
         }
         held.record.holder.end()?;
-        fs::remove_file(path(networks)).context("holder.json")
+        forget(&networks.directory, FILE)
     }
 
     /// Adds to an error what it means here.
@@ -200,7 +201,7 @@ pub(crate) fn is_lost(networks: &Networks<'_>) -> Result<bool> {
 /// Ends the way out which a killed holder has left, and forgets the holder unless containers live in
 /// its user namespace.
 pub(crate) fn bury(networks: &Networks<'_>) -> Result<()> {
-    let Some(mut record) = read(networks)? else { return Ok(()) };
+    let Some(mut record) = read(networks)? else { return forget(&networks.directory, FILE) };
     if record.holder.is_alive() {
         return Ok(());
     }
@@ -210,12 +211,12 @@ pub(crate) fn bury(networks: &Networks<'_>) -> Result<()> {
     }
     match neighbours(record.user).next() {
         Some(_) => Ok(()),
-        None => fs::remove_file(path(networks)).context("holder.json"),
+        None => forget(&networks.directory, FILE),
     }
 }
 
 fn path(networks: &Networks<'_>) -> PathBuf {
-    networks.directory.join("holder.json")
+    networks.directory.join(FILE)
 }
 
 /// `None`, too, when a power failure has cut it off.
@@ -229,7 +230,7 @@ fn read(networks: &Networks<'_>) -> Result<Option<Record>> {
 
 fn write(networks: &Networks<'_>, record: &Record) -> Result<()> {
     let text = serde_json::to_vec_pretty(record).context("holder.json")?;
-    put(&networks.directory, "holder.json", &text)
+    put(&networks.directory, FILE, &text)
 }
 
 fn namespace(pid: i32, kind: &str) -> PathBuf {

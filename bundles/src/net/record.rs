@@ -174,9 +174,14 @@ impl<'a> Networks<'a> {
         read_endpoints(&self.directory, network)
     }
 
+    /// Without any there is no file, as at first; so the last one can go from a full disk.
     pub(crate) fn set_endpoints(&self, network: &Network, endpoints: &[Endpoint]) -> Result<()> {
+        let directory = self.directory.join(&network.name);
+        if endpoints.is_empty() {
+            return forget(&directory, "endpoints.json");
+        }
         let text = serde_json::to_vec_pretty(endpoints).context("endpoints.json")?;
-        put(&self.directory.join(&network.name), "endpoints.json", &text)
+        put(&directory, "endpoints.json", &text)
     }
 
     /// The subnets of all networks.
@@ -246,9 +251,24 @@ pub(crate) fn everybody(home: &Home) -> Result<Vec<(Network, Endpoint)>> {
 /// power failure either.
 pub(super) fn put(directory: &Path, name: &str, text: &[u8]) -> Result<()> {
     let (path, new) = (directory.join(name), directory.join(format!(".{name}")));
-    home::write(&new, text)
-        .and_then(|_unsynced| fs::rename(&new, &path))
-        .with_context(|| format!("write {}", path.display()))
+    let written = home::write(&new, text).and_then(|_unsynced| fs::rename(&new, &path));
+    if written.is_err() {
+        fs::remove_file(&new).ok(); // the disk may be full
+    }
+    written.with_context(|| format!("write {}", path.display()))
+}
+
+/// Removes what [`put`] has written, if anything, and what it had begun when it was killed.
+pub(super) fn forget(directory: &Path, name: &str) -> Result<()> {
+    for path in [directory.join(name), directory.join(format!(".{name}"))] {
+        match fs::remove_file(&path) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => {
+                return Err(err).with_context(|| format!("remove {}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// A network's name is that of a directory.

@@ -5,6 +5,7 @@
 use super::is_of_this_machine;
 use super::progress::Progress;
 use crate::digest::Digest;
+use crate::error;
 use crate::layer::Limits;
 use crate::registry::{Download, Session};
 use crate::screen::Screen;
@@ -23,7 +24,7 @@ pub(super) struct Layer {
     pub(super) blob: Digest,
     /// Of the blob, in bytes.
     pub(super) size: u64,
-    diff_id: Digest,
+    pub(super) diff_id: Digest,
 }
 
 /// What has become of a layer.
@@ -105,6 +106,18 @@ pub(super) fn pull(
         }
         first
     })
+    .inspect_err(|err| {
+        if error::is_full(err) {
+            layers.iter().for_each(|layer| give_back(store, layer));
+        }
+    })
+}
+
+/// What has come of a layer is of no use on a full disk.
+fn give_back(store: &Store<'_>, layer: &Layer) {
+    if let Ok(partial) = store.partial(&layer.blob) {
+        partial.done();
+    }
 }
 
 fn one(

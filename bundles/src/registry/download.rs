@@ -8,7 +8,6 @@
 
 use super::session::{Failure, Session};
 use crate::digest::Digest;
-use crate::error::OrHint as _;
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write as _};
@@ -140,8 +139,7 @@ impl<'a> Download<'a> {
             return Err(Failure::Passing(err, None));
         }
         let came = room.get(..count).unwrap_or_default();
-        let written = self.file.write_all(came).context("write to tmp/");
-        written.hint("make room: bundles system prune, or another disk with --root DIR")?;
+        self.file.write_all(came).context("write to tmp/")?;
         self.passed(count);
         Ok(count)
     }

@@ -84,6 +84,8 @@ areas![
     companion_attach,
     companion_change,
     companion_kills,
+    companion_faults,
+    companion_full_disk,
     companion_options,
     companion_restart,
     companion_run,
@@ -105,9 +107,12 @@ mod companion_attach;
 mod companion_change;
 mod companion_cli;
 mod companion_create;
+mod companion_deeds;
 mod companion_doctor;
 mod companion_exec;
+mod companion_faults;
 mod companion_flags;
+mod companion_full_disk;
 mod companion_hostile;
 mod companion_image_lists;
 mod companion_images;
