@@ -24,18 +24,8 @@ fn freeze(home: &Home, name: &str, wanted: bool) -> Result<String> {
     ensure!(!(is && wanted), "{name}: is paused already");
     ensure!(is || wanted, "{name}: is not paused");
     let runtime = Runtime::of(home, &container)?;
-    // Noted before: whoever kills it has to know that it may be frozen. What is noted is not
-    // believed without a look.
-    container.record.state.paused = true;
-    container.save()?;
-    let id = container.record.id.clone();
-    if wanted {
-        runtime.pause(&id)?;
-    } else {
-        runtime.resume(&id)?;
-        container.record.state.paused = false;
-        container.save()?;
-    }
+    let id = &container.record.id;
+    if wanted { runtime.pause(id) } else { runtime.resume(id) }?;
     Ok(name.to_owned())
 }
 

@@ -144,7 +144,7 @@ fn status(record: &Record) -> String {
     };
     match record.status() {
         Status::Created | Status::Starting => "Created".to_owned(),
-        Status::Running if record.state.paused => {
+        Status::Running if record.is_paused() => {
             format!("Up {} (Paused)", since(&record.state.started))
         }
         Status::Running => format!("Up {}", since(&record.state.started)),

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The file with the count. `None` when the container has no memory controller.
 pub(super) fn oom_counter(pid: i32) -> Option<PathBuf> {
@@ -45,8 +46,11 @@ pub(crate) fn has_controller(pid: i32, name: &str) -> bool {
 
 fn of_process(pid: i32, controller: &str) -> Option<PathBuf> {
     let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    find(&cgroups, &mounts, controller)
+    // They stay where they are while a command looks at many containers.
+    static MOUNTS: OnceLock<String> = OnceLock::new();
+    let mounts =
+        MOUNTS.get_or_init(|| fs::read_to_string("/proc/self/mountinfo").unwrap_or_default());
+    find(&cgroups, mounts, controller)
 }
 
 /// The directory of a v1 controller's hierarchy, or of v2 when it is "".

@@ -331,7 +331,6 @@ impl Monitor<'_> {
         state.finished = Some(container::now());
         state.exit_code = exit;
         state.oom_killed = oom_killed;
-        state.paused = false;
         let again = !state.stopped && record.restart.wants(exit, record.state.restart_count);
         record.state.status = if again { Status::Restarting } else { Status::Exited };
         self.container.save()?;

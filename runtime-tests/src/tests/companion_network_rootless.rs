@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::Pid;
-use runtime_tests::companion::{bundles, bundles_as};
+use runtime_tests::companion::{Root, bundles, bundles_as};
 use runtime_tests::hostmount::HostMount;
 use runtime_tests::isolate::scratch;
 use runtime_tests::poll::until;
@@ -20,6 +20,7 @@ tests![
     one_network_connects_and_two_are_apart,
     one_id_is_enough,
     way_out_is_by_pasta,
+    host_gateway_is_the_host,
     pasta_is_ended_and_started_again,
     internal_network_needs_no_pasta,
     missing_pasta_is_told_once,
@@ -189,6 +190,28 @@ fn way_out_is_by_pasta() {
     other.disconnect("two").ok();
     assert_eq!(pasta(), [0; 0]);
     drop((one, other));
+    assert_teardown(&user);
+}
+
+fn host_gateway_is_the_host() {
+    prepared();
+    let (_tun, _outside) = (tun(), outside());
+    let _near = Ended::server(&[], 8, "near");
+    let (user, root) = (SecondUser::with_ranges(), Root::new());
+    let runtime = runtime_tests::runtime::path().to_str().expect("UTF-8");
+    let rootfs = root.rootfs.to_str().expect("UTF-8");
+    let run = |args: &[&str]| {
+        let call = bundles_as(&user, ["run", "--rm", "--runtime", runtime, "--rootfs", rootfs]);
+        call.args(["--add-host", "h:host-gateway"]).args(args).output()
+    };
+    // busybox cannot look up names itself: it is static.
+    let script = "while read address name; do [ \"$name\" != h ] || \
+                  busybox wget -q -T 5 -O - http://$address:8/; done < /etc/hosts";
+    run(&["sh", "-c", script]).assert_exit(0).assert_stdout("near");
+    run(&["grep", "h$", "/etc/hosts"]).assert_stdout("198.51.100.1\th");
+    let none = run(&["--network", "none", "true"]);
+    none.assert_exit(125)
+        .assert_stderr_has("bundles: --add-host h:host-gateway: it has no network");
     assert_teardown(&user);
 }
 
