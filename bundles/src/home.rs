@@ -61,6 +61,7 @@ impl Home {
             None => usual()?,
         };
         make_all(&path).hint("choose a directory that you may write to, with --root DIR")?;
+        check_owner(&path).hint("choose a directory of your own, with --root DIR")?;
         let home = Self { path };
         home.check_version()?;
         Ok(home)
@@ -276,6 +277,15 @@ fn usual() -> Result<PathBuf> {
     data.map(|data| data.join("bundles"))
         .context("neither $XDG_DATA_HOME nor $HOME is a directory")
         .hint("say where to keep images and containers, with --root DIR")
+}
+
+/// Others would decide what programs are run, and as whom.
+fn check_owner(path: &Path) -> Result<()> {
+    let found = fs::metadata(path).with_context(|| path.display().to_string())?;
+    let own = [0, nix::unistd::geteuid().as_raw()].contains(&found.uid());
+    ensure!(own, "{}: belongs to another user, {}", path.display(), found.uid());
+    ensure!(found.mode() & 0o002 == 0, "{}: all users may write there", path.display());
+    Ok(())
 }
 
 /// With all directories above; only for the owner, since images may have setuid programs.

@@ -59,6 +59,10 @@ use screen::Screen;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+/// That of musl asks the kernel for small pieces, and gives them back, hundreds of times.
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// Docker: what was typed was not understood; and every failure of `run`, `create` and `exec`
 /// themselves, since other codes are the container's.
 const USAGE: u8 = 125;

@@ -15,6 +15,11 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use std::fs;
 use std::time::Duration;
 
+/// Why limits of an ordinary user's container cannot be, and what to do.
+pub(crate) const NO_CONTROLLER: &str = "no cgroup with that is delegated to this user";
+pub(crate) const DELEGATE: &str = "log in through systemd, which delegates one, or begin the command \
+                                   with: systemd-run --user --scope -p Delegate=yes";
+
 /// A command's reason to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {

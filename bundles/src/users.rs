@@ -9,9 +9,10 @@ use crate::runtime;
 use crate::spec::User;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// No such file is longer, in bytes.
@@ -34,7 +35,11 @@ fn read_inside(rootfs: &Path, name: &str) -> Result<Option<String>> {
     let Ok(found) = openat2(&root, name, how).map(File::from) else { return Ok(None) };
     ensure!(found.metadata()?.is_file(), "/{name} of the container: not a regular file");
     let mut text = Vec::new();
-    let read = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))
+    let mut options = OpenOptions::new();
+    // A lease on it, fcntl(2), is not waited for.
+    options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    let read = options
+        .open(format!("/proc/self/fd/{}", found.as_raw_fd()))
         .and_then(|file| file.take(LONGEST).read_to_end(&mut text));
     read.with_context(|| format!("/{name} of the container"))?;
     Ok(Some(String::from_utf8_lossy(&text).into_owned()))
@@ -152,6 +157,15 @@ impl Granted {
     }
 }
 
+/// Whether there are as many ids in the user namespace of an ordinary user.
+pub(crate) fn check(user: &User, ids: u64) -> Result<()> {
+    let all = [("user", user.uid), ("group", user.gid)].into_iter();
+    let mut all = all.chain(user.groups.iter().map(|gid| ("group", *gid)));
+    let Some((kind, id)) = all.find(|(_, id)| u64::from(*id) >= ids) else { return Ok(()) };
+    Err(anyhow!("{kind} {id}: containers of this user have ids below {ids} only"))
+        .hint("get a range of ids in /etc/subuid and /etc/subgid: bundles doctor tells how")
+}
+
 /// An ordinary user's own id as root, and his ranges of subuid(5) and subgid(5) from 1 on; without
 /// ranges for both, or without the helpers which alone may use them, root alone.
 pub(crate) fn maps() -> Option<Maps> {
@@ -241,6 +255,18 @@ mod tests {
         let root = dir.0.join("root");
         assert_eq!(read_inside(&root, "etc/passwd").unwrap(), None);
         assert_eq!(read_inside(&root, "etc/group").unwrap(), Some("inside".into()));
+    }
+
+    #[test]
+    fn ids_beyond_the_ranges_are_refused() {
+        let user = |uid, gid, groups| User { uid, gid, groups, home: None };
+        assert!(check(&user(0, 0, vec![]), 1).is_ok());
+        assert!(check(&user(65536, 65536, vec![0]), 65537).is_ok());
+        let error = |user: User| crate::error::chain(&check(&user, 1).unwrap_err());
+        let rest = "containers of this user have ids below 1 only";
+        assert_eq!(error(user(33, 0, vec![])), format!("user 33: {rest}"));
+        assert_eq!(error(user(0, 5, vec![])), format!("group 5: {rest}"));
+        assert_eq!(error(user(0, 0, vec![1])), format!("group 1: {rest}"));
     }
 
     #[test]

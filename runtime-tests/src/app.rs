@@ -24,11 +24,7 @@ const CAPABILITY: &[u8] = b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 fn tree() -> Tar {
     let busybox = fs::read(crate::bundle::busybox().expect("busybox")).expect("busybox");
     let mode = |mode| move |header: &mut tar::Header| header.set_mode(mode);
-    let mut tar = Tar::new().directory("bin").directory("etc").directory("tmp");
-    tar = tar.entry(EntryType::Regular, "bin/busybox", &busybox, mode(0o755));
-    for name in APPLETS {
-        tar = tar.symlink(&format!("bin/{name}"), "busybox");
-    }
+    let tar = Tar::new().busybox(&busybox, APPLETS).directory("etc").directory("tmp");
     tar.file("etc/passwd", b"root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv:\n")
         .file("etc/group", b"root:x:0:\n")
         .entry(EntryType::Directory, "data", b"", |header| {

@@ -63,6 +63,13 @@ impl Tar {
         self.entry(EntryType::Symlink, name, b"", |header| to(header, target))
     }
 
+    /// /bin/busybox under these names, too.
+    #[must_use]
+    pub fn busybox(self, program: &[u8], applets: &[&str]) -> Self {
+        let tar = self.directory("bin").program("bin/busybox", program);
+        applets.iter().fold(tar, |tar, name| tar.symlink(&format!("bin/{name}"), "busybox"))
+    }
+
     #[must_use]
     pub fn link(self, name: &str, target: &str) -> Self {
         self.entry(EntryType::Link, name, b"", |header| to(header, target))

@@ -25,6 +25,7 @@ pub mod hostmount;
 pub mod inside;
 pub mod isolate;
 pub mod leaks;
+pub mod lease;
 pub mod manager;
 pub mod outcome;
 pub mod poll;

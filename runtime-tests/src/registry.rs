@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -104,18 +104,23 @@ impl Registry {
     /// With more lines for the section `http` and for the end of its configuration.
     pub fn with(http: &str, rest: &str) -> Self {
         loopback();
+        Self::start_in(&scratch(), http, rest)
+    }
+
+    /// With its files in a directory, and the loopback link up already.
+    pub fn start_in(dir: &Path, http: &str, rest: &str) -> Self {
         // Free now, and nobody else is in this namespace.
         let port = TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr());
         let port = port.expect("bind").port();
-        let storage = scratch().join("registry");
+        let storage = dir.join("registry");
         let text = format!(
             "version: 0.1\nlog:\n  level: warn\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    \
              rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n{http}\n{rest}\n",
             storage.display()
         );
-        let path = scratch().join(format!("registry-{port}.yml"));
+        let path = dir.join(format!("registry-{port}.yml"));
         fs::write(&path, text).expect("write");
-        let log = fs::File::create(scratch().join("registry.log")).expect("log");
+        let log = fs::File::create(dir.join("registry.log")).expect("log");
         let child = Command::new(PROGRAM)
             .arg("serve")
             .arg(path)

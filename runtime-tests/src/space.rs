@@ -145,10 +145,10 @@ impl<'a> Space<'a> {
         said.status.success()
     }
 
-    /// The kernel takes up to a second to let a bridge know of a new carrier.
+    /// By its first packet: a second one would come a second later.
     #[track_caller]
-    pub fn comes_to_reach(&self, address: &str) {
-        until(address, || self.pings(address).then_some(()));
+    pub fn reaches(&self, address: &str) {
+        assert!(self.pings(address), "{address} does not answer");
     }
 
     /// What a server says to it.

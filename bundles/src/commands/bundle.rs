@@ -27,7 +27,8 @@ pub(crate) fn bundle(home: &Home, args: &Bundle, screen: &mut Screen<'_>) -> Res
         return Err(anyhow!("{}: a bundle has no volumes of ours", wish.words))
             .hint("leave it away, and add the mount to config.json");
     }
-    let facts = Facts { etc: Vec::new(), ..found };
+    // Another may run it, elsewhere.
+    let facts = Facts { etc: Vec::new(), controllers: None, ..found };
     let text = serde_json::to_vec_pretty(&spec::make(&flags, &config, &facts)?)?;
     let partial = Partial::new(&dir)?;
     let rootfs = partial.path().join("rootfs");

@@ -3,7 +3,9 @@
 use super::for_each;
 use crate::cli::existing::{Pause, Rename, Unpause};
 use crate::container::{self, Container};
+use crate::error::OrHint as _;
 use crate::home::Home;
+use crate::rootless;
 use crate::runtime::Runtime;
 use crate::screen::Screen;
 use anyhow::{Result, ensure};
@@ -25,7 +27,12 @@ fn freeze(home: &Home, name: &str, wanted: bool) -> Result<String> {
     ensure!(is || wanted, "{name}: is not paused");
     let runtime = Runtime::of(home, &container)?;
     let id = &container.record.id;
-    if wanted { runtime.pause(id) } else { runtime.resume(id) }?;
+    if wanted {
+        let paused = runtime.pause(id);
+        if rootless::ids()?.is_some() { paused.hint(rootless::DELEGATE) } else { paused }?;
+    } else {
+        runtime.resume(id)?;
+    }
     Ok(name.to_owned())
 }
 

@@ -121,6 +121,7 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     let places = (id.as_str(), later.as_path(), rootfs.as_path());
     let mut facts = facts::find(args, &base.config, base.files.path(), places)?;
     facts.network = network.mode != Mode::Host;
+    notes::tell_limits(args, &facts, screen)?;
     etc::make(&files, &args.names, &facts.hostname, network.reach())?;
     let mut record = record(args, &base, &id, runtime)?;
     record.joins = joins(home, &args.namespaces)?;
@@ -162,7 +163,13 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
 }
 
 fn record(args: &Create, base: &Base, id: &str, runtime: PathBuf) -> Result<Record> {
-    let stop_signal = args.stop_signal.as_deref().or(base.config.stop_signal().as_deref());
+    let asked = args.stop_signal.as_deref().map(|name| ("--stop-signal", name));
+    let of_image =
+        base.config.stop_signal().as_deref().map(|name| ("STOPSIGNAL of the image", name));
+    let stop_signal = match asked.or(of_image) {
+        Some((from, name)) => values::signal(name).context(from)?,
+        None => SIGTERM,
+    };
     Ok(Record {
         id: id.to_owned(),
         name: String::new(),
@@ -178,7 +185,7 @@ fn record(args: &Create, base: &Base, id: &str, runtime: PathBuf) -> Result<Reco
         interactive: args.interactive,
         tty: args.tty,
         remove: args.rm,
-        stop_signal: stop_signal.map_or(Ok(SIGTERM), values::signal)?,
+        stop_signal,
         stop_timeout: args.stop_timeout.unwrap_or(STOP_TIMEOUT),
         restart: args.restart,
         log: args.log.options()?,

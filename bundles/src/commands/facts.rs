@@ -2,6 +2,7 @@
 
 use super::devices;
 use crate::cli::run::Create;
+use crate::monitor::cgroup;
 use crate::spec::{Facts, Security};
 use crate::{copy, etc, fmt, rootless, users};
 use anyhow::{Context as _, Result, ensure};
@@ -23,6 +24,10 @@ pub(super) fn find<'a>(
     let file = Security::parse(&args.rights)?.file;
     let seccomp = file.map(read_profile).transpose()?;
     let ids = rootless::ids()?;
+    let user = users::find(files, user, &args.process.group_add)?;
+    if let Some(ids) = ids {
+        users::check(&user, ids)?;
+    }
     Ok(Facts {
         id,
         rootfs,
@@ -31,9 +36,10 @@ pub(super) fn find<'a>(
         etc: etc(args, files)?.into_iter().map(|name| dir.join(name)).collect(),
         mounts: Vec::new(),
         recursive_read_only: recursive_read_only()?,
-        user: users::find(files, user, &args.process.group_add)?,
+        user,
         capabilities: bounding()?,
         ids,
+        controllers: ids.map(|_| cgroup::delegated()),
         privileged: args.rights.privileged,
         env: environment(&args.process.env_file, &args.process.env)?,
         devices: devices::all(args, ids.is_none())?,

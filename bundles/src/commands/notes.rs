@@ -2,7 +2,9 @@
 
 use crate::cli::run::Create;
 use crate::error::OrHint as _;
+use crate::rootless;
 use crate::screen::Screen;
+use crate::spec::{self, Facts};
 use crate::store::layout::Platform;
 use anyhow::{Result, anyhow};
 
@@ -13,6 +15,20 @@ pub(super) fn tell(args: &Create, screen: &mut Screen<'_>) -> Result<()> {
     }
     if args.health.health_cmd.is_some() {
         screen.note("bundles: the health check is recorded, but not run yet\n");
+    }
+    Ok(())
+}
+
+/// As Docker and Podman do, an ordinary user's container runs without the limits that it cannot have.
+pub(super) fn tell_limits(args: &Create, facts: &Facts<'_>, screen: &mut Screen<'_>) -> Result<()> {
+    let ignored = spec::ignored(&args.limits, facts)?;
+    if !ignored.is_empty() {
+        screen.note(&format!(
+            "bundles: limits of {} are ignored: {}\n  hint: {}\n",
+            ignored.join(", "),
+            rootless::NO_CONTROLLER,
+            rootless::DELEGATE
+        ));
     }
     Ok(())
 }

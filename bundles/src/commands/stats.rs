@@ -5,6 +5,7 @@ use crate::cli::existing::{Stats, Top};
 use crate::container::{self, Container};
 use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
+use crate::rootless;
 use crate::runtime::Runtime;
 use crate::screen::Screen;
 use anyhow::{Context as _, Result, ensure};
@@ -85,19 +86,24 @@ struct Sample {
     id: String,
     name: String,
     at: Instant,
-    cpu: u64,
-    memory: u64,
     limit: u64,
     net: (u64, u64),
+    usage: Usage,
+}
+
+/// The same of it that a cgroup counts.
+#[derive(Debug, Default)]
+struct Usage {
+    cpu: u64,
+    memory: u64,
+    limit: Option<u64>,
     block: (u64, u64),
     pids: u64,
 }
 
-impl Sample {
-    fn of(home: &Home, container: &Container) -> Result<Self> {
-        let record = &container.record;
-        let runtime = Runtime::of(home, container)?;
-        let text = runtime.output(["events", "--stats", &record.id])?;
+impl Usage {
+    fn of_cgroup(runtime: &Runtime, id: &str) -> Result<Self> {
+        let text = runtime.output(["events", "--stats", id])?;
         let all: Value = serde_json::from_slice(&text).context("statistics of the runtime")?;
         let data = &all["data"];
         let number = |value: &Value| value.as_u64().unwrap_or_default();
@@ -105,19 +111,54 @@ impl Sample {
         // What the kernel could drop at once does not count, as in Docker.
         let raw = &memory["raw"];
         let cache = raw["total_inactive_file"].as_u64().or_else(|| raw["inactive_file"].as_u64());
-        let limit = memory["usage"]["limit"].as_u64().filter(|limit| *limit > 0);
+        Ok(Self {
+            cpu: number(&data["cpu"]["usage"]["total"]),
+            memory: number(&memory["usage"]["usage"]).saturating_sub(cache.unwrap_or_default()),
+            limit: memory["usage"]["limit"].as_u64().filter(|limit| *limit > 0),
+            block: block(&data["blkio"]["ioServiceBytesRecursive"]),
+            pids: number(&data["pids"]["current"]),
+        })
+    }
+
+    /// The sum of what its processes use: those that have ended are not in it.
+    fn of_processes(runtime: &Runtime, id: &str) -> Result<Self> {
+        let text = runtime.output(["ps", "--format", "json", id])?;
+        let pids: Vec<i32> = serde_json::from_slice(&text).context("processes of the runtime")?;
+        let mut sum = Self::default();
+        for pid in pids {
+            let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}"));
+            let Ok(stat) = read("stat") else { continue }; // it has ended meanwhile
+            let io = read("io").unwrap_or_default();
+            let number = |key| field(&io, key).unwrap_or_default();
+            sum.cpu += cpu(&stat);
+            sum.memory += field(&read("smaps_rollup").unwrap_or_default(), "Pss:")
+                .map_or(0, |kilobytes| kilobytes * 1024);
+            sum.block.0 += number("read_bytes:");
+            sum.block.1 += number("write_bytes:");
+            sum.pids += 1;
+        }
+        Ok(sum)
+    }
+}
+
+impl Sample {
+    fn of(home: &Home, container: &Container) -> Result<Self> {
+        let record = &container.record;
+        let runtime = Runtime::of(home, container)?;
+        let usage = match Usage::of_cgroup(&runtime, &record.id) {
+            // An ordinary user's container may have no cgroup.
+            Err(_) if rootless::ids()?.is_some() => Usage::of_processes(&runtime, &record.id)?,
+            usage => usage?,
+        };
         let host = total_memory()?;
         let pid = record.state.process.as_ref().map_or(0, |process| process.pid);
         Ok(Self {
             id: record.id.clone(),
             name: record.name.clone(),
             at: Instant::now(),
-            cpu: number(&data["cpu"]["usage"]["total"]),
-            memory: number(&memory["usage"]["usage"]).saturating_sub(cache.unwrap_or_default()),
-            limit: limit.map_or(host, |limit| limit.min(host)),
+            limit: usage.limit.map_or(host, |limit| limit.min(host)),
             net: fs::read_to_string(format!("/proc/{pid}/net/dev")).map_or((0, 0), |dev| net(&dev)),
-            block: block(&data["blkio"]["ioServiceBytesRecursive"]),
-            pids: number(&data["pids"]["current"]),
+            usage,
         })
     }
 
@@ -128,32 +169,45 @@ impl Sample {
             format!("{}.{:02}%", parts / 100, parts % 100)
         };
         let cpu = before.map_or((0, 0), |before| {
-            let spent = u128::from(self.cpu.saturating_sub(before.cpu));
+            let spent = u128::from(self.usage.cpu.saturating_sub(before.usage.cpu));
             (spent, self.at.duration_since(before.at).as_nanos())
         });
         let pair = |(one, other): (u64, u64)| format!("{} / {}", fmt::size(one), fmt::size(other));
         let id = if whole { &self.id } else { fmt::short_id(&self.id) };
         let fields = json!({
-            "BlockIO": pair(self.block),
+            "BlockIO": pair(self.usage.block),
             "CPUPerc": percent(cpu.0, cpu.1),
             "Container": id,
             "ID": id,
-            "MemPerc": percent(self.memory.into(), self.limit.into()),
-            "MemUsage": format!("{} / {}", fmt::memory(self.memory), fmt::memory(self.limit)),
+            "MemPerc": percent(self.usage.memory.into(), self.limit.into()),
+            "MemUsage": format!("{} / {}", fmt::memory(self.usage.memory), fmt::memory(self.limit)),
             "Name": self.name,
             "NetIO": pair(self.net),
-            "PIDs": self.pids.to_string(),
+            "PIDs": self.usage.pids.to_string(),
         });
         Row { fields, methods: Map::new() }
     }
 }
 
+/// The number of the line that begins so.
+fn field(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// In nanoseconds, from fields 14 and 15 of `proc_pid_stat(5)`.
+fn cpu(stat: &str) -> u64 {
+    // The name stands in parentheses, and may have some of its own.
+    let fields = stat.rfind(')').and_then(|end| stat.get(end + 1..)).unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok());
+    ticks.sum::<u64>() * (1_000_000_000 / rustix::param::clock_ticks_per_second())
+}
+
 /// In bytes.
 pub(crate) fn total_memory() -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo").context("/proc/meminfo")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kilobytes: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    kilobytes.map(|kilobytes| kilobytes * 1024).context("/proc/meminfo: MemTotal")
+    let kilobytes = field(&text, "MemTotal:").context("/proc/meminfo: MemTotal")?;
+    Ok(kilobytes * 1024)
 }
 
 /// Received and sent by all devices but the loop, from `proc_pid_net(5)`.
@@ -192,6 +246,16 @@ mod tests {
                    eth1:5 2 0 0 0 0 0 0 6 4 0 0 0 0 0 0\n";
         assert_eq!(net(dev), (105, 36));
         assert_eq!(net(""), (0, 0));
+    }
+
+    #[test]
+    fn processes_tell_numbers() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 2 3 4 30 12 5 6 20 0 1 0 99 0 0";
+        assert_eq!(cpu(stat), 42 * (1_000_000_000 / rustix::param::clock_ticks_per_second()));
+        assert_eq!(cpu("7"), 0);
+        let rollup = "00-ff ---p 00 00:00 0 [rollup]\nRss:  12 kB\nPss:   9 kB\nPss_Anon: 3 kB\n";
+        assert_eq!(field(rollup, "Pss:"), Some(9));
+        assert_eq!(field(rollup, "Swap:"), None);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use crate::cli::existing::Update;
 use crate::container::Container;
 use crate::error::OrHint as _;
 use crate::home::{self, Home};
+use crate::monitor::cgroup;
+use crate::rootless;
 use crate::runtime::Runtime;
 use crate::screen::Screen;
 use crate::spec;
@@ -27,10 +29,12 @@ fn one(home: &Home, container: &mut Container, args: &Update, mut wanted: Value)
     let _lock = container.lock()?;
     if wanted != json!({}) {
         let mut config = container.json("config.json")?;
-        if config["linux"]["cgroupsPath"].is_null() {
-            let name = &container.record.name;
-            return Err(anyhow!("{name}: has no cgroup of its own"))
-                .hint("an ordinary user's container has one if it is made with a limit");
+        let delegated = rootless::ids()?.map(|_| cgroup::delegated());
+        let missing = delegated.map(|delegated| spec::without(&mut wanted.clone(), &delegated));
+        if let Some(missing) = missing.filter(|missing| !missing.is_empty()) {
+            let (name, missing) = (&container.record.name, missing.join(", "));
+            return Err(anyhow!("{name}: limits of {missing}: {}", rootless::NO_CONTROLLER))
+                .hint(rootless::DELEGATE);
         }
         let limits = &mut config["linux"]["resources"];
         keep_swap(limits, &mut wanted);

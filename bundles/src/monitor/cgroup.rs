@@ -1,8 +1,10 @@
 //! What the kernel tells of a container's cgroup: whether something was killed for want of memory,
-//! whether it is frozen.
+//! whether it is frozen; and of
+//! those that an ordinary user may make.
 //!
 //! Runs in: the monitor and commands. See cgroups(7), `proc_pid_mountinfo(5)`.
 
+use nix::unistd::{AccessFlags, access};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -23,6 +25,17 @@ pub(crate) fn is_frozen(pid: i32) -> bool {
         Some(state) if state.trim() != "THAWED" => true,
         _ => v2().is_some_and(|events| events.lines().any(|line| line == "frozen 1")),
     }
+}
+
+/// The controllers of cgroups that this process may make: below the one above its own, or below its
+/// own. See cgroups(7), "Delegation".
+pub(crate) fn delegated() -> Vec<String> {
+    let Some(own) = of_process(std::process::id().cast_signed(), "") else { return Vec::new() };
+    let dirs = own.parent().into_iter().chain([own.as_path()]);
+    let mut writable = dirs.filter(|dir| access(*dir, AccessFlags::W_OK).is_ok());
+    let controllers = writable.next().map(|dir| fs::read_to_string(dir.join("cgroup.controllers")));
+    let controllers = controllers.and_then(Result::ok).unwrap_or_default();
+    controllers.split_whitespace().map(ToOwned::to_owned).collect()
 }
 
 /// The version that limits go through: 1 on hybrid hosts, too.
@@ -50,18 +63,19 @@ fn of_process(pid: i32, controller: &str) -> Option<PathBuf> {
     static MOUNTS: OnceLock<String> = OnceLock::new();
     let mounts =
         MOUNTS.get_or_init(|| fs::read_to_string("/proc/self/mountinfo").unwrap_or_default());
-    find(&cgroups, mounts, controller)
+    // Another mount may hide one.
+    find(&cgroups, mounts, controller).into_iter().find(|dir| dir.exists())
 }
 
-/// The directory of a v1 controller's hierarchy, or of v2 when it is "".
-fn find(cgroups: &str, mounts: &str, controller: &str) -> Option<PathBuf> {
+/// The directory of a v1 controller's hierarchy, or of v2 when it is "": wherever that is mounted.
+fn find(cgroups: &str, mounts: &str, controller: &str) -> Vec<PathBuf> {
     let of_line = |line: &str| {
         let mut fields = line.splitn(3, ':').skip(1);
         let names = fields.next()?;
         let path = fields.next()?.to_owned();
         names.split(',').any(|name| name == controller).then_some(path)
     };
-    let path = cgroups.lines().find_map(of_line)?;
+    let Some(path) = cgroups.lines().find_map(of_line) else { return Vec::new() };
     let mounted = |line: &str| {
         let (before, after) = line.split_once(" - ")?;
         let mut after = after.split(' ');
@@ -75,9 +89,11 @@ fn find(cgroups: &str, mounts: &str, controller: &str) -> Option<PathBuf> {
         let (root, at) = (before.next()?, before.next()?);
         fits.then(|| (root.trim_end_matches('/').to_owned(), PathBuf::from(at)))
     };
-    let (root, at) = mounts.lines().find_map(mounted)?;
-    let below = path.strip_prefix(&root).unwrap_or(&path);
-    Some(at.join(below.trim_start_matches('/')))
+    let inside = |(root, at): (String, PathBuf)| {
+        let below = path.strip_prefix(&root).unwrap_or(&path);
+        at.join(below.trim_start_matches('/'))
+    };
+    mounts.lines().filter_map(mounted).map(inside).collect()
 }
 
 /// Both versions count in a line "`oom_kill N`".
@@ -97,8 +113,10 @@ mod tests {
     fn both_versions_are_found() {
         let cgroups = "5:memory:/outer/c\n0::/c\n";
         let memory = find(cgroups, MOUNTS, "memory");
-        assert_eq!(memory, Some(PathBuf::from("/sys/fs/cgroup/memory/c")));
-        assert_eq!(find(cgroups, MOUNTS, ""), Some(PathBuf::from("/sys/fs/cgroup/unified/c")));
-        assert_eq!(find("0::/c\n", MOUNTS, "memory"), None);
+        assert_eq!(memory, [PathBuf::from("/sys/fs/cgroup/memory/c")]);
+        let hiding = format!("{MOUNTS}32 23 0:26 / /sys/fs/cgroup rw - cgroup2 none rw\n");
+        let both = ["/sys/fs/cgroup/unified/c", "/sys/fs/cgroup/c"].map(PathBuf::from);
+        assert_eq!(find(cgroups, &hiding, ""), both);
+        assert_eq!(find("0::/c\n", MOUNTS, "memory"), [""; 0].map(PathBuf::from));
     }
 }

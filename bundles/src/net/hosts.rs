@@ -4,9 +4,11 @@
 
 use super::record::{self, Endpoint, Network, Networks};
 use anyhow::{Context as _, Result};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use nix::fcntl::OFlag;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
 use std::net::IpAddr;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// An address and the names it has.
@@ -30,15 +32,34 @@ pub(crate) fn lines(lines: &[Line]) -> String {
 }
 
 /// Gives the file this content without a new inode, since it is bind-mounted in the container. The
-/// new text is there before what is left of the old one goes.
+/// new text is there before what is left of the old one goes. The container may have written there,
+/// too, and any length.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     let written = || -> io::Result<()> {
         let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(false).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.set_len(text.len() as u64)
+        options.read(true).write(true).create(true).truncate(false);
+        let file = match options.custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
+            // It has a lease on it, fcntl(2), or has closed it: it keeps the old names, and nobody
+            // waits for it.
+            Err(err) if is_its_own_doing(err.kind()) => return Ok(()),
+            opened => opened?,
+        };
+        let length = text.len() as u64;
+        if file.metadata()?.len() == length {
+            let mut old = Vec::new();
+            (&file).take(length).read_to_end(&mut old)?;
+            if old == text.as_bytes() {
+                return Ok(());
+            }
+        }
+        file.write_all_at(text.as_bytes(), 0)?;
+        file.set_len(length)
     };
     written().with_context(|| format!("write {}", path.display()))
+}
+
+fn is_its_own_doing(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::PermissionDenied)
 }
 
 /// Writes the hosts files of all, and of those who have just left their last network.
@@ -46,11 +67,7 @@ pub(super) fn refresh(networks: &Networks<'_>, gone: &[Endpoint]) -> Result<()> 
     let all = record::everybody(networks.home)?;
     for subject in all.iter().map(|(_, endpoint)| endpoint).chain(gone) {
         let Some(path) = subject.hosts.as_ref().filter(|path| path.exists()) else { continue };
-        let text = text(&known_to(subject, &all));
-        if fs::read_to_string(path).is_ok_and(|old| old == text) {
-            continue;
-        }
-        write(path, &text)?;
+        write(path, &text(&known_to(subject, &all)))?;
     }
     Ok(())
 }

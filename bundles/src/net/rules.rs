@@ -46,14 +46,23 @@ pub(crate) fn table(home: &Path) -> String {
     format!("bundles_{hash:08x}")
 }
 
-/// What nft(8) is told: without bridges there is no table.
-pub(crate) fn text(table: &str, bridges: &[Bridge]) -> String {
+/// What nft(8) is told, whatever there was before: without bridges there is no table.
+fn replacing(table: &str, bridges: &[Bridge]) -> String {
     // Deleting what is not there would be an error, so it is made first.
-    let mut text = format!("add table inet {table}\ndelete table inet {table}\n");
+    format!("add table inet {table}\ndelete table inet {table}\n{}", text(table, bridges))
+}
+
+/// An error when there is a table. The kernel need not wait until nobody uses the old rules any
+/// more: a third of the time.
+fn first(table: &str, bridges: &[Bridge]) -> String {
+    format!("create table inet {table}\n{}", text(table, bridges))
+}
+
+fn text(table: &str, bridges: &[Bridge]) -> String {
     if bridges.is_empty() {
-        return text;
+        return String::new();
     }
-    text.push_str(&format!("table inet {table} {{\n"));
+    let mut text = format!("table inet {table} {{\n");
     text.push_str("\tchain forward {\n\t\ttype filter hook forward priority 0; policy accept;\n");
     // With br_netfilter, what stays on a bridge comes by here, too.
     for bridge in bridges {
@@ -86,12 +95,15 @@ pub(crate) fn text(table: &str, bridges: &[Bridge]) -> String {
 /// A change of the kernel's rules that is under way.
 #[derive(Debug)]
 #[must_use = "until it was waited for it is not done"]
-pub(super) struct Change {
+pub(super) struct Change<'a> {
     /// nft(8), when there is anything to change.
     nft: Option<Child>,
-    directory: PathBuf,
+    table: Table<'a>,
+    wanted: String,
     /// There are to be no rules.
     is_empty: bool,
+    /// Nothing is known of a table.
+    is_first: bool,
 }
 
 /// The rules of a home, and where they are written down.
@@ -104,49 +116,73 @@ pub(super) struct Table<'a> {
 
 /// Begins to bring the kernel to the rules of the networks that are in use. `anew`: even if it seems
 /// to have them; somebody else may have flushed all rules.
-pub(super) fn change<'a>(
-    networks: &Networks<'_>,
-    in_use: impl Iterator<Item = &'a Network>,
+pub(super) fn change<'a, 'n>(
+    networks: &'a Networks<'_>,
+    in_use: impl Iterator<Item = &'n Network>,
     anew: bool,
-) -> Result<Change> {
+) -> Result<Change<'a>> {
     let (directory, lock) = (networks.directory.as_path(), &networks.lock);
     let name = table(networks.home.path());
-    change_table(&Table { name, directory, lock }, in_use, anew)
+    Table { name, directory, lock }.change(in_use, anew)
 }
 
-pub(super) fn change_table<'a>(
-    table: &Table<'_>,
-    in_use: impl Iterator<Item = &'a Network>,
-    anew: bool,
-) -> Result<Change> {
-    let bridges = in_use.filter(|network| network.driver == Driver::Bridge).map(Bridge::of);
-    let bridges: Vec<Bridge> = bridges.collect();
-    let directory = table.directory.to_owned();
-    let (kept, new) = (directory.join("rules.nft"), directory.join("rules.nft.new"));
-    let text = text(&table.name, &bridges);
-    let sure = !new.exists();
-    let known = fs::read_to_string(&kept).ok();
-    let is_empty = bridges.is_empty();
-    let same = if is_empty { known.is_none() } else { known.as_ref() == Some(&text) && !anew };
-    if sure && same {
-        return Ok(Change { nft: None, directory, is_empty });
+impl<'a> Table<'a> {
+    pub(super) fn change<'n>(
+        self,
+        in_use: impl Iterator<Item = &'n Network>,
+        anew: bool,
+    ) -> Result<Change<'a>> {
+        let bridges = in_use.filter(|network| network.driver == Driver::Bridge).map(Bridge::of);
+        let bridges: Vec<Bridge> = bridges.collect();
+        let wanted = replacing(&self.name, &bridges);
+        let known = fs::read_to_string(self.kept()).ok();
+        let (is_empty, sure) = (bridges.is_empty(), !self.pending().exists());
+        let same =
+            if is_empty { known.is_none() } else { known.as_ref() == Some(&wanted) && !anew };
+        let is_first = sure && known.is_none();
+        let mut change = Change { nft: None, table: self, wanted, is_empty, is_first };
+        if !(sure && same) {
+            let begin =
+                if is_first { &first(&change.table.name, &bridges) } else { &change.wanted };
+            change.nft = Some(change.table.load(begin)?);
+        }
+        Ok(change)
     }
-    // Not synced: when the power fails, the table is lost, too.
-    let written = home::write(&new, text.as_bytes());
-    written.with_context(|| format!("write {}", new.display()))?;
-    let nft = Some(start(&new, table.lock)?);
-    Ok(Change { nft, directory, is_empty })
+
+    fn kept(&self) -> PathBuf {
+        self.directory.join("rules.nft")
+    }
+
+    fn pending(&self) -> PathBuf {
+        self.directory.join("rules.nft.new")
+    }
+
+    /// One transaction. nft holds the lock by its standard output, which it writes nothing to: if we
+    /// are killed, nobody changes rules before it has ended.
+    fn load(&self, text: &str) -> Result<Child> {
+        let new = self.pending();
+        // Not synced: when the power fails, the table is lost, too.
+        let written = home::write(&new, text.as_bytes());
+        written.with_context(|| format!("write {}", new.display()))?;
+        let mut nft = Command::new(program()?);
+        nft.arg("-f").arg(&new).stdin(Stdio::null());
+        nft.stdout(self.lock.share()?).stderr(Stdio::piped()).spawn().context("nft")
+    }
 }
 
-impl Change {
+impl Change<'_> {
     pub(super) fn wait(self) -> Result<()> {
         let Some(nft) = self.nft else { return Ok(()) };
-        let (kept, new) = (self.directory.join("rules.nft"), self.directory.join("rules.nft.new"));
-        finish(nft, &new)?;
+        let (kept, new) = (self.table.kept(), self.table.pending());
+        match finish(nft, &new) {
+            // There may be a table that nothing is known of.
+            Err(_) if self.is_first => finish(self.table.load(&self.wanted)?, &new)?,
+            done => done?,
+        }
         let settled = if self.is_empty {
             fs::remove_file(&kept).or_else(|err| if kept.exists() { Err(err) } else { Ok(()) })
         } else {
-            fs::copy(&new, &kept).map(drop)
+            home::write(&kept, self.wanted.as_bytes()).map(drop)
         };
         settled.and_then(|()| fs::remove_file(&new)).with_context(|| kept.display().to_string())
     }
@@ -161,14 +197,6 @@ pub(super) fn forget(directory: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// One transaction. nft holds the lock by its standard output, which it writes nothing to: if we
-/// are killed, nobody changes rules before it has ended.
-fn start(file: &Path, lock: &Lock) -> Result<Child> {
-    let mut nft = Command::new(program()?);
-    nft.arg("-f").arg(file).stdin(Stdio::null()).stdout(lock.share()?).stderr(Stdio::piped());
-    nft.spawn().context("nft")
 }
 
 fn finish(nft: Child, file: &Path) -> Result<()> {
@@ -230,12 +258,12 @@ table inet bundles {
 	}
 }
 "#;
-        assert_eq!(text("bundles", &bridges), want);
+        assert_eq!(replacing("bundles", &bridges), want);
     }
 
     #[test]
     fn without_bridges_there_is_no_table() {
-        assert_eq!(text("t", &[]), "add table inet t\ndelete table inet t\n");
+        assert_eq!(replacing("t", &[]), "add table inet t\ndelete table inet t\n");
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(crate) fn rules(networks: &Networks<'_>) -> Result<()> {
     let network = network()?;
     let (name, directory) = ("bundles".to_owned(), scratch.path());
     let table = rules::Table { name, directory, lock: &networks.lock };
-    enter::apart(|| rules::change_table(&table, [&network].into_iter(), true)?.wait())
+    enter::apart(|| table.change([&network].into_iter(), true)?.wait())
 }
 
 fn network() -> Result<Network> {

@@ -35,6 +35,42 @@ pub(super) fn resources(flags: &LimitFlags, facts: &Facts<'_>) -> Result<Value> 
     Ok(resources)
 }
 
+/// Controllers, and the parts of the section that need them; all of a part when nothing is named.
+const CONTROLLERS: [(&str, &str, &[&str]); 5] = [
+    ("memory", "memory", &[]),
+    ("cpu", "cpu", &["quota", "period", "shares"]),
+    ("cpuset", "cpu", &["cpus", "mems"]),
+    ("pids", "pids", &[]),
+    ("io", "blockIO", &[]),
+];
+
+/// Takes away the limits which need another controller than these; its names.
+pub(crate) fn without(resources: &mut Value, controllers: &[String]) -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    for (controller, part, keys) in CONTROLLERS {
+        let limits = resources.get_mut(part).and_then(Value::as_object_mut);
+        let Some(limits) = limits.filter(|_| !controllers.iter().any(|one| one == controller))
+        else {
+            continue;
+        };
+        let count = limits.len();
+        limits.retain(|key, _| !keys.is_empty() && !keys.contains(&key.as_str()));
+        if limits.len() < count {
+            missing.push(controller);
+        }
+    }
+    if let Some(parts) = resources.as_object_mut() {
+        parts.retain(|_, part| part.as_object().is_none_or(|part| !part.is_empty()));
+    }
+    missing
+}
+
+/// The controllers whose limits cannot be.
+pub(crate) fn ignored(flags: &LimitFlags, facts: &Facts<'_>) -> Result<Vec<&'static str>> {
+    let Some(controllers) = &facts.controllers else { return Ok(Vec::new()) };
+    Ok(without(&mut resources(flags, facts)?, controllers))
+}
+
 /// Those that `update` can give to a container that runs.
 pub(crate) fn changeable(flags: &ResourceFlags) -> Result<Value> {
     let mut resources = json!({});

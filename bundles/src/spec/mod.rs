@@ -14,7 +14,7 @@ pub(crate) mod values;
 pub(crate) mod wish;
 
 pub(crate) use devices::Device;
-pub(crate) use limits::{Throttle, changeable};
+pub(crate) use limits::{Throttle, changeable, ignored, without};
 pub(crate) use security::{Seccomp, Security};
 
 use crate::cli::run::Create;
@@ -48,6 +48,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) user: User,
     /// How many ids there are in the user namespace of an ordinary user, which his containers share.
     pub(crate) ids: Option<u64>,
+    /// Of the cgroups that an ordinary user may make; `None` where every limit can be.
+    pub(crate) controllers: Option<Vec<String>>,
     /// Capabilities that the caller can pass on, one bit each.
     pub(crate) capabilities: u64,
     pub(crate) privileged: bool,
@@ -208,17 +210,16 @@ fn isolation(flags: &Create, facts: &Facts<'_>, shared: &Namespaces<'_>) -> Resu
     }
     let mut linux = json!({});
     linux["namespaces"] = namespaces.iter().map(|kind| json!({ "type": kind })).collect();
-    let resources = limits::resources(&flags.limits, facts)?;
-    // An ordinary user has a cgroup only where somebody gave him one: he asks for it by a limit.
-    let asks = resources.as_object().is_some_and(|limits| !limits.is_empty());
-    if facts.ids.is_none() || asks {
-        linux["resources"] = resources;
-        linux["cgroupsPath"] = match &flags.limits.cgroup_parent {
-            Some(parent) => format!("/{}/{}", parent.trim_matches('/'), facts.id),
-            None => format!("/bundles-{}", facts.id),
-        }
-        .into();
+    linux["resources"] = limits::resources(&flags.limits, facts)?;
+    if let Some(controllers) = &facts.controllers {
+        limits::without(&mut linux["resources"], controllers);
     }
+    // Where an ordinary user may have cgroups, the runtime knows.
+    linux["cgroupsPath"] = match &flags.limits.cgroup_parent {
+        Some(parent) => format!("/{}/{}", parent.trim_matches('/'), facts.id).into(),
+        None if facts.ids.is_none() => format!("/bundles-{}", facts.id).into(),
+        None => Value::Null,
+    };
     if facts.ids.is_none() {
         linux["resources"]["devices"] = json!([{ "allow": facts.privileged, "access": "rwm" }]);
     }

@@ -12,6 +12,7 @@ pub(super) fn facts() -> Facts<'static> {
         recursive_read_only: true,
         user: User { home: Some("/root".into()), ..User::default() },
         ids: None,
+        controllers: None,
         capabilities: (1 << 41) - 1,
         privileged: false,
         env: vec![],
@@ -159,7 +160,27 @@ fn ordinary_user_has_less() {
     let sys = plain["mounts"].as_array().unwrap().iter().find(|m| m["destination"] == "/sys");
     assert_eq!(sys.unwrap()["options"][0], "rbind");
     assert!(!plain.to_string().contains("gid=5"));
-    assert!(spec(&["-m", "1g", "x"])["linux"]["cgroupsPath"].is_string());
+    let limited = spec(&["-m", "1g", "--cgroup-parent", "mine", "x"]);
+    assert_eq!(limited["linux"]["cgroupsPath"], "/mine/0123456789abcdef");
+}
+
+#[test]
+fn limits_without_controllers_are_left_out() {
+    let words = ["-m", "1g", "--cpus", "2", "--cpuset-cpus", "0", "--pids-limit", "5", "x"];
+    let with = |controllers: &[&str]| {
+        let controllers = controllers.iter().map(|name| (*name).to_owned()).collect();
+        let facts = Facts { ids: Some(1), controllers: Some(controllers), ..facts() };
+        let spec = made_with(&words, &image::Config::default(), &facts).unwrap();
+        let ignored = ignored(&flags(&words).limits, &facts).unwrap();
+        (spec["linux"]["resources"].clone(), ignored)
+    };
+    assert_eq!(with(&["memory", "cpu", "cpuset", "pids"]).1, [""; 0]);
+    let (some, ignored) = with(&["memory", "cpu"]);
+    assert_eq!(ignored, ["cpuset", "pids"]);
+    assert_eq!(some["cpu"], json!({ "quota": 200_000, "period": 100_000 }));
+    assert_eq!(some["memory"]["limit"], 1 << 30);
+    assert_eq!(some.get("pids"), None);
+    assert_eq!(with(&[]), (json!({}), vec!["memory", "cpu", "cpuset", "pids"]));
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! Images and containers that mean harm to whoever lists, runs, enters and removes them.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::time::{Duration, Instant};
 
 use runtime_tests::archive::{Tar, config, saved_with};
 use runtime_tests::companion::{Root, assert_nothing_is_left, bundles, home};
+use runtime_tests::lease;
 use runtime_tests::prelude::*;
 use runtime_tests::pty;
 use tar::EntryType;
@@ -16,6 +19,8 @@ tests![
     companion_tree_too_deep_for_a_path_is_removed,
     companion_exec_gives_away_no_terminal,
     companion_exec_gives_away_no_file,
+    companion_lease_on_its_names_stops_nobody,
+    companion_directory_of_others_is_refused,
 ];
 
 /// An image `evil:1` of one file, with other words in its configuration.
@@ -136,4 +141,50 @@ fn companion_exec_gives_away_no_file() {
     assert!(input.starts_with("pipe:") && output.starts_with("pipe:"), "{log}");
     bundles(["rm", "-f", "c1"]).ok();
     assert_nothing_is_left();
+}
+
+fn companion_lease_on_its_names_stops_nobody() {
+    let root = Root::new();
+    bundles(["network", "create", "n1"]).ok();
+    let on = |name: &str| {
+        let flags = ["--network", "n1"];
+        root.call(&["run", "-d", "--name", name], &flags, &["sleep", "100"]).ok().trim().to_owned()
+    };
+    let hosts = home().join("containers").join(on("c1")).join("hosts");
+    let leased = lease::take(&hosts); // as the container might
+    let start = Instant::now();
+    on("c2");
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    drop(leased);
+    // It may have any length, of which nothing is read.
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&hosts)
+        .expect("hosts")
+        .set_len(1 << 40)
+        .expect("a hole");
+    on("c3");
+    let text = fs::read_to_string(&hosts).expect("hosts");
+    assert!(["c1", "c2", "c3"].iter().all(|name| text.contains(name)), "{text}");
+    bundles(["rm", "-f", "c1", "c2", "c3"]).ok();
+    bundles(["network", "rm", "n1"]).ok();
+    assert_nothing_is_left();
+}
+
+fn companion_directory_of_others_is_refused() {
+    requires!(root, companion);
+    bundles(["ps"]).ok();
+    let dir = home();
+    let hint = "  hint: choose a directory of your own, with --root DIR\n";
+    let refused = |what: &str| {
+        let wanted = format!("bundles: {}: {what}\n{hint}", dir.display());
+        bundles(["ps"]).output().assert_exit(1).assert_stderr_has(&wanted);
+    };
+    chown(&dir, Some(4242), None).expect("chown");
+    refused("belongs to another user, 4242");
+    chown(&dir, Some(0), None).expect("chown");
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o1777)).expect("chmod");
+    refused("all users may write there");
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("chmod");
+    bundles(["ps"]).ok();
 }

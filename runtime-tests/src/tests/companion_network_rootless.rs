@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::Pid;
-use runtime_tests::companion::{Root, bundles, bundles_as};
+use runtime_tests::companion::{bundles, bundles_as};
 use runtime_tests::hostmount::HostMount;
 use runtime_tests::isolate::scratch;
 use runtime_tests::poll::until;
@@ -20,7 +20,6 @@ tests![
     one_network_connects_and_two_are_apart,
     one_id_is_enough,
     way_out_is_by_pasta,
-    host_gateway_is_the_host,
     pasta_is_ended_and_started_again,
     internal_network_needs_no_pasta,
     missing_pasta_is_told_once,
@@ -138,12 +137,12 @@ fn two_networks(user: &SecondUser) {
     assert_eq!(one.address("eth0"), "172.17.0.2/16");
     assert_eq!(other.address("eth0"), "172.17.0.3/16");
     assert_eq!(third.address("eth0"), "172.18.0.2/16");
-    one.comes_to_reach("172.17.0.3");
-    other.comes_to_reach("172.17.0.2");
+    one.reaches("172.17.0.3");
+    other.reaches("172.17.0.2");
     assert!(!one.pings("172.18.0.2") && !third.pings("172.17.0.2"));
     assert_eq!(state(), before, "the host's own network is left alone");
     third.connect("bridge").ok();
-    third.comes_to_reach("172.17.0.2");
+    third.reaches("172.17.0.2");
     third.disconnect("bridge").ok();
     assert!(!third.pings("172.17.0.2"));
     one.disconnect("bridge").ok();
@@ -193,28 +192,6 @@ fn way_out_is_by_pasta() {
     assert_teardown(&user);
 }
 
-fn host_gateway_is_the_host() {
-    prepared();
-    let (_tun, _outside) = (tun(), outside());
-    let _near = Ended::server(&[], 8, "near");
-    let (user, root) = (SecondUser::with_ranges(), Root::new());
-    let runtime = runtime_tests::runtime::path().to_str().expect("UTF-8");
-    let rootfs = root.rootfs.to_str().expect("UTF-8");
-    let run = |args: &[&str]| {
-        let call = bundles_as(&user, ["run", "--rm", "--runtime", runtime, "--rootfs", rootfs]);
-        call.args(["--add-host", "h:host-gateway"]).args(args).output()
-    };
-    // busybox cannot look up names itself: it is static.
-    let script = "while read address name; do [ \"$name\" != h ] || \
-                  busybox wget -q -T 5 -O - http://$address:8/; done < /etc/hosts";
-    run(&["sh", "-c", script]).assert_exit(0).assert_stdout("near");
-    run(&["grep", "h$", "/etc/hosts"]).assert_stdout("198.51.100.1\th");
-    let none = run(&["--network", "none", "true"]);
-    none.assert_exit(125)
-        .assert_stderr_has("bundles: --add-host h:host-gateway: it has no network");
-    assert_teardown(&user);
-}
-
 fn pasta_is_ended_and_started_again() {
     prepared();
     let (_tun, _outside) = (tun(), outside());
@@ -238,7 +215,7 @@ fn internal_network_needs_no_pasta() {
     let (one, other) = (Space::of_user(&user), Space::of_user(&user));
     one.connect("net").ok();
     other.connect("net").ok();
-    one.comes_to_reach("172.18.0.3");
+    one.reaches("172.18.0.3");
     assert_eq!(pasta(), [0; 0]);
     assert_eq!(one.hears("198.51.100.2", 7), "");
     drop((one, other));
@@ -261,7 +238,7 @@ fn missing_pasta_is_told_once() {
     let second = other.connect("bridge").output();
     second.assert_exit(0);
     assert_eq!(second.stderr(), "");
-    one.comes_to_reach("172.17.0.3");
+    one.reaches("172.17.0.3");
     drop((one, other));
     assert_teardown(&user);
 }
@@ -319,7 +296,7 @@ fn killed_holder_is_told_and_made_again() {
     one.connect("bridge").ok();
     assert_ne!(holder(), first);
     assert_ne!(pasta(), way);
-    one.comes_to_reach("172.17.0.2");
+    one.reaches("172.17.0.2");
     until("the server", || (one.hears("198.51.100.2", 7) == "far").then_some(()));
     // Without a question in between, too.
     end(holder());

@@ -15,6 +15,7 @@ tests![
     filters_choose_networks,
     members_reach_each_other_and_other_networks_do_not,
     way_out_is_by_nat_and_there_is_none_in,
+    forgotten_table_is_replaced,
     internal_network_has_no_way_out,
     ipv6_is_there_on_request,
     macvlan_is_on_the_wire_of_its_parent,
@@ -186,18 +187,18 @@ fn members_reach_each_other_and_other_networks_do_not() {
     other.connect("b").ok();
     assert_eq!(two.address("eth0"), "172.18.0.3/16");
     assert_eq!(other.address("eth0"), "172.19.0.2/16");
-    one.comes_to_reach("172.18.0.3");
-    two.comes_to_reach("172.18.0.2");
-    one.comes_to_reach("172.18.0.1");
+    one.reaches("172.18.0.3");
+    two.reaches("172.18.0.2");
+    one.reaches("172.18.0.1");
     assert_cut_off(&one, "172.19.0.2");
     assert_cut_off(&other, "172.18.0.2");
     // It is the rules that do it; and when somebody flushes them, the next change brings them back.
     say("nft", "flush ruleset");
-    one.comes_to_reach("172.19.0.2");
+    one.reaches("172.19.0.2");
     let third = Space::new();
     third.connect("a").ok();
     assert_cut_off(&one, "172.19.0.2");
-    third.comes_to_reach("172.18.0.2");
+    third.reaches("172.18.0.2");
     for (space, net) in [(&one, "a"), (&two, "a"), (&third, "a"), (&other, "b")] {
         space.disconnect(net).ok();
     }
@@ -210,12 +211,30 @@ fn way_out_is_by_nat_and_there_is_none_in() {
     inside.connect("bridge").ok();
     assert_eq!(inside.address("eth0"), "172.17.0.2/16");
     // It has no route to 172.17.0.0/16: only a masqueraded packet is answered.
-    inside.comes_to_reach("198.51.100.2");
+    inside.reaches("198.51.100.2");
     // And even with a route it does not come in.
     outside.run("ip route add 172.17.0.0/16 via 198.51.100.1");
     assert_cut_off(&outside, "172.17.0.2");
-    inside.comes_to_reach("198.51.100.2");
+    inside.reaches("198.51.100.2");
     inside.disconnect("bridge").ok();
+}
+
+/// As when the home was deleted by hand.
+fn forgotten_table_is_replaced() {
+    prepared();
+    let space = Space::new();
+    space.connect("bridge").ok();
+    let tables = say("nft", "list tables");
+    let table = tables.trim().strip_prefix("table ").expect("one table").to_owned();
+    space.disconnect("bridge").ok();
+    assert_eq!(say("nft", "list tables"), "");
+    say("nft", &format!("add table {table}"));
+    say("nft", &format!("add chain {table} forgotten"));
+    space.connect("bridge").ok();
+    let rules = say("nft", "list ruleset");
+    assert!(rules.contains("masquerade") && !rules.contains("forgotten"), "{rules}");
+    space.disconnect("bridge").ok();
+    assert_eq!(say("nft", "list tables"), "");
 }
 
 fn internal_network_has_no_way_out() {
@@ -227,7 +246,7 @@ fn internal_network_has_no_way_out() {
     one.connect("in").ok();
     two.connect("in").ok();
     free.connect("bridge").ok();
-    free.comes_to_reach("198.51.100.2");
+    free.reaches("198.51.100.2");
     assert_eq!(
         one.run("ip route"),
         "172.18.0.0/16 dev eth0 proto kernel scope link src 172.18.0.2 \n"
@@ -235,7 +254,7 @@ fn internal_network_has_no_way_out() {
     // Even if the container makes itself a route.
     one.run("ip route add default via 172.18.0.1");
     assert_cut_off(&one, "198.51.100.2");
-    one.comes_to_reach("172.18.0.3");
+    one.reaches("172.18.0.3");
     assert_cut_off(&one, "172.17.0.2");
     for (space, net) in [(&one, "in"), (&two, "in"), (&free, "bridge")] {
         space.disconnect(net).ok();
@@ -257,8 +276,8 @@ fn ipv6_is_there_on_request() {
     assert_eq!(described("six")["EnableIPv6"], true);
     let shown = &described("six")["Containers"][two.target()]["IPv6Address"];
     assert_eq!(*shown, "fd00:7::3/64");
-    one.comes_to_reach("fd00:7::3");
-    one.comes_to_reach("fd00:7::1");
+    one.reaches("fd00:7::3");
+    one.reaches("fd00:7::1");
     assert_cut_off(&other, "fd00:7::2");
     assert!(one.run("ip -6 route").contains("default via fd00:7::1 dev eth0"));
     one.disconnect("six").ok();
@@ -283,9 +302,9 @@ fn macvlan_is_on_the_wire_of_its_parent() {
     network(&format!("connect --interface lan --ip 198.51.100.99 wire {}", named.target())).ok();
     assert_eq!(inside.address("eth0"), "198.51.100.64/24");
     assert_eq!(named.address("lan"), "198.51.100.99/24");
-    inside.comes_to_reach("198.51.100.2");
-    inside.comes_to_reach("198.51.100.99");
-    outside.comes_to_reach("198.51.100.64");
+    inside.reaches("198.51.100.2");
+    inside.reaches("198.51.100.99");
+    outside.reaches("198.51.100.64");
     network(&format!("connect no {}", inside.target()))
         .output()
         .assert_fails()
@@ -307,11 +326,11 @@ fn second_network_takes_over_the_way_out() {
     space.connect("b").ok();
     assert_eq!(space.address("eth0"), "172.18.0.2/16");
     assert_eq!(space.address("eth1"), "172.19.0.2/16");
-    space.comes_to_reach("198.51.100.2");
+    space.reaches("198.51.100.2");
     assert!(space.run("ip route").contains("default via 172.18.0.1 dev eth0"));
     space.disconnect("a").ok();
     assert!(space.run("ip route").contains("default via 172.19.0.1 dev eth1"));
-    space.comes_to_reach("198.51.100.2");
+    space.reaches("198.51.100.2");
     network(&format!("connect b {}", space.target()))
         .output()
         .assert_fails()

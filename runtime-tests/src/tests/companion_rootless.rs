@@ -3,15 +3,19 @@
 use std::fs;
 use std::path::PathBuf;
 
+use super::rootless_cgroups::Delegated;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use runtime_tests::companion::{Root, bundles_as, processes};
 use runtime_tests::prelude::*;
-use runtime_tests::second_user::SecondUser;
+use runtime_tests::second_user::{SecondUser, UID};
 
 tests![
     companion_killed_monitor_of_an_ordinary_user,
     companion_killed_monitor_of_an_ordinary_user_with_ranges,
+    companion_limits_of_an_ordinary_user_are_told_and_left_out,
+    companion_limits_in_a_delegated_cgroup,
+    companion_user_beyond_the_ranges_is_refused,
 ];
 
 /// A user with a root file system, and the flags that name it and the runtime.
@@ -104,4 +108,74 @@ fn companion_killed_monitor_of_an_ordinary_user() {
 
 fn companion_killed_monitor_of_an_ordinary_user_with_ranges() {
     killed_monitor(SecondUser::with_ranges());
+}
+
+const SLEEP: [&str; 2] = ["sleep", "60"];
+
+fn companion_limits_of_an_ordinary_user_are_told_and_left_out() {
+    let someone = Someone::new(SecondUser::new());
+    let flags = ["run", "-d", "--network", "none", "--name", "c1"];
+    let flags = [&flags[..], &["-m", "64m", "--cpus", "1", "--pids-limit", "9"]].concat();
+    let hint = "hint: log in through systemd, which delegates one, or begin the command with: \
+                systemd-run --user --scope -p Delegate=yes\n";
+    let none = "no cgroup with that is delegated to this user";
+    let made = someone.make(&flags, &SLEEP).output();
+    made.assert_exit(0);
+    let told = format!("bundles: limits of memory, cpu, pids are ignored: {none}\n  {hint}");
+    assert_eq!(made.stderr(), told);
+    let update = someone.call(&["update", "--memory", "1g", "c1"]).output();
+    update.assert_exit(1);
+    assert_eq!(update.stderr(), format!("bundles: c1: limits of memory: {none}\n  {hint}"));
+    someone.call(&["pause", "c1"]).output().assert_exit(1).assert_stderr_has(hint);
+    let seen = someone.call(&["ps", "--format", "{{.State}} {{.Status}}"]).ok();
+    assert!(seen.starts_with("running Up ") && !seen.contains("Paused"), "{seen}");
+    let stats = ["stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}"];
+    assert_eq!(someone.call(&stats).ok(), "c1 1\n");
+    someone.call(&["rm", "-f", "c1"]).ok();
+}
+
+/// The view v2 has a delegated cgroup without controllers, a virtual machine one with all of them.
+fn companion_limits_in_a_delegated_cgroup() {
+    let user = SecondUser::with_ranges();
+    requires!(cgroup_v2);
+    differs!(Crun, "1.8 leaves the cgroup alone without systemd");
+    let (delegated, someone) = (Delegated::new(), Someone::new(user));
+    let (enter, ids) =
+        (delegated.entering("leaf"), [format!("--reuid={UID}"), format!("--regid={UID}")]);
+    let words = ["/bin/sh", "-c", &enter, "/usr/bin/setpriv", &ids[0], &ids[1], "--clear-groups"];
+    let inside = |call: Call| call.through(words);
+    let flags =
+        ["run", "-d", "--network", "none", "--name", "c1", "-m", "64m", "--pids-limit", "9"];
+    let made = inside(someone.make(&flags, &SLEEP)).output();
+    made.assert_exit(0);
+    let cgroup = delegated.at.join(made.stdout().trim());
+    assert!(cgroup.is_dir(), "{:?}", delegated.children(""));
+    for verb in ["pause", "unpause"] {
+        let wanted = if verb == "pause" { "paused" } else { "running" };
+        inside(someone.call(&[verb, "c1"])).ok();
+        assert_eq!(someone.status("c1"), wanted);
+    }
+    let controllers = fs::read_to_string(delegated.at.join("cgroup.controllers")).expect("read");
+    if controllers.contains("memory") && controllers.contains("pids") {
+        let read = |file: &str| fs::read_to_string(cgroup.join(file)).expect("a limit");
+        assert_eq!(made.stderr(), "");
+        assert_eq!((&*read("memory.max"), &*read("pids.max")), ("67108864\n", "9\n"));
+        inside(someone.call(&["update", "-m", "128m", "c1"])).ok();
+        assert_eq!(read("memory.max"), "134217728\n");
+    } else {
+        made.assert_stderr_has("bundles: limits of memory, pids are ignored: ");
+    }
+    inside(someone.call(&["rm", "-f", "c1"])).ok();
+    until("the cgroup to go", || (delegated.children("") == ["leaf"]).then_some(()));
+}
+
+fn companion_user_beyond_the_ranges_is_refused() {
+    let someone = Someone::new(SecondUser::new());
+    let refused = someone.make(&["run", "--rm", "-u", "web"], &["id"]).output();
+    refused.assert_exit(125);
+    assert_eq!(
+        refused.stderr(),
+        "bundles: user 33: containers of this user have ids below 1 only\n  \
+         hint: get a range of ids in /etc/subuid and /etc/subgid: bundles doctor tells how\n"
+    );
 }

@@ -28,11 +28,7 @@ const APPLETS: &[&str] = &[
 
 fn base() -> Tar {
     let busybox = fs::read(runtime_tests::bundle::busybox().expect("busybox")).expect("busybox");
-    let mut tar = Tar::new().directory("bin").directory("etc").directory("srv");
-    tar = tar.program("bin/busybox", &busybox);
-    for name in APPLETS {
-        tar = tar.symlink(&format!("bin/{name}"), "busybox");
-    }
+    let tar = Tar::new().busybox(&busybox, APPLETS).directory("etc").directory("srv");
     tar.file("etc/passwd", b"root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv:\n")
         .file("etc/group", b"web:x:34:\n")
         .file("srv/lower", b"lower\n")

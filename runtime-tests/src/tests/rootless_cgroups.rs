@@ -21,12 +21,12 @@ tests![
 ];
 
 /// A cgroup that root gives to the user, with a sub-cgroup `leaf` for his programs.
-struct Delegated {
-    at: PathBuf,
+pub(super) struct Delegated {
+    pub(super) at: PathBuf,
 }
 
 impl Delegated {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let name = format!("{}-delegated", isolate::tag());
         let root = cgroups::v2_mount().expect("cgroup v2");
         let at = root.join(name);
@@ -46,12 +46,16 @@ impl Delegated {
 
     /// A call by the user from within one of these cgroups.
     fn call(&self, user: &SecondUser, from: &str, args: &[&str]) -> Call {
-        let procs = self.at.join(from).join("cgroup.procs");
-        let enter = format!("echo $$ > {} && exec \"$0\" \"$@\"", procs.display());
-        user.call_after(&["/bin/sh", "-c", &enter], args)
+        user.call_after(&["/bin/sh", "-c", &self.entering(from)], args)
     }
 
-    fn children(&self, of: &str) -> Vec<String> {
+    /// A script that becomes a command in there.
+    pub(super) fn entering(&self, from: &str) -> String {
+        let procs = self.at.join(from).join("cgroup.procs");
+        format!("echo $$ > {} && exec \"$0\" \"$@\"", procs.display())
+    }
+
+    pub(super) fn children(&self, of: &str) -> Vec<String> {
         let entries = fs::read_dir(self.at.join(of)).unwrap().flatten();
         let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         let mut names: Vec<String> =

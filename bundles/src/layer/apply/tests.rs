@@ -354,3 +354,83 @@ fn damaged_layers_write_nothing_outside() {
     }
     assert!((50..300).contains(&refused), "{refused}");
 }
+
+/// Entries of all kinds under names and with targets that would lead outside, if any could. Random,
+/// but the same in every run; `FUZZ=100000` makes more of it, `FUZZ_SEED=N` others.
+#[test]
+fn made_up_layers_write_nothing_outside() {
+    use std::os::unix::fs::MetadataExt as _;
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let mut state = number("FUZZ_SEED").unwrap_or(0x2545_f491_4f6c_dd1d);
+    let mut below = |end: usize| {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        usize::try_from(state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33).unwrap() % end
+    };
+    let parts = [
+        "a",
+        "b",
+        "c",
+        "d",
+        "a",
+        "b",
+        "c",
+        "d",
+        "a",
+        "b",
+        "c",
+        "d",
+        ".wh.a",
+        ".wh.b",
+        ".wh..wh..opq",
+        ".",
+        "..",
+        "outside",
+    ];
+    let kinds = [
+        EntryType::Regular,
+        EntryType::Directory,
+        EntryType::Directory,
+        EntryType::Symlink,
+        EntryType::Symlink,
+        EntryType::Link,
+        EntryType::Fifo,
+    ];
+    let (mut taken, mut refused) = (0, 0);
+    for _ in 0..number("FUZZ").unwrap_or(300) {
+        let scratch = Scratch::new();
+        std::fs::create_dir(scratch.0.join("layer")).unwrap();
+        scratch.file("outside", b"old");
+        let before = std::fs::metadata(scratch.0.join("outside")).unwrap();
+        let count = below(8) + 1;
+        let mut name = || -> String {
+            let some: Vec<&str> = (0..=below(3)).map(|_| parts[below(parts.len())]).collect();
+            match below(24) {
+                0 => format!("/{}", some.join("/")),
+                1 => format!("../{}", some.join("/")),
+                2 => scratch.0.join("outside").display().to_string(),
+                _ => some.join("/"),
+            }
+        };
+        let entries: Vec<_> = (0..count).map(|_| (name(), name())).collect();
+        let mut tar = Tar::new();
+        for (name, target) in &entries {
+            tar = tar.add(kinds[below(kinds.len())], name, target, b"");
+        }
+        let bytes = tar.0.into_inner().unwrap();
+        let root = File::open(scratch.0.join("layer")).unwrap();
+        let limits = Limits { bytes: 1 << 20, entries: 100, kept: 1 << 20 };
+        match apply(&mut Archive::new(&bytes[..]), root.as_fd(), &limits) {
+            Ok(_) => taken += 1,
+            Err(_) => refused += 1,
+        }
+        assert_eq!(std::fs::read_dir(&scratch.0).unwrap().count(), 2, "{entries:?}");
+        assert_eq!(std::fs::read(scratch.0.join("outside")).unwrap(), b"old", "{entries:?}");
+        let after = std::fs::metadata(scratch.0.join("outside")).unwrap();
+        let seen = |one: &std::fs::Metadata| (one.ino(), one.nlink(), one.mode(), one.ctime_nsec());
+        assert_eq!(seen(&after), seen(&before), "{entries:?}");
+        crate::tree::remove(&scratch.0.join("layer")).unwrap();
+    }
+    assert!(taken > 10 && refused > 10, "{taken} taken, {refused} refused");
+}

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use runtime_tests::archive::{Tar, saved};
+use runtime_tests::archive::{Tar, gzip, saved};
+use runtime_tests::registry::{self, Registry};
 use serde_json::Value;
 
 use crate::figures::Spread;
@@ -19,6 +20,9 @@ const IMAGE: &str = "bench:latest";
 const MANY: usize = 100;
 const BURST: usize = 50;
 const AT_ONCE: usize = 8;
+/// Of the row `pull`: files in the layer, and rounds at most.
+const FILES: usize = 13_000;
+const PULLS: usize = 5;
 
 /// What to compare.
 #[derive(Debug)]
@@ -66,6 +70,7 @@ pub(crate) fn measure(programs: &Programs, work: &Path) -> Result<String> {
         bench.with_one_container(),
         bench.with_many_containers(),
         bench.burst(),
+        bench.pull(work),
     ];
     let (rows, failed): (Vec<_>, Vec<_>) = rows.into_iter().partition(Result::is_ok);
     let rows: Vec<Timed> = rows.into_iter().flatten().collect();
@@ -87,13 +92,33 @@ fn run(network: &str) -> Vec<String> {
 fn layer(busybox: &Path) -> Result<Vec<u8>> {
     let program = fs::read(busybox).with_context(|| busybox.display().to_string())?;
     let tar = Tar::new()
-        .directory("bin")
-        .program("bin/busybox", &program)
-        .symlink("bin/true", "busybox")
-        .symlink("bin/sleep", "busybox")
+        .busybox(&program, &["true", "sleep"])
         .directory("etc")
         .file("etc/passwd", b"root:x:0:0::/:/bin/sh\n");
     Ok(tar.bytes())
+}
+
+/// Half of its content can be compressed, as that of programs can. The same in every run.
+fn big_layer() -> Vec<u8> {
+    let mut tar = Tar::new();
+    let mut state = 1_u64;
+    let mut random = || {
+        // xorshift64
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for directory in 0..FILES / 100 {
+        tar = tar.directory(&format!("d{directory}"));
+        for file in 0..100 {
+            let words = 300 + random() % 2200; // of 8 bytes
+            let noise = (0..words).flat_map(|_| random().to_le_bytes());
+            let data: Vec<u8> = noise.flat_map(|byte| [byte, b'x']).collect();
+            tar = tar.file(&format!("d{directory}/f{file}"), &data);
+        }
+    }
+    tar.bytes()
 }
 
 fn loopback(outputs: &Outputs) -> Result<()> {
@@ -230,6 +255,32 @@ impl Bench {
             self.call(lane, &[&["rm", "-f"], ids.as_slice()].concat())?;
         }
         Ok(Timed { title: "50 containers, 8 at once", samples })
+    }
+
+    /// Fetches an image of one big layer from Debian's registry and unpacks it; the image goes again
+    /// outside of the time.
+    fn pull(&self, work: &Path) -> Result<Timed> {
+        ensure!(Path::new(registry::PROGRAM).exists(), "pull: no {}", registry::PROGRAM);
+        let plain = big_layer();
+        let blob = gzip(&plain);
+        let size = blob.len();
+        let image = registry::image(registry::OCI_MANIFEST, &[(&plain, blob, "+gzip")]);
+        let server = Registry::start_in(work, "", "");
+        server.push("big", "1", &image);
+        let name = server.name("big:1");
+        let mut samples = vec![Vec::new(); self.lanes.len()];
+        for _ in 0..self.rounds.min(PULLS) {
+            for (lane, samples) in self.lanes.iter().zip(&mut samples) {
+                let insecure = (lane.name == "podman").then_some("--tls-verify=false");
+                let words = ["pull", "-q"].into_iter().chain(insecure).chain([name.as_str()]);
+                let words: Vec<String> = words.map(ToOwned::to_owned).collect();
+                let time = self.command(lane, &words)?.time(&self.outputs)?;
+                samples.push(time.as_secs_f64() * 1e3);
+                self.call(lane, &["rmi", &name])?;
+            }
+        }
+        ensure!(size > 140_000_000, "pull: the layer has {size} bytes only");
+        Ok(Timed { title: "pull 150 MB, 13 000 files", samples })
     }
 
     /// Memory that only a container's monitor has.
