@@ -275,7 +275,20 @@ mod tests {
             let text = wrong(line);
             assert!(text.starts_with("bundles: ") && text.contains(guess), "{line}: {text}");
         }
-        assert!(!wrong("bundles xyzzy").contains("did you mean"));
+        for (line, guess) in [
+            ("bundles image prnue", "'prune'"),
+            ("bundles network craete x", "'create'"),
+            ("bundles container strat x", "'start'"),
+            ("bundles dcoker ps -a", "hint: leave dcoker away: bundles ps -a\n"),
+            ("bundles podman images", "hint: leave podman away: bundles images\n"),
+        ] {
+            let text = wrong(line);
+            assert!(text.contains(guess), "{line}: {text}");
+        }
+        for line in ["bundles xyzzy", "bundles histroy x"] {
+            let text = wrong(line);
+            assert!(!text.contains("did you mean") && !text.contains("tip: "), "{line}: {text}");
+        }
     }
 
     #[test]

@@ -130,7 +130,6 @@ pub(crate) struct State {
     pub(crate) error: Option<String>,
     /// The user wants it to stay as it is, whatever its policy.
     pub(crate) stopped: bool,
-    pub(crate) paused: bool,
     /// Since the user has started it.
     pub(crate) restart_count: u32,
 }
@@ -183,12 +182,10 @@ impl Record {
         self.state.process.as_ref().is_some_and(Process::is_alive)
     }
 
-    /// What is noted is not believed without a look.
+    /// Whoever has frozen it: the kernel is asked.
     pub(crate) fn is_paused(&self) -> bool {
         let process = self.state.process.as_ref();
-        self.state.paused
-            && self.is_running()
-            && process.is_some_and(|process| cgroup::is_frozen(process.pid))
+        self.is_running() && process.is_some_and(|process| cgroup::is_frozen(process.pid))
     }
 
     /// As Docker calls what is true now.

@@ -68,7 +68,7 @@ pub(crate) fn added(words: &[String], gateway: Option<IpAddr>) -> Result<Vec<(St
         let address = if address == "host-gateway" {
             gateway
                 .ok_or_else(|| anyhow!("--add-host {text}: it has no network on which the host is"))
-                .hint("give it a network, with --network")?
+                .hint("give it a network, with --network; that of an ordinary user leads to a host with a default route")?
         } else {
             let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
             bare.unwrap_or(address).parse().ok().with_context(wrong)?

@@ -24,6 +24,7 @@ mod init;
 mod inspect;
 mod joins;
 mod layer;
+mod links;
 mod load;
 mod loader;
 mod login;

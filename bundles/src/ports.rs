@@ -193,6 +193,20 @@ pub(crate) fn described(bound: &[Bound], exposed: &[Port]) -> Value {
     all.into()
 }
 
+/// What was asked for, as `inspect` has it.
+pub(crate) fn wished(wishes: &[Wish]) -> Value {
+    let mut all: Map<String, Value> = Map::new();
+    for wish in wishes {
+        let host = wish.host.map(|address| address.to_string()).unwrap_or_default();
+        let port = wish.host_port.map(|port| port.to_string()).unwrap_or_default();
+        let hosts = all.entry(wish.port.to_string()).or_insert_with(|| json!([]));
+        if let Some(hosts) = hosts.as_array_mut() {
+            hosts.push(json!({ "HostIp": host, "HostPort": port }));
+        }
+    }
+    all.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,6 +277,22 @@ mod tests {
             "0.0.0.0:5001-5002->80-81/tcp, 0.0.0.0:7000->82/tcp, [::]:5001->80/tcp, 9000/tcp"
         );
         assert_eq!(column(&[], &[]), "");
+    }
+
+    #[test]
+    fn wishes_in_dockers_shape() {
+        let all = [
+            wish(None, Some(8080), 80, Protocol::Tcp),
+            wish(Some("::1"), Some(81), 80, Protocol::Tcp),
+            wish(None, None, 9, Protocol::Udp),
+        ];
+        assert_eq!(
+            wished(&all),
+            json!({
+                "80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostIp": "::1", "HostPort": "81"}],
+                "9/udp": [{"HostIp": "", "HostPort": ""}],
+            })
+        );
     }
 
     #[test]

@@ -115,7 +115,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l link -d 'Contain
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l expose -d 'Port that it offers, without publishing it' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
-complete -c bundles -n "__fish_bundles_using_subcommand run" -l ipc -d 'Queues and memory of System V: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l ipc -d 'Queues and shared memory: private, shareable, none, host or container:NAME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l uts -d 'Host name: its own, or that of the host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cgroupns -d 'Cgroups that it sees: private or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l userns -d 'Users: host, where the caller is root' -r
@@ -211,7 +211,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -l link -d 'Cont
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l expose -d 'Port that it offers, without publishing it' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
-complete -c bundles -n "__fish_bundles_using_subcommand create" -l ipc -d 'Queues and memory of System V: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l ipc -d 'Queues and shared memory: private, shareable, none, host or container:NAME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l uts -d 'Host name: its own, or that of the host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cgroupns -d 'Cgroups that it sees: private or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l userns -d 'Users: host, where the caller is root' -r
@@ -414,7 +414,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l expose -d 'Port that it offers, without publishing it' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l ipc -d 'Queues and memory of System V: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l ipc -d 'Queues and shared memory: private, shareable, none, host or container:NAME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l uts -d 'Host name: its own, or that of the host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroupns -d 'Cgroups that it sees: private or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l userns -d 'Users: host, where the caller is root' -r
@@ -510,7 +510,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l expose -d 'Port that it offers, without publishing it' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l ipc -d 'Queues and memory of System V: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l ipc -d 'Queues and shared memory: private, shareable, none, host or container:NAME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l uts -d 'Host name: its own, or that of the host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroupns -d 'Cgroups that it sees: private or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l userns -d 'Users: host, where the caller is root' -r
@@ -897,7 +897,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l link -d 'Cont
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -s p -l publish -d 'Port to publish: [[IP:]HOST:]CONTAINER[/udp], each also a range' -r
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l expose -d 'Port that it offers, without publishing it' -r
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l pid -d 'Processes that it sees: its own, or those of host or container:NAME' -r
-complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l ipc -d 'Queues and memory of System V: private, shareable, host or container:NAME' -r
+complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l ipc -d 'Queues and shared memory: private, shareable, none, host or container:NAME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l uts -d 'Host name: its own, or that of the host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l cgroupns -d 'Cgroups that it sees: private or host' -r
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l userns -d 'Users: host, where the caller is root' -r

@@ -12,16 +12,41 @@ pub(super) fn message(cli: &Command, args: &[String], err: &Error) -> String {
     // The first line says what is wrong, the second what to do.
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     let mut message = format!("bundles: {first}\n");
-    if err.get(ContextKind::SuggestedSubcommand).is_none()
-        && let Some(ContextValue::String(word)) = err.get(ContextKind::InvalidSubcommand)
-        && let Some(guess) = command(cli, args, word)
+    let mut rest = rest.to_owned();
+    if let Some(ContextValue::String(word)) = err.get(ContextKind::InvalidSubcommand)
+        && (is_other_program(word) || !is_guessed(err, word))
     {
-        message.push_str(&format!("  hint: did you mean 'bundles {guess}'?\n"));
+        // clap's own guess is far from what was typed.
+        let kept = rest.lines().filter(|line| !line.trim_start().starts_with("tip: "));
+        rest = kept.collect::<Vec<_>>().join("\n").trim_start_matches('\n').to_owned();
+        if is_other_program(word) {
+            let behind = args.iter().skip_while(|arg| *arg != word).skip(1);
+            let words: Vec<&str> = behind.map(String::as_str).collect();
+            let line = format!("bundles {}", words.join(" "));
+            message.push_str(&format!("  hint: leave {word} away: {}\n", line.trim_end()));
+        } else if let Some(guess) = command(cli, args, word) {
+            message.push_str(&format!("  hint: did you mean 'bundles {guess}'?\n"));
+        }
     }
     if !rest.is_empty() {
         message.push_str(&format!("{rest}\n"));
     }
     message
+}
+
+/// `bundles dcoker ps`.
+fn is_other_program(word: &str) -> bool {
+    ["docker", "podman"].iter().any(|name| strsim::osa_distance(name, word) <= 1)
+}
+
+/// Whether clap knows a command that is near.
+fn is_guessed(err: &Error, word: &str) -> bool {
+    let is_near = |guess: &String| strsim::osa_distance(guess, word) <= 2;
+    match err.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(all)) => all.iter().any(is_near),
+        Some(ContextValue::String(one)) => is_near(one),
+        _ => false,
+    }
 }
 
 /// The nearest command at the place of the wrong one, or one of this name in any group.

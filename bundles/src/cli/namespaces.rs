@@ -8,7 +8,7 @@ pub(crate) struct NamespaceFlags {
     #[arg(long, value_name = "WHOSE")]
     pub(crate) pid: Option<String>,
 
-    /// Queues and memory of System V: private, shareable, host or container:NAME
+    /// Queues and shared memory: private, shareable, none, host or container:NAME
     #[arg(long, value_name = "WHOSE")]
     pub(crate) ipc: Option<String>,
 

@@ -26,18 +26,12 @@ fn freeze(home: &Home, name: &str, wanted: bool) -> Result<String> {
     ensure!(!(is && wanted), "{name}: is paused already");
     ensure!(is || wanted, "{name}: is not paused");
     let runtime = Runtime::of(home, &container)?;
-    // Noted before: whoever kills it has to know that it may be frozen. What is noted is not
-    // believed without a look.
-    container.record.state.paused = true;
-    container.save()?;
-    let id = container.record.id.clone();
+    let id = &container.record.id;
     if wanted {
-        let paused = runtime.pause(&id);
+        let paused = runtime.pause(id);
         if rootless::ids()?.is_some() { paused.hint(rootless::DELEGATE) } else { paused }?;
     } else {
-        runtime.resume(&id)?;
-        container.record.state.paused = false;
-        container.save()?;
+        runtime.resume(id)?;
     }
     Ok(name.to_owned())
 }

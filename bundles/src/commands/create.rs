@@ -273,10 +273,25 @@ fn joins(home: &Home, flags: &NamespaceFlags) -> Result<BTreeMap<String, String>
         if let Whose::Container(name) = whose {
             let other = Container::find(home, name);
             let other = other.with_context(|| format!("--{kind} container:{name}"))?;
+            if kind == "ipc" {
+                check_donor(&other)?;
+            }
             joins.insert(kind.to_owned(), other.record.id);
         }
     }
     Ok(joins)
+}
+
+/// Its memory is for others only if whoever has made it wants that.
+fn check_donor(other: &Container) -> Result<()> {
+    let shape = other.json(shape::FILE)?;
+    let mode = shape.pointer("/HostConfig/IpcMode").and_then(Value::as_str).unwrap_or_default();
+    if matches!(mode, "private" | "none") {
+        let name = &other.record.name;
+        return Err(anyhow!("--ipc container:{name}: its ipc is {mode}"))
+            .hint(format!("make {name} with --ipc shareable"));
+    }
+    Ok(())
 }
 
 fn write_new(file: &Path, id: &str) -> Result<()> {

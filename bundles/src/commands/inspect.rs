@@ -8,7 +8,7 @@ use crate::container::{Container, LogOptions, Mount, Record, Root, Status};
 use crate::home::Home;
 use crate::screen::Screen;
 use crate::store::Store;
-use crate::{images, network, networking, overlay, volume};
+use crate::{images, links, network, networking, overlay, volume};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
@@ -45,10 +45,14 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
     let record = &container.record;
     let spec = container.json("config.json")?;
     let mut shape = container.json(shape::FILE)?;
-    shape["Config"]["Env"] = spec["process"]["env"].clone();
+    // What links add is not of the container's own.
+    let own = container.dir.join(links::FILE).exists();
+    let env = || spec["process"]["env"].clone();
+    shape["Config"]["Env"] = if own { container.json(links::FILE)? } else { env() };
     shape["Config"]["WorkingDir"] = spec["process"]["cwd"].clone();
     if let Some(host) = shape["HostConfig"].as_object_mut() {
         host.extend(shape::limits(&spec));
+        host.extend(networking::show::host_config(home, record)?);
         host.insert("LogConfig".to_owned(), log_config(&record.log));
         let (name, most) = (record.restart.name(), record.restart.most());
         let policy = json!({ "Name": name, "MaximumRetryCount": most });

@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use crate::cli::health::HealthFlags;
+use crate::cli::pairs;
 use crate::cli::run::Create;
 use crate::container::Record;
 use crate::spec::{Facts, values};
@@ -68,7 +69,7 @@ fn config(
     });
     for (name, value) in [
         ("Healthcheck", healthcheck(&args.health, &raw["Healthcheck"])),
-        ("ExposedPorts", raw["ExposedPorts"].clone()),
+        ("ExposedPorts", exposed(record)),
         ("Shell", raw["Shell"].clone()),
         ("StopSignal", json!(args.stop_signal.as_ref().or(image.stop_signal().as_ref()))),
         ("StopTimeout", json!(args.stop_timeout)),
@@ -78,6 +79,13 @@ fn config(
         }
     }
     config
+}
+
+/// Of the image, and by flags.
+fn exposed(record: &Record) -> Value {
+    let all = &record.network.exposed;
+    let ports = || all.iter().map(|port| (port.to_string(), json!({})));
+    if all.is_empty() { Value::Null } else { Value::Object(ports().collect()) }
 }
 
 /// Of the image, and of the flags; times in nanoseconds.
@@ -106,17 +114,85 @@ fn healthcheck(flags: &HealthFlags, of_image: &Value) -> Value {
     check
 }
 
+/// `PATH:RATE` each.
+fn rates(texts: &[String], key: &str) -> Value {
+    let rate = |text: &String| {
+        let (path, rate) = text.rsplit_once(':')?;
+        Some(json!({ "Path": path, key: values::bytes("", rate).ok()? }))
+    };
+    texts.iter().filter_map(rate).collect()
+}
+
+/// `HOST[:CONTAINER[:ACCESS]]` each.
+fn devices(texts: &[String]) -> Value {
+    let device = |text: &String| {
+        let words: Vec<&str> = text.split(':').collect();
+        let (inside, access) = match words.as_slice() {
+            [_, inside, access, ..] => (*inside, *access),
+            [host, access] if !access.starts_with('/') => (*host, *access),
+            [_, inside] => (*inside, "rwm"),
+            _ => (text.as_str(), "rwm"),
+        };
+        let host = words.first().copied().unwrap_or_default();
+        json!({ "PathOnHost": host, "PathInContainer": inside, "CgroupPermissions": access })
+    };
+    texts.iter().map(device).collect()
+}
+
 fn host_config(args: &Create, record: &Record) -> Value {
+    let mut config = flags(args, record);
+    let limits = &args.limits;
+    let sysctls: Map<String, Value> =
+        pairs(&args.rights.sysctl).into_iter().map(|(key, value)| (key, value.into())).collect();
+    for (name, value) in [
+        ("Devices", devices(&args.files.device)),
+        ("BlkioWeightDevice", rates(&limits.blkio_weight_device, "Weight")),
+        ("BlkioDeviceReadBps", rates(&limits.device_read_bps, "Rate")),
+        ("BlkioDeviceWriteBps", rates(&limits.device_write_bps, "Rate")),
+        ("BlkioDeviceReadIOps", rates(&limits.device_read_iops, "Rate")),
+        ("BlkioDeviceWriteIOps", rates(&limits.device_write_iops, "Rate")),
+        ("PublishAllPorts", args.network.publish_all.into()),
+        // What only other platforms have, and what nobody can ask for here.
+        ("Cgroup", "".into()),
+        ("ConsoleSize", json!([0, 0])),
+        ("CpuCount", 0.into()),
+        ("CpuPercent", 0.into()),
+        ("CpuRealtimePeriod", 0.into()),
+        ("CpuRealtimeRuntime", 0.into()),
+        ("DeviceRequests", Value::Null),
+        ("IOMaximumBandwidth", 0.into()),
+        ("IOMaximumIOps", 0.into()),
+        ("Isolation", "".into()),
+        ("KernelMemory", 0.into()),
+        ("KernelMemoryTCP", 0.into()),
+        ("VolumeDriver", "".into()),
+    ] {
+        config[name] = value;
+    }
+    // These are left out when there are none.
+    if !sysctls.is_empty() {
+        config["Sysctls"] = sysctls.into();
+    }
+    if args.process.init {
+        config["Init"] = true.into();
+    }
+    config
+}
+
+fn flags(args: &Create, record: &Record) -> Value {
     let or_null = |list: &[String]| if list.is_empty() { Value::Null } else { json!(list) };
     let binds = args.files.volume.iter().filter(|text| text.contains(':'));
     let binds: Vec<String> = binds.cloned().collect();
     let tmpfs = args.files.tmpfs.iter().map(|text| text.split_once(':').unwrap_or((text, "")));
     let tmpfs: Map<String, Value> =
         tmpfs.map(|(at, options)| (at.to_owned(), json!(options))).collect();
-    json!({
+    let joined = |kind: &str, other: &str| match record.joins.get(kind) {
+        Some(id) => format!("container:{id}"),
+        None => other.to_owned(),
+    };
+    let mut config = json!({
         "Binds": or_null(&binds),
         "ContainerIDFile": args.cidfile.as_deref().map(|file| file.display().to_string()).unwrap_or_default(),
-        "NetworkMode": args.network.network.first().map_or("bridge", String::as_str),
         "AutoRemove": args.rm,
         "VolumesFrom": or_null(&args.files.volumes_from),
         "CapAdd": or_null(&args.rights.cap_add),
@@ -129,16 +205,33 @@ fn host_config(args: &Create, record: &Record) -> Value {
         "Privileged": args.rights.privileged,
         "ReadonlyRootfs": args.files.read_only,
         "SecurityOpt": or_null(&args.rights.security_opt),
-        "Tmpfs": if tmpfs.is_empty() { Value::Null } else { tmpfs.into() },
-        "PidMode": args.namespaces.pid.as_deref().unwrap_or_default(),
-        "IpcMode": args.namespaces.ipc.as_deref().unwrap_or("private"),
+        "DeviceCgroupRules": or_null(&args.files.device_cgroup_rule),
+        "PidMode": joined("pid", args.namespaces.pid.as_deref().unwrap_or_default()),
+        "IpcMode": joined("ipc", args.namespaces.ipc.as_deref().unwrap_or("private")),
         "UTSMode": args.namespaces.uts.as_deref().unwrap_or_default(),
         "CgroupnsMode": args.namespaces.cgroupns.as_deref().unwrap_or("private"),
         "UsernsMode": args.namespaces.userns.as_deref().unwrap_or_default(),
         "ShmSize": values::bytes("--shm-size", &args.files.shm_size).unwrap_or_default(),
         "Runtime": record.runtime,
         "CgroupParent": args.limits.cgroup_parent.as_deref().unwrap_or_default(),
-    })
+    });
+    if !tmpfs.is_empty() {
+        config["Tmpfs"] = tmpfs.into();
+    }
+    config
+}
+
+/// Of the process; Docker has no list where there are none.
+fn ulimits(all: &Value) -> Value {
+    let name = |one: &Value| {
+        one["type"].as_str().unwrap_or_default().trim_start_matches("RLIMIT_").to_ascii_lowercase()
+    };
+    let shown =
+        |one: &Value| json!({ "Name": name(one), "Soft": one["soft"], "Hard": one["hard"] });
+    match all.as_array() {
+        Some(all) if !all.is_empty() => all.iter().map(shown).collect(),
+        _ => Value::Null,
+    }
 }
 
 /// What `update` may have changed since, from config.json; sizes in bytes.
@@ -163,6 +256,8 @@ pub(super) fn limits(spec: &Value) -> Map<String, Value> {
         ("CpusetMems", text(&cpu["mems"])),
         ("PidsLimit", resources["pids"]["limit"].clone()),
         ("BlkioWeight", json!(number(&resources["blockIO"]["weight"]))),
+        ("MemorySwappiness", memory["swappiness"].clone()),
+        ("Ulimits", ulimits(&spec["process"]["rlimits"])),
         ("OomKillDisable", json!(memory["disableOOMKiller"].as_bool().unwrap_or(false))),
         ("OomScoreAdj", json!(number(&spec["process"]["oomScoreAdj"]))),
         ("MaskedPaths", spec["linux"]["maskedPaths"].clone()),

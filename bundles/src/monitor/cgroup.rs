@@ -7,6 +7,7 @@
 use nix::unistd::{AccessFlags, access};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The file with the count. `None` when the container has no memory controller.
 pub(super) fn oom_counter(pid: i32) -> Option<PathBuf> {
@@ -58,9 +59,12 @@ pub(crate) fn has_controller(pid: i32, name: &str) -> bool {
 
 fn of_process(pid: i32, controller: &str) -> Option<PathBuf> {
     let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    // They stay where they are while a command looks at many containers.
+    static MOUNTS: OnceLock<String> = OnceLock::new();
+    let mounts =
+        MOUNTS.get_or_init(|| fs::read_to_string("/proc/self/mountinfo").unwrap_or_default());
     // Another mount may hide one.
-    find(&cgroups, &mounts, controller).into_iter().find(|dir| dir.exists())
+    find(&cgroups, mounts, controller).into_iter().find(|dir| dir.exists())
 }
 
 /// The directory of a v1 controller's hierarchy, or of v2 when it is "": wherever that is mounted.

@@ -364,7 +364,6 @@ impl Monitor<'_> {
             let count = state.restart_count;
             let again = !state.stopped && record.restart.wants(end.exit_code, count);
             state.status = if again { Status::Restarting } else { Status::Exited };
-            state.paused = false;
             state.oom_killed = end.oom_killed;
             state.exit_code = end.exit_code;
             state.finished.clone_from(&end.finished);

@@ -8,6 +8,7 @@ use super::{cgroup, keeper};
 use crate::container::{self, Container, Record, Root, State, Status};
 use crate::home::Home;
 use crate::joins;
+use crate::links;
 use crate::networking;
 use crate::overlay;
 use crate::process::Process;
@@ -100,7 +101,8 @@ fn create_and_start(
 ) -> Result<Life> {
     descriptors::restore();
     let record = &mut container.record;
-    joins::prepare(home, record)?;
+    let shared = joins::prepare(home, record)?;
+    links::prepare(home, record)?;
     let mut ports = Ports::open(home, record)?;
     let mut create = runtime.command(["create", "--bundle", ".", "--pid-file", "pid"]);
     // A runtime may leave to the container what is blocked here. Who ends meanwhile is asked for
@@ -120,6 +122,7 @@ fn create_and_start(
     };
     mask.thread_block().context("block SIGCHLD")?;
     drop(create); // and with it our copies of the container's ends
+    drop(shared);
     let text = std::fs::read_to_string("pid").context("pid file")?;
     let pid: i32 = text.trim().parse().context("pid file")?;
     record.state.status = Status::Starting;

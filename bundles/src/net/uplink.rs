@@ -11,7 +11,8 @@ use crate::process::Process;
 use anyhow::{Context as _, Result, anyhow};
 use std::convert::Infallible;
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -25,6 +26,18 @@ const PREFIX: u8 = 30;
 /// What no network can have.
 pub(crate) fn subnet() -> Subnet {
     Subnet::around(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 0)), PREFIX)
+}
+
+/// The host's own address on its way out. Containers of an ordinary user reach the host by that
+/// one alone: pasta takes it for any other of the outside.
+pub(crate) fn host_address() -> Option<IpAddr> {
+    // Nothing is sent: the kernel only looks up the route.
+    let routed = |own: &str, far: &str| -> io::Result<IpAddr> {
+        let socket = UdpSocket::bind((own, 0))?;
+        socket.connect((far, 9))?;
+        Ok(socket.local_addr()?.ip())
+    };
+    routed("0.0.0.0", GATEWAY).or_else(|_| routed("::", "2001:db8::1")).ok()
 }
 
 /// `record` gets the process before it becomes pasta.

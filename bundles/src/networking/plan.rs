@@ -11,7 +11,9 @@ use crate::etc;
 use crate::home::Home;
 use crate::net::mac;
 use crate::net::record::{Driver, Networks};
+use crate::net::uplink;
 use crate::ports::{self, Port, Wish};
+use crate::rootless;
 use crate::screen::Screen;
 use crate::{fmt, net};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -31,6 +33,9 @@ pub(crate) fn find(
     let mut network = plan(home, &args.network, exposed)?;
     let hostname = args.names.hostname.as_deref().unwrap_or_else(|| fmt::short_id(id));
     hostname.clone_into(&mut network.hostname);
+    if network.mode == Mode::Networks && rootless::ids()?.is_some() {
+        network.gateway = uplink::host_address(); // their bridge is not the host's
+    }
     network.hosts_added = etc::added(&args.names.add_host, network.reach().1)?;
     if network.mode == Mode::Host && !args.network.publish.is_empty() {
         screen.note("bundles: -p has no effect: the container has the ports of the host\n");

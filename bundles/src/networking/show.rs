@@ -2,10 +2,10 @@
 //!
 //! Runs in: an ordinary process of the user.
 
-use super::{Mode, Networking};
+use super::{Member, Mode, Networking};
 use crate::attach;
 use crate::cli::networking::Port as Args;
-use crate::container::{Container, Record};
+use crate::container::{self, Container, Record};
 use crate::error::OrHint as _;
 use crate::home::Home;
 use crate::net::record::{self, Endpoint, Network};
@@ -45,6 +45,38 @@ pub(crate) fn has_port(network: &Networking, wanted: &str, published: bool) -> b
     wanted.iter().any(has)
 }
 
+/// What `HostConfig` of `inspect` has of networks.
+pub(crate) fn host_config(home: &Home, record: &Record) -> Result<Map<String, Value>> {
+    let network = &record.network;
+    let mode = match &network.mode {
+        Mode::Container(id) => format!("container:{id}"),
+        Mode::None | Mode::Host | Mode::Networks => {
+            networks(network).first().copied().unwrap_or("none").to_owned()
+        }
+    };
+    let links = links(home, record)?;
+    let links = links.iter().map(|(other, alias)| format!("/{other}:/{}/{alias}", record.name));
+    let links: Vec<String> = links.collect();
+    Ok(Map::from_iter([
+        ("NetworkMode".to_owned(), mode.into()),
+        ("PortBindings".to_owned(), ports::wished(&network.ports)),
+        ("Links".to_owned(), if links.is_empty() { Value::Null } else { json!(links) }),
+    ]))
+}
+
+/// Names of other containers, and what they are called in this one. A container may be gone.
+fn links(home: &Home, record: &Record) -> Result<Vec<(String, String)>> {
+    let mut links = Vec::new();
+    if record.network.links.is_empty() {
+        return Ok(links);
+    }
+    for other in container::all(home)? {
+        let own = record.network.links.iter().filter(|(id, _)| *id == other.record.id);
+        links.extend(own.map(|(_, alias)| (other.record.name.clone(), alias.clone())));
+    }
+    Ok(links)
+}
+
 /// `NetworkSettings` of `inspect`.
 pub(crate) fn settings(home: &Home, record: &Record) -> Result<Value> {
     let running = record.is_running();
@@ -54,8 +86,13 @@ pub(crate) fn settings(home: &Home, record: &Record) -> Result<Value> {
         own.find(|(network, _)| network.name == name)
     };
     let names = networks(&record.network);
-    let shown: Map<String, Value> =
+    let mut shown: Map<String, Value> =
         names.iter().map(|name| ((*name).to_owned(), endpoint(own(name)))).collect();
+    for member in &record.network.members {
+        if let Some(Value::Object(shown)) = shown.get_mut(&member.network) {
+            shown.insert("IPAMConfig".to_owned(), asked(member));
+        }
+    }
     // The first network's stand here once more.
     let first = names.first().and_then(|name| shown.get(*name)).cloned();
     let mut settings = first.unwrap_or_else(|| endpoint(None));
@@ -66,13 +103,36 @@ pub(crate) fn settings(home: &Home, record: &Record) -> Result<Value> {
         json!({})
     };
     if let Some(settings) = settings.as_object_mut() {
-        ["Aliases", "NetworkID"].into_iter().for_each(|key| drop(settings.remove(key)));
+        ["Aliases", "DriverOpts", "IPAMConfig", "Links", "NetworkID"]
+            .into_iter()
+            .for_each(|key| drop(settings.remove(key)));
         let key = pid.map(|pid| format!("/proc/{pid}/ns/net")).unwrap_or_default();
-        settings.insert("SandboxKey".to_owned(), key.into());
+        let sandbox = if running { record.id.as_str() } else { "" };
+        for (name, value) in [
+            ("Bridge", "".into()),
+            ("HairpinMode", false.into()),
+            ("LinkLocalIPv6Address", "".into()),
+            ("LinkLocalIPv6PrefixLen", 0.into()),
+            ("SandboxID", sandbox.into()),
+            ("SandboxKey", key.into()),
+            ("SecondaryIPAddresses", Value::Null),
+            ("SecondaryIPv6Addresses", Value::Null),
+        ] {
+            settings.insert(name.to_owned(), value);
+        }
         settings.insert("Ports".to_owned(), ports);
         settings.insert("Networks".to_owned(), shown.into());
     }
     Ok(settings)
+}
+
+/// The addresses that the user has chosen.
+fn asked(member: &Member) -> Value {
+    let key = |address: &IpAddr| if address.is_ipv6() { "IPv6Address" } else { "IPv4Address" };
+    let all = member.addresses.iter();
+    let all: Map<String, Value> =
+        all.map(|address| (key(address).to_owned(), address.to_string().into())).collect();
+    if all.is_empty() { Value::Null } else { all.into() }
 }
 
 fn endpoint(found: Option<&(Network, Endpoint)>) -> Value {
@@ -89,6 +149,9 @@ fn endpoint(found: Option<&(Network, Endpoint)>) -> Value {
     let ((address, prefix, gateway), (address6, prefix6, gateway6)) = (of(false), of(true));
     let endpoint = found.map(|(_, endpoint)| endpoint);
     json!({
+        "IPAMConfig": null,
+        "Links": null,
+        "DriverOpts": null,
         "Aliases": endpoint.map(|endpoint| &endpoint.aliases),
         "NetworkID": found.map(|(network, _)| network.id.as_str()).unwrap_or_default(),
         "EndpointID": endpoint.map(|endpoint| endpoint.id.as_str()).unwrap_or_default(),
@@ -127,7 +190,6 @@ pub(crate) fn port(home: &Home, args: &Args, screen: &mut Screen<'_>) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networking::Member;
 
     #[test]
     fn networks_by_mode() {

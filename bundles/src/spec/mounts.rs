@@ -32,6 +32,9 @@ pub(crate) fn all(
                 "options": ["rbind", "nosuid", "noexec", "nodev"] });
         }
     }
+    if !shared.shm {
+        mounts.retain(|mount| mount["destination"] != "/dev/shm");
+    }
     let mut further = etc(facts, flags.read_only);
     for wanted in &facts.mounts {
         // What the user mounts replaces the usual mount of the same place, and of /dev all below.

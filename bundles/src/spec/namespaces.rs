@@ -21,6 +21,8 @@ pub(crate) struct Namespaces<'a> {
     pub(crate) ipc: Whose<'a>,
     pub(crate) uts: Whose<'a>,
     pub(crate) cgroup: Whose<'a>,
+    /// There is a /dev/shm.
+    pub(crate) shm: bool,
 }
 
 impl<'a> Namespaces<'a> {
@@ -41,8 +43,9 @@ impl<'a> Namespaces<'a> {
         check_users(flags.userns.as_deref(), is_root)?;
         Ok(Self {
             pid: of("--pid", &flags.pid, &["private"], others)?,
-            ipc: of("--ipc", &flags.ipc, &["private", "shareable"], others)?,
+            ipc: of("--ipc", &flags.ipc, &["private", "shareable", "none"], others)?,
             uts: of("--uts", &flags.uts, &["private"], "only host is known")?,
+            shm: flags.ipc.as_deref() != Some("none"),
             cgroup: of("--cgroupns", &flags.cgroupns, &["private"], "private and host are known")?,
         })
     }

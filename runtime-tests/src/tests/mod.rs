@@ -96,6 +96,7 @@ areas![
     companion_doctor,
     companion_exec,
     companion_flags,
+    companion_truths,
     companion_volumes,
 ];
 
@@ -131,6 +132,7 @@ mod companion_rootless;
 mod companion_run;
 mod companion_run_images;
 mod companion_run_networks;
+mod companion_truths;
 mod companion_volumes;
 mod devices;
 mod doctor;
