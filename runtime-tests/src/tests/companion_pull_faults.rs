@@ -523,7 +523,7 @@ fn full_disk_is_told_and_leaves_no_image() {
     prepared();
     requires!(root);
     fs::create_dir_all(home()).unwrap();
-    let _disk = HostMount::tmpfs(&home(), "size=2500k");
+    let _disk = HostMount::tmpfs(&home(), "size=2500k,mode=755");
     let (_, image) = large();
     let server = registry(&image, |_, answer| answer);
     let output = pull(&server, &[]);

@@ -200,7 +200,7 @@ fn companion_flags_of_an_ordinary_user() {
     let limit = ["--ulimit", "nofile=100:200", "--oom-score-adj", "500"];
     let seen = run(&limit, &["sh", "-c", "ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj"]);
     assert_eq!(seen, "100\n200\n500\n");
-    let words = ["run", "-d", "--network", "none", "--name", "c1"];
+    let words = ["run", "-d", "--network", "none", "--ipc", "shareable", "--name", "c1"];
     someone.make(&words, &SLEEP).ok();
     let seen = run(&["--pid", "container:c1", "--ipc", "container:c1"], &["ps"]);
     assert!(seen.contains("sleep 60"), "{seen}");
