@@ -44,6 +44,8 @@ pub(crate) struct Record {
     pub(crate) command: Vec<String>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) runtime: PathBuf,
+    /// Where the runtime keeps its state, which not every later command would guess.
+    pub(crate) runtime_root: PathBuf,
     pub(crate) root: Root,
     /// Those that the user asked for.
     pub(crate) mounts: Vec<Mount>,
@@ -466,6 +468,7 @@ mod tests {
             command: vec![],
             labels: BTreeMap::new(),
             runtime: "rt".into(),
+            runtime_root: "/run/rt".into(),
             root: Root::Directory("/r".into()),
             mounts: vec![],
             network: Networking::default(),

@@ -23,6 +23,10 @@ pub(crate) const ROOTFS: &str = "rootfs";
 pub(crate) const UPPER: &str = "upper";
 pub(crate) const WORK: &str = "work";
 
+/// The attribute of a directory that hides all that is below: for root, and in user namespaces, where
+/// nobody may set the first.
+pub(crate) const OPAQUE: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
+
 /// Where changes go. Both are directories of one file system.
 #[derive(Debug)]
 pub(crate) struct Upper<'a> {
@@ -44,6 +48,7 @@ pub(crate) fn leave_mounts() -> Result<()> {
 
 /// Mounts the layers, the lowest first, and above them what is written, if anything may be.
 pub(crate) fn mount_layers(lower: &[PathBuf], upper: Option<&Upper<'_>>, at: &Path) -> Result<()> {
+    let lower = visible(lower);
     ensure!(lower.len() <= MOST, "{} layers; the kernel takes {MOST}", lower.len());
     let open = |path: &Path| -> Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -75,6 +80,15 @@ pub(crate) fn mount_layers(lower: &[PathBuf], upper: Option<&Upper<'_>>, at: &Pa
     mounted
         .with_context(|| format!("mount({}, overlay)", at.display()))
         .hint("keep images on a file system that overlayfs can use, with --root DIR; the kernel's log says more")
+}
+
+/// The kernel looks for the mark of an opaque directory everywhere but at the root of a layer.
+fn visible(lower: &[PathBuf]) -> &[PathBuf] {
+    let is_opaque = |path: &PathBuf| {
+        OPAQUE.iter().any(|name| rustix::fs::getxattr(path, *name, &mut [0; 1]) == Ok(1))
+    };
+    let lowest = lower.iter().rposition(is_opaque).unwrap_or(0);
+    lower.get(lowest..).unwrap_or_default()
 }
 
 /// The merged files for a look at them, until this is dropped.

@@ -92,18 +92,25 @@ fn is_program(file: &Path) -> bool {
     file.is_file() && nix::unistd::access(file, AccessFlags::X_OK).is_ok()
 }
 
+/// Where the runtime of a new container keeps its state: gone with the next boot, when there is such
+/// a place.
+pub(crate) fn root(home: &Home) -> Result<PathBuf> {
+    if nix::unistd::geteuid().is_root() && rootless::ids()?.is_none() {
+        return Ok(PathBuf::from("/run/bundles"));
+    }
+    let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    match own.filter(|dir| dir.is_dir()) {
+        Some(own) => Ok(own.join("bundles")),
+        None => home.directory("runtime"),
+    }
+}
+
 impl Runtime {
     /// That of a container.
-    pub(crate) fn of(home: &Home, container: &Container) -> Result<Self> {
-        let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let root = if nix::unistd::geteuid().is_root() && rootless::ids()?.is_none() {
-            PathBuf::from("/run/bundles")
-        } else if let Some(own) = own.filter(|dir| dir.is_dir()) {
-            own.join("bundles")
-        } else {
-            home.directory("runtime")?
-        };
-        Ok(Self { program: container.record.runtime.clone(), root, log: InMemory::new(&[])? })
+    pub(crate) fn of(container: &Container) -> Result<Self> {
+        let record = &container.record;
+        let (program, root) = (record.runtime.clone(), record.runtime_root.clone());
+        Ok(Self { program, root, log: InMemory::new(&[])? })
     }
 
     /// A call whose standard streams lead nowhere.

@@ -25,7 +25,7 @@ fn freeze(home: &Home, name: &str, wanted: bool) -> Result<String> {
     let is = container.record.is_paused();
     ensure!(!(is && wanted), "{name}: is paused already");
     ensure!(is || wanted, "{name}: is not paused");
-    let runtime = Runtime::of(home, &container)?;
+    let runtime = Runtime::of(&container)?;
     let id = &container.record.id;
     if wanted {
         let paused = runtime.pause(id);

@@ -128,7 +128,7 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     facts.network = network.mode != Mode::Host;
     notes::tell_limits(args, &facts, screen)?;
     etc::make(&files, &args.names, &facts.hostname, network.reach())?;
-    let mut record = record(args, &base, &id, runtime)?;
+    let mut record = record(args, &base, &id, (runtime, runtime::root(home)?))?;
     record.joins = joins(home, &args.namespaces)?;
     if let Mode::Container(other) = &network.mode {
         let dir = home.directory("containers")?.join(other);
@@ -167,7 +167,13 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     Ok(container)
 }
 
-fn record(args: &Create, base: &Base, id: &str, runtime: PathBuf) -> Result<Record> {
+/// `runtime` is its program, and where it keeps its state.
+fn record(
+    args: &Create,
+    base: &Base,
+    id: &str,
+    (runtime, runtime_root): (PathBuf, PathBuf),
+) -> Result<Record> {
     let asked = args.stop_signal.as_deref().map(|name| ("--stop-signal", name));
     let of_image =
         base.config.stop_signal().as_deref().map(|name| ("STOPSIGNAL of the image", name));
@@ -183,6 +189,7 @@ fn record(args: &Create, base: &Base, id: &str, runtime: PathBuf) -> Result<Reco
         command: spec::arguments(args, &base.config)?,
         labels: labels(args, &base.config)?,
         runtime,
+        runtime_root,
         root: base.files.root(),
         mounts: Vec::new(),
         network: Networking::default(),

@@ -37,9 +37,9 @@ pub(super) fn stop_one(home: &Home, container: &mut Container, time: Option<u64>
         attach::adopt(home, container).ok();
         let limit = Duration::from_secs(time.unwrap_or(container.record.stop_timeout));
         let number = container.record.stop_signal;
-        signal(home, container, number)?;
+        signal(container, number)?;
         if !container.wait_until(Some(limit), has_ended)? {
-            end(home, container)?;
+            end(container)?;
         }
     }
     Ok(())
@@ -73,8 +73,8 @@ fn lock(container: &mut Container) -> Result<Option<Lock>> {
 }
 
 /// One that has ended meanwhile is no error.
-fn signal(home: &Home, container: &mut Container, number: i32) -> Result<()> {
-    let runtime = Runtime::of(home, container)?;
+fn signal(container: &mut Container, number: i32) -> Result<()> {
+    let runtime = Runtime::of(container)?;
     let killed = runtime.kill(&container.record.id, number);
     if container.record.is_paused()
         && let Err(err) = runtime.resume(&container.record.id) // a frozen process gets no signal
@@ -90,8 +90,8 @@ fn signal(home: &Home, container: &mut Container, number: i32) -> Result<()> {
     }
 }
 
-fn end(home: &Home, container: &mut Container) -> Result<()> {
-    signal(home, container, SIGKILL)?;
+fn end(container: &mut Container) -> Result<()> {
+    signal(container, SIGKILL)?;
     ensure!(
         container.wait_until(Some(DYING), has_ended)?,
         "{}: does not end, even though it was killed",
@@ -110,7 +110,7 @@ pub(crate) fn kill(home: &Home, args: &Kill, screen: &mut Screen<'_>) -> Result<
             give_up(&mut container)?;
         }
         if !rests {
-            Runtime::of(home, &container)?.kill(&container.record.id, number)?;
+            Runtime::of(&container)?.kill(&container.record.id, number)?;
         }
         Ok(name.to_owned())
     })
@@ -127,7 +127,7 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
                 }
                 give_up(&mut container)?;
                 if container.record.is_running() {
-                    end(home, &mut container)?;
+                    end(&mut container)?;
                 }
             }
             match remove(home, &mut container) {
@@ -146,7 +146,7 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
 pub(super) fn remove(home: &Home, container: &mut Container) -> Result<()> {
     let Some(lock) = lock(container)? else { return Ok(()) };
     ensure!(has_ended(&container.record), "was started again meanwhile");
-    let runtime = Runtime::of(home, container)?;
+    let runtime = Runtime::of(container)?;
     if runtime.has(&container.record.id) {
         runtime.delete(&container.record.id)?; // its monitor was killed, or could not
     }

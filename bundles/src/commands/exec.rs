@@ -41,7 +41,7 @@ pub(crate) fn exec(home: &Home, args: &Exec, screen: &mut Screen<'_>) -> Result<
             }
         };
     }
-    let runtime = Runtime::of(home, &container)?;
+    let runtime = Runtime::of(&container)?;
     let mut command = runtime.command(["exec", "--process"]);
     command.arg(file.path());
     let mut outputs = Vec::new();

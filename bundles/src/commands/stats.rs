@@ -33,7 +33,7 @@ const CLEAR: &str = "\x1b[2J\x1b[H";
 
 pub(crate) fn top(home: &Home, args: &Top, screen: &mut Screen<'_>) -> Result<()> {
     let container = running(home, &args.container)?;
-    let runtime = Runtime::of(home, &container)?;
+    let runtime = Runtime::of(&container)?;
     let words = ["ps", &container.record.id].into_iter();
     let said = runtime.output(words.chain(args.options.iter().map(String::as_str)))?;
     screen.say(&String::from_utf8_lossy(&said))
@@ -72,13 +72,13 @@ fn running(home: &Home, name: &str) -> Result<Container> {
 fn look(home: &Home, args: &Stats) -> Result<Vec<Sample>> {
     if !args.containers.is_empty() {
         let named = args.containers.iter();
-        return named.map(|name| Sample::of(home, &running(home, name)?)).collect();
+        return named.map(|name| Sample::of(&running(home, name)?)).collect();
     }
     let mut all = container::all(home)?;
     all.retain(|container| container.record.is_running());
     all.sort_by(|one, other| other.record.created.cmp(&one.record.created));
     // One that has ended meanwhile is no error.
-    Ok(all.iter().filter_map(|container| Sample::of(home, container).ok()).collect())
+    Ok(all.iter().filter_map(|container| Sample::of(container).ok()).collect())
 }
 
 /// What one container uses at one time. All but the count of processes in bytes or nanoseconds.
@@ -142,9 +142,9 @@ impl Usage {
 }
 
 impl Sample {
-    fn of(home: &Home, container: &Container) -> Result<Self> {
+    fn of(container: &Container) -> Result<Self> {
         let record = &container.record;
-        let runtime = Runtime::of(home, container)?;
+        let runtime = Runtime::of(container)?;
         let usage = match Usage::of_cgroup(&runtime, &record.id) {
             // An ordinary user's container may have no cgroup.
             Err(_) if rootless::ids()?.is_some() => Usage::of_processes(&runtime, &record.id)?,

@@ -46,7 +46,7 @@ fn one(home: &Home, container: &mut Container, args: &Update, mut wanted: Value)
         let new = scratch.path().join("config.json");
         home::replace(&new, &serde_json::to_vec_pretty(&config)?)?;
         if container.record.is_running() {
-            let runtime = Runtime::of(home, container)?;
+            let runtime = Runtime::of(container)?;
             let mut command = runtime.command(["update", "--resources"]);
             runtime.run(command.arg(resources.path()).arg(&container.record.id))?;
         }

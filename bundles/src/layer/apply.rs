@@ -10,6 +10,7 @@
 use super::archive::{Archive, Entry, Kind, Record, Time};
 use super::attributes::{Attributes, Owners, call, failed};
 use crate::error::OrHint as _;
+use crate::overlay::OPAQUE;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, XattrFlags};
 use rustix::io::Errno;
@@ -406,12 +407,11 @@ fn already(errno: Errno, what: &str) -> anyhow::Error {
     }
 }
 
-/// overlayfs reads the one or the other name: `user.` when it is mounted in a user namespace, and
-/// there nobody may set `trusted.`.
 fn make_opaque(directory: BorrowedFd<'_>) -> Result<()> {
     let set = |name: &str| rustix::fs::fsetxattr(directory, name, b"y", XattrFlags::empty());
-    let done = match set("trusted.overlay.opaque") {
-        Err(Errno::PERM) => set("user.overlay.opaque"),
+    let [for_root, for_users] = OPAQUE;
+    let done = match set(for_root) {
+        Err(Errno::PERM) => set(for_users),
         done => done,
     };
     call("fsetxattr(overlay.opaque)", done)

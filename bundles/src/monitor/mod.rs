@@ -113,7 +113,7 @@ fn run(home: &Home, id: &str, task: Task) -> Result<()> {
     let mut container = Container::open(&home.directory("containers")?.join(id))?;
     // Socket addresses are short and homes may be long: all names are relative from here on.
     std::env::set_current_dir(&container.dir).context("chdir")?;
-    let runtime = Runtime::of(home, &container)?;
+    let runtime = Runtime::of(&container)?;
     let mask = SigSet::from(Signal::SIGCHLD);
     mask.thread_set_mask().context("block SIGCHLD")?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;

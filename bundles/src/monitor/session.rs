@@ -62,7 +62,7 @@ fn start(home: &Home, container: &Container, process: &Path) -> Result<(Pid, Str
     let scratch = home.scratch()?;
     // Socket addresses are short and homes may be long.
     std::env::set_current_dir(scratch.path()).context("chdir")?;
-    let runtime = Runtime::of(home, container)?;
+    let runtime = Runtime::of(container)?;
     let console = streams::Console::listen()?;
     let mut exec = runtime.command(["exec", "--detach", "--pid-file", "pid", "--console-socket"]);
     exec.arg(streams::CONSOLE).arg("--process").arg(process).arg(&container.record.id);

@@ -13,6 +13,7 @@ use runtime_tests::second_user::{SecondUser, UID};
 tests![
     companion_killed_monitor_of_an_ordinary_user,
     companion_killed_monitor_of_an_ordinary_user_with_ranges,
+    companion_runtime_directory_of_another_session,
     companion_limits_of_an_ordinary_user_are_told_and_left_out,
     companion_limits_in_a_delegated_cgroup,
     companion_user_beyond_the_ranges_is_refused,
@@ -62,6 +63,20 @@ impl Someone {
 fn end(pid: Pid) {
     kill(pid, Signal::SIGKILL).expect("kill");
     until("the end of a monitor", || (!processes("bundles-monitor").contains(&pid)).then_some(()));
+}
+
+/// Of one's session, which cron and a later login do not have.
+fn companion_runtime_directory_of_another_session() {
+    let someone = Someone::new(SecondUser::with_ranges());
+    let session = someone.user.directory("session");
+    let words = ["run", "-d", "--network", "none", "--name", "c1"];
+    let session = session.to_str().expect("UTF-8");
+    someone.make(&words, &SLEEP).env("XDG_RUNTIME_DIR", session).ok();
+    assert_eq!(someone.call(&["exec", "c1", "echo", "there"]).ok(), "there\n");
+    someone.call(&["stop", "-t", "0", "c1"]).ok();
+    someone.call(&["start", "c1"]).ok();
+    someone.call(&["rm", "-f", "c1"]).ok();
+    assert_eq!(fs::read_dir(format!("{session}/bundles")).expect("a directory").count(), 0);
 }
 
 /// Whichever command comes next, it tells the truth, and the container has a monitor again.

@@ -13,6 +13,7 @@ use tar::EntryType;
 tests![
     companion_image_says_what_runs,
     companion_layers_lie_over_each_other,
+    companion_opaque_root_hides_all_below,
     companion_files_of_a_container_last_till_it_is_removed,
     companion_container_without_layers_to_see_leaves_no_mount,
     companion_umask_of_the_caller_is_not_the_containers,
@@ -45,14 +46,17 @@ pub(super) fn archive(change: impl FnOnce(&mut Value)) -> Vec<u8> {
         requires!(capability(24, "CAP_SYS_RESOURCE"));
     }
     let upper = Tar::new().directory("srv").file("srv/lower", b"upper\n").file("srv/.wh.gone", b"");
-    let layers = [base().bytes(), upper.bytes()];
-    let mut config = config(&layers);
+    archive_of(&[base().bytes(), upper.bytes()], change)
+}
+
+fn archive_of(layers: &[Vec<u8>], change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut config = config(layers);
     config["config"] = json!({
         "Env": ["PATH=/bin", "FROM=image"], "Entrypoint": ["/bin/echo", "Hello"], "Cmd": ["World"],
         "WorkingDir": "/srv", "Labels": { "of": "image" },
     });
     change(&mut config["config"]);
-    saved_with("app:1", &layers, &config)
+    saved_with("app:1", layers, &config)
 }
 
 fn image(change: impl FnOnce(&mut Value)) {
@@ -96,6 +100,21 @@ fn companion_image_says_what_runs() {
     bundles(["rm", "labelled"]).ok();
     let missing = bundles(["run", "--pull", "never", "nosuch:1"]).output();
     missing.assert_exit(125).assert_stderr_has("image nosuch:1: not in the store");
+    assert_nothing_is_left(&home());
+}
+
+fn companion_opaque_root_hides_all_below() {
+    requires!(root, companion, busybox);
+    let busybox = fs::read(runtime_tests::bundle::busybox().expect("busybox")).expect("busybox");
+    let only = Tar::new().busybox(&busybox, APPLETS).file(".wh..wh..opq", b"").file("own", b"");
+    let layers = [base().bytes(), only.bytes(), Tar::new().file("above", b"").bytes()];
+    let archive = archive_of(&layers, |config| {
+        config["Entrypoint"] = Value::Null;
+        config["WorkingDir"] = "/".into();
+    });
+    bundles(["load", "-q"]).stdin(archive).ok();
+    let seen = run(&["--rm"], &["sh", "-c", "ls -d /own /above /srv /etc/passwd 2>/dev/null"]);
+    assert_eq!(seen.output().stdout(), "/above\n/own\n");
     assert_nothing_is_left(&home());
 }
 
