@@ -93,7 +93,7 @@ fn companion_info_reads_registries() {
     std::fs::write(&conf, "[[registry]]\nblocked = true\n").expect("write");
     let text = bundles(["info"]).env("CONTAINERS_REGISTRIES_CONF", &conf).ok();
     let warning = format!("WARNING: {conf}: a [[registry]] has neither prefix nor location\n");
-    assert!(text.ends_with(&warning), "{text}");
+    assert!(text.contains(&warning), "{text}");
 }
 
 fn companion_version_has_the_fields_of_docker() {
