@@ -57,7 +57,7 @@ fn container(id: &str, name: &str, volume: &str) {
     let mounts = json!([{ "type": "volume", "name": volume, "destination": "/data" }]);
     let record = json!({
         "id": id, "name": name, "mounts": mounts, "created": "2026-01-02T03:04:05Z", "image": "app",
-        "command": ["sh"], "labels": {}, "runtime": "/rt", "root": { "directory": "/" },
+        "command": ["sh"], "labels": {}, "runtime": "/rt", "runtimeRoot": "/run/rt", "root": { "directory": "/" },
         "interactive": false, "tty": false, "remove": false, "stopSignal": 15, "stopTimeout": 10,
         "state": {},
     });
