@@ -3,11 +3,11 @@
 //!
 //! Runs in: the container, as its first process: this binary, bound to [`PATH`] there.
 
+use crate::process;
 use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
 use nix::sys::signal::{self, SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -53,8 +53,8 @@ fn watch(child: Pid) -> Result<u8> {
     mask.thread_block().context("block signals")?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).context("signalfd")?;
     loop {
-        if let Some(code) = reap(child)? {
-            return Ok(code);
+        if let Some(code) = process::reap(child)? {
+            return Ok(u8::try_from(code)?);
         }
         let signal = match signals.read_signal() {
             Ok(Some(signal)) => signal,
@@ -67,22 +67,6 @@ fn watch(child: Pid) -> Result<u8> {
             }
             // One of real time, or one that the command has got itself.
             Ok(_) | Err(_) => {}
-        }
-    }
-}
-
-/// All children that have ended; the exit code of the command, when it is among them.
-fn reap(child: Pid) -> Result<Option<u8>> {
-    loop {
-        let (pid, code) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) => (pid, code),
-            Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, 128 + signal as i32),
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(None),
-            Ok(_) | Err(Errno::EINTR) => continue,
-            Err(errno) => bail!("waitpid: {errno}"),
-        };
-        if pid == child {
-            return Ok(Some(u8::try_from(code)?));
         }
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Runs in: an ordinary process of the user. Privilege: none; it ends only processes of the user.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -56,6 +58,23 @@ impl Process {
         match pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) {
             Some(Ok(held)) if self.is_alive() => gone_within(&held, 1000),
             _ => Ok(true),
+        }
+    }
+}
+
+/// Asks for all children that have ended: the exit code of this one, if it is among them. For a signal
+/// it is that of a shell, 128 and its number.
+pub(crate) fn reap(wanted: nix::unistd::Pid) -> Result<Option<i32>> {
+    loop {
+        let (pid, code) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) => (pid, code),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, 128 + signal as i32),
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(None),
+            Ok(_) | Err(Errno::EINTR) => continue,
+            Err(errno) => bail!("waitpid: {errno}"),
+        };
+        if pid == wanted {
+            return Ok(Some(code));
         }
     }
 }

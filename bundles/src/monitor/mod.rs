@@ -19,6 +19,7 @@ pub(crate) mod wire;
 use crate::container::{self, BackOff, Container, State, Status};
 use crate::home::Home;
 use crate::networking;
+use crate::process;
 use crate::rootless;
 use crate::runtime::{self, Runtime};
 use anyhow::{Context as _, Result, bail};
@@ -28,8 +29,6 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
 use start::{Life, Size};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -254,7 +253,7 @@ impl Monitor<'_> {
     /// All children that have ended; how the container has, when it is among them.
     fn reap(&mut self) -> Result<Option<Exit>> {
         while let Some(_signal) = self.signals.read_signal()? {}
-        if let Some(code) = exit_code_of(self.life.pid)? {
+        if let Some(code) = process::reap(self.life.pid)? {
             return Ok(Some(Some(code)));
         }
         let orphan = self.life.orphan.as_ref();
@@ -418,22 +417,6 @@ impl Monitor<'_> {
             Err(_) => return Ok(false), // the record has it
         }
         Ok(true)
-    }
-}
-
-/// Asks for all children that have ended: the exit code of this one, if it is among them.
-fn exit_code_of(wanted: Pid) -> Result<Option<i32>> {
-    loop {
-        let (pid, code) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) => (pid, code),
-            Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, 128 + signal as i32),
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(None),
-            Ok(_) | Err(Errno::EINTR) => continue,
-            Err(errno) => bail!("waitpid: {errno}"),
-        };
-        if pid == wanted {
-            return Ok(Some(code));
-        }
     }
 }
 

@@ -6,9 +6,10 @@
 
 use super::streams::{self, Streams};
 use super::wire::{self, Message, PIECE};
-use super::{exit_code_of, failed, wait};
+use super::{failed, wait};
 use crate::container::Container;
 use crate::home::Home;
+use crate::process;
 use crate::runtime::Runtime;
 use anyhow::{Context as _, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -106,7 +107,7 @@ impl Session {
     /// The exit code, when the command has ended.
     fn turn(&mut self) -> Result<Option<i32>> {
         while let Some(_signal) = self.signals.read_signal()? {}
-        if let Some(code) = exit_code_of(self.pid)? {
+        if let Some(code) = process::reap(self.pid)? {
             return Ok(Some(code));
         }
         let waits = self.flush();

@@ -42,6 +42,19 @@ pub(crate) struct Deed {
 
 fn nothing(_: &Scene) {}
 
+impl Deed {
+    /// After it was cut off, whether it had done its work or not.
+    pub(crate) fn works_again(&self, scene: &Scene) {
+        let again = (self.call)(scene).output();
+        if again.code != 0 {
+            assert!(!self.done.is_empty(), "it does not work any more");
+            again.assert_stderr_has(self.done);
+            (self.undo)(scene);
+            (self.call)(scene).ok();
+        }
+    }
+}
+
 impl Scene {
     pub(crate) fn new(site: Site) -> Self {
         let server = site.registry();

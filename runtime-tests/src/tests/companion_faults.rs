@@ -75,13 +75,7 @@ fn killed(site: Site, deed: &Deed) {
         (deed.before)(&scene);
         interrupt(&scene, deed, usual);
         scene.site.tells_the_truth();
-        let again = (deed.call)(&scene).output();
-        if again.code != 0 {
-            assert!(!deed.done.is_empty(), "it does not work any more");
-            again.assert_stderr_has(deed.done);
-            (deed.undo)(&scene);
-            (deed.call)(&scene).ok();
-        }
+        deed.works_again(&scene);
         (deed.after)(&scene);
         let last = round % ROUNDS == 0 || round == rounds;
         scene.site.give_back(last);
