@@ -177,7 +177,9 @@ impl Site {
             ("network", &["network", "ls", "-q"]),
         ] {
             for name in self.list(words) {
-                self.inspect(kind, &name);
+                let asked = self.call(&["inspect", "--type", kind, &name]).output();
+                // The monitor of a container that was to be removed takes its volumes along.
+                assert!(asked.code == 0 || !self.list(words).contains(&name), "{kind} {name}");
             }
         }
         self.call(&["system", "df"]).ok();
