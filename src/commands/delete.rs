@@ -76,15 +76,19 @@ fn one(host: &Host, id: &str, force: bool) -> Result<()> {
 /// The status, after the end of an init that is dying: `rt kill ID KILL; rt delete ID` is no race.
 fn settled(dir: &Dir, state: &State) -> Result<Status> {
     let status = dir.status(state)?;
-    if status == Status::Running
-        && let Some(process) = state.init
-        && let Some(init) = open_process(process)?
-        && (proc::is_dying(process.pid) || ends_soon(&init))
-    {
-        await_end(&init)?;
-        return dir.status(state);
+    let (Status::Running | Status::Paused, Some(process)) = (status, state.init) else {
+        return Ok(status);
+    };
+    // It may have ended since the status was read.
+    if let Some(init) = open_process(process)? {
+        // What the v1 freezer holds does not die before it is thawed.
+        if status == Status::Running && proc::is_dying(process.pid) {
+            await_end(&init)?;
+        } else if !ends_soon(&init) {
+            return Ok(status);
+        }
     }
-    Ok(status)
+    dir.status(state)
 }
 
 /// Between SIGKILL being pending and the process being on its way out is an instant that shows

@@ -17,6 +17,7 @@ tests![
     commands_in_the_wrong_state_are_refused,
     delete_force_of_absent_id_succeeds,
     delete_right_after_kill_succeeds,
+    delete_of_what_ends_meanwhile_succeeds,
     process_without_its_first_thread_runs,
     delete_force_ends_a_running_container,
     delete_force_removes_a_created_container,
@@ -148,6 +149,23 @@ fn delete_right_after_kill_succeeds() {
         let c = Bundle::new().start(&["/probe", "orphan", "60", "--", "sleep", "60"]);
         c.kill("KILL").delete();
     }
+}
+
+/// Init is there when delete looks for the first time, and gone when it looks again.
+fn delete_of_what_ends_meanwhile_succeeds() {
+    requires!(program("/usr/bin/strace"));
+    differs!(Runc, "asks once whether init has ended");
+    differs!(Crun, "asks once whether init has ended");
+    let c = Bundle::new().start(&["/probe", "sleep", "60"]);
+    let trace = scratch().join("trace");
+    let delay = "inject=pidfd_open:delay_enter=500000:when=2"; // µs
+    let strace = ["/usr/bin/strace", "-e", "trace=pidfd_open", "-e", delay, "-o"];
+    let delete = c.call("delete").through(strace.into_iter().chain([trace.to_str().unwrap()]));
+    let going = delete.spawn();
+    let looked = || fs::read_to_string(&trace).is_ok_and(|text| text.contains(" = "));
+    until("the first look", || looked().then_some(()));
+    c.kill("KILL");
+    going.wait().assert_exit(0);
 }
 
 /// /proc/PID/stat calls such a process a zombie, pidfds and the kernel do not.
