@@ -150,8 +150,10 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    fn word(self) -> &'static str {
+    /// As Docker calls it.
+    pub(crate) fn word(self, paused: bool) -> &'static str {
         match self {
+            _ if paused => "paused",
             Self::Created | Self::Starting => "created",
             Self::Running => "running",
             Self::Exited => "exited",
@@ -190,9 +192,9 @@ impl Record {
         self.is_running() && process.is_some_and(|process| cgroup::is_frozen(process.pid))
     }
 
-    /// As Docker calls what is true now.
+    /// What is true now.
     pub(crate) fn status_word(&self) -> &'static str {
-        if self.is_paused() { "paused" } else { self.status().word() }
+        self.status().word(self.is_paused())
     }
 
     /// Whether its policy asks for a start with the machine's.

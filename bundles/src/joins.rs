@@ -7,6 +7,7 @@
 use crate::container::{Container, Record};
 use crate::error::OrHint as _;
 use crate::home::{self, Home};
+use crate::net::enter;
 use crate::overlay;
 use crate::process::Process;
 use anyhow::{Context as _, Result, anyhow};
@@ -38,19 +39,20 @@ pub(crate) fn prepare(home: &Home, record: &Record) -> Result<Option<Shared>> {
     let mut spec: Value = serde_json::from_slice(&fs::read(file)?).context("config.json")?;
     let namespaces =
         spec["linux"]["namespaces"].as_array_mut().context("config.json: namespaces")?;
+    let mut donor = None;
     for (kind, id) in &record.joins {
         let pid = pid_of(home, kind, id)?;
+        if kind == "ipc" {
+            donor = Some(pid);
+        }
         let file = if kind == "network" { "net" } else { kind.as_str() };
         let path = format!("/proc/{pid}/ns/{file}");
         for namespace in namespaces.iter_mut().filter(|one| one["type"] == kind.as_str()) {
             namespace["path"] = path.as_str().into();
         }
     }
-    let shared = match record.joins.get("ipc") {
-        Some(id) => {
-            let pid = pid_of(home, "ipc", id)?;
-            share_memory(&mut spec, pid).context("/dev/shm of the other container")?
-        }
+    let shared = match donor {
+        Some(pid) => share_memory(&mut spec, pid).context("/dev/shm of the other container")?,
         None => None,
     };
     home::replace(file, &serde_json::to_vec_pretty(&spec)?)?;
@@ -74,10 +76,10 @@ const SHM: &str = "shm";
 /// unless the user has put something in its place.
 fn share_memory(spec: &mut Value, pid: i32) -> Result<Option<Shared>> {
     let mounts = spec["mounts"].as_array_mut().context("config.json: mounts")?;
-    let is_ours = |mount: &Value| mount["source"] == "shm" || mount["source"] == path_of_shm();
+    let source = std::env::current_dir().unwrap_or_default().join(SHM).display().to_string();
+    let is_ours = |mount: &Value| mount["source"] == "shm" || mount["source"] == source;
     let mut ours = mounts.iter_mut().filter(|mount| mount["destination"] == "/dev/shm");
     let Some(mount) = ours.find(|mount| is_ours(mount)) else { return Ok(None) };
-    let source = path_of_shm();
     *mount = json!({ "destination": "/dev/shm", "type": "bind", "source": source,
         "options": ["bind", "rprivate", "nosuid", "noexec", "nodev"] });
     let tree = tree_in(pid, "/dev/shm")?;
@@ -86,11 +88,6 @@ fn share_memory(spec: &mut Value, pid: i32) -> Result<Option<Shared>> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     rustix::mount::move_mount(&tree, "", rustix::fs::CWD, SHM, flags).context("move_mount")?;
     Ok(Some(Shared))
-}
-
-fn path_of_shm() -> String {
-    let dir = std::env::current_dir().unwrap_or_default();
-    dir.join(SHM).display().to_string()
 }
 
 /// A mount which another process has there, for us: only in its mount namespace it can be had.
@@ -106,6 +103,5 @@ fn tree_in(pid: i32, at: &str) -> Result<OwnedFd> {
             | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
         rustix::mount::open_tree(rustix::fs::CWD, at, flags).context("open_tree")
     };
-    std::thread::scope(|scope| scope.spawn(take).join())
-        .map_err(|_panic| anyhow!("internal error, please report: a thread panicked"))?
+    enter::in_a_thread(take)
 }

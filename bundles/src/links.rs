@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 /// The variables without those of links, next to config.json.
-pub(crate) const FILE: &str = "env.json";
+const FILE: &str = "env.json";
 const NETWORK: &str = "bridge";
 
 /// Writes the variables into `config.json` in the current directory.
@@ -67,12 +67,17 @@ fn of_links(home: &Home, record: &Record) -> Result<Vec<String>> {
     Ok(env)
 }
 
+/// The variables without those of links, which only a container that has some keeps apart from
+/// those of its config.json.
+pub(crate) fn own_env(
+    container: &Container,
+    of_config: impl FnOnce() -> Result<Value>,
+) -> Result<Value> {
+    if container.dir.join(FILE).exists() { container.json(FILE) } else { of_config() }
+}
+
 fn env_of(other: &Container) -> Result<Vec<String>> {
-    let own = if other.dir.join(FILE).exists() {
-        other.json(FILE)?
-    } else {
-        other.json("config.json")?["process"]["env"].clone()
-    };
+    let own = own_env(other, || Ok(other.json("config.json")?["process"]["env"].clone()))?;
     serde_json::from_value(own).context("process.env")
 }
 

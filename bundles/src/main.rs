@@ -109,8 +109,7 @@ fn run(cli: &Cli, screen: &mut Screen<'_>) -> anyhow::Result<u8> {
         return doctor::run(cli.root.as_deref(), args, screen);
     }
     let home = Home::open(cli.root.as_deref())?;
-    let gives_back = cli.command.gives_back();
-    if gives_back {
+    if cli.command.gives_back() {
         home.make_room();
     }
     let entered = rootless::enter(&home, &cli.command)?;

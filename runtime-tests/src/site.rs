@@ -296,10 +296,10 @@ fn seed() -> u64 {
 
 fn programs() -> Tar {
     let busybox = fs::read(crate::bundle::busybox().expect("busybox")).expect("busybox");
-    let tar = Tar::new().directory("bin").directory("etc").program("bin/busybox", &busybox);
-    ["cat", "dd", "echo", "ls", "rm", "sh", "sleep", "touch", "true", "wc"]
-        .iter()
-        .fold(tar, |tar, name| tar.symlink(&format!("bin/{name}"), "busybox"))
+    let applets = ["cat", "dd", "echo", "ls", "rm", "sh", "sleep", "touch", "true", "wc"];
+    Tar::new()
+        .busybox(&busybox, &applets)
+        .directory("etc")
         .file("etc/passwd", b"root:x:0:0::/root:/bin/sh\n")
 }
 

@@ -29,17 +29,22 @@ pub(super) fn all(args: &Create, is_root: bool) -> Result<Vec<Device>> {
     Ok(devices)
 }
 
-/// `HOST[:CONTAINER[:rwm]]`; of a directory, those in it.
-fn one(text: &str, devices: &mut Vec<Device>) -> Result<()> {
+/// `HOST[:CONTAINER[:rwm]]`, whole: where it is on the host and in the container, and the access.
+pub(super) fn parts(text: &str) -> Result<(&str, &str, &str)> {
     let parts: Vec<&str> = text.split(':').collect();
     let is_access = |part: &str| !part.is_empty() && part.chars().all(|c| "rwm".contains(c));
-    let (host, path, access) = match parts.as_slice() {
+    Ok(match parts.as_slice() {
         [host] => (*host, *host, "rwm"),
         [host, access] if is_access(access) => (*host, *host, *access),
         [host, path] => (*host, *path, "rwm"),
         [host, path, access] if is_access(access) => (*host, *path, *access),
         _ => bail!("not HOST[:CONTAINER[:rwm]]"),
-    };
+    })
+}
+
+/// Of a directory, those in it.
+fn one(text: &str, devices: &mut Vec<Device>) -> Result<()> {
+    let (host, path, access) = parts(text)?;
     ensure!(path.starts_with('/'), "{path:?} is no absolute path in the container");
     let before = devices.len();
     if Path::new(host).is_dir() {
@@ -92,7 +97,19 @@ fn device(host: &Path, path: &str, access: &str, meta: &fs::Metadata) -> Option<
     })
 }
 
-/// `DEVICE:VALUE` of the flags about single devices.
+/// `DEVICE:VALUE` of a flag about single devices.
+pub(super) fn rate<'a>(flag: &str, text: &'a str) -> Result<(&'a str, u64)> {
+    let wrong = || format!("{flag} {text}: not DEVICE:VALUE");
+    let (path, value) = text.rsplit_once(':').with_context(wrong)?;
+    let value = if flag.ends_with("bps") {
+        values::bytes(flag, value)?
+    } else {
+        value.parse().ok().with_context(wrong)?
+    };
+    Ok((path, value))
+}
+
+/// All of them.
 pub(super) fn throttles(flags: &LimitFlags) -> Result<Vec<Throttle>> {
     let mut throttles = Vec::new();
     for (flag, list, texts) in [
@@ -103,13 +120,7 @@ pub(super) fn throttles(flags: &LimitFlags) -> Result<Vec<Throttle>> {
         ("--device-write-iops", "throttleWriteIOPSDevice", &flags.device_write_iops),
     ] {
         for text in texts {
-            let wrong = || format!("{flag} {text}: not DEVICE:VALUE");
-            let (path, value) = text.rsplit_once(':').with_context(wrong)?;
-            let value = if flag.ends_with("bps") {
-                values::bytes(flag, value)?
-            } else {
-                value.parse().ok().with_context(wrong)?
-            };
+            let (path, value) = rate(flag, text)?;
             let meta = fs::metadata(path).with_context(|| format!("{flag} {text}: {path}"))?;
             ensure!(meta.file_type().is_block_device(), "{flag} {text}: {path} is no block device");
             let number = (nix::sys::stat::major(meta.rdev()), nix::sys::stat::minor(meta.rdev()));

@@ -76,12 +76,10 @@ fn lock(container: &mut Container) -> Result<Option<Lock>> {
 fn signal(container: &mut Container, number: i32) -> Result<()> {
     let runtime = Runtime::of(container)?;
     let killed = runtime.kill(&container.record.id, number);
-    if container.record.is_paused()
-        && let Err(err) = runtime.resume(&container.record.id) // a frozen process gets no signal
-        && container.record.is_paused()
-    // a killed one may have left by itself
-    {
-        return Err(err);
+    if container.record.is_paused() {
+        // A frozen process gets no signal; a killed one may have left by itself.
+        let resumed = runtime.resume(&container.record.id);
+        resumed.or_else(|err| if container.record.is_paused() { Err(err) } else { Ok(()) })?;
     }
     // Its monitor may not have written down yet that it has ended.
     match killed {

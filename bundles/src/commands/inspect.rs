@@ -45,10 +45,8 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
     let record = &container.record;
     let spec = container.json("config.json")?;
     let mut shape = container.json(shape::FILE)?;
-    // What links add is not of the container's own.
-    let own = container.dir.join(links::FILE).exists();
-    let env = || spec["process"]["env"].clone();
-    shape["Config"]["Env"] = if own { container.json(links::FILE)? } else { env() };
+    let env = || Ok(spec["process"]["env"].clone());
+    shape["Config"]["Env"] = links::own_env(container, env)?;
     shape["Config"]["WorkingDir"] = spec["process"]["cwd"].clone();
     if let Some(host) = shape["HostConfig"].as_object_mut() {
         host.extend(shape::limits(&spec));

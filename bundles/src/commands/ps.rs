@@ -91,7 +91,7 @@ fn fits(record: &Record, filters: &Filters, times: &Times) -> bool {
     filters.name(&record.name)
         && filters.id(&record.id)
         && filters.labels(&record.labels)
-        && filters.one_of("status", record.status_word())
+        && filters.any("status", |wanted| wanted == record.status_word())
         && filters.one_of("exited", &exited)
         && filters.any("ancestor", ancestor)
         && filters.any("volume", volume)
@@ -118,6 +118,8 @@ fn row(record: &Record, whole: bool) -> Row {
     };
     let mounts: Vec<String> = record.mounts.iter().map(source).collect();
     let created = container::time(&record.created);
+    // What the kernel has to be asked for is asked for once.
+    let (status, paused) = (record.status(), record.is_paused());
     let local = record.mounts.iter().filter(|mount| mount.kind == "volume").count();
     let fields = json!({
         "Command": quote(&short(&record.command.join(" "))),
@@ -131,22 +133,20 @@ fn row(record: &Record, whole: bool) -> Row {
         "Networks": show::networks(&record.network).join(","),
         "Ports": show::ports(record),
         "RunningFor": fmt::since(created),
-        "State": record.status_word(),
-        "Status": status(record),
+        "State": status.word(paused),
+        "Status": describe(record, status, paused),
     });
     Row { fields, methods: Map::from_iter([("Label".to_owned(), json!(record.labels))]) }
 }
 
-fn status(record: &Record) -> String {
+fn describe(record: &Record, status: Status, paused: bool) -> String {
     let since = |time: &Option<String>| {
         let time = time.as_deref().map(container::time);
         time.map_or("?".to_owned(), |time| fmt::age(time.elapsed().unwrap_or_default()))
     };
-    match record.status() {
+    match status {
         Status::Created | Status::Starting => "Created".to_owned(),
-        Status::Running if record.is_paused() => {
-            format!("Up {} (Paused)", since(&record.state.started))
-        }
+        Status::Running if paused => format!("Up {} (Paused)", since(&record.state.started)),
         Status::Running => format!("Up {}", since(&record.state.started)),
         Status::Restarting => {
             format!("Restarting ({}) {} ago", record.exit_code(), since(&record.state.finished))

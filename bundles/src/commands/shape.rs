@@ -2,6 +2,7 @@
 //! the image. They are written down when a container is made; limits are read when they are shown.
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
+use super::devices;
 use crate::cli::health::HealthFlags;
 use crate::cli::pairs;
 use crate::cli::run::Create;
@@ -114,29 +115,18 @@ fn healthcheck(flags: &HealthFlags, of_image: &Value) -> Value {
     check
 }
 
-/// `PATH:RATE` each.
-fn rates(texts: &[String], key: &str) -> Value {
+/// What was understood before.
+fn rates(flag: &str, texts: &[String], key: &str) -> Value {
     let rate = |text: &String| {
-        let (path, rate) = text.rsplit_once(':')?;
-        Some(json!({ "Path": path, key: values::bytes("", rate).ok()? }))
+        let (path, rate) = devices::rate(flag, text).ok()?;
+        Some(json!({ "Path": path, key: rate }))
     };
     texts.iter().filter_map(rate).collect()
 }
 
-/// `HOST[:CONTAINER[:ACCESS]]` each.
-fn devices(texts: &[String]) -> Value {
-    let device = |text: &String| {
-        let words: Vec<&str> = text.split(':').collect();
-        let (inside, access) = match words.as_slice() {
-            [_, inside, access, ..] => (*inside, *access),
-            [host, access] if !access.starts_with('/') => (*host, *access),
-            [_, inside] => (*inside, "rwm"),
-            _ => (text.as_str(), "rwm"),
-        };
-        let host = words.first().copied().unwrap_or_default();
-        json!({ "PathOnHost": host, "PathInContainer": inside, "CgroupPermissions": access })
-    };
-    texts.iter().map(device).collect()
+fn device(text: &str) -> Option<Value> {
+    let (host, inside, access) = devices::parts(text).ok()?;
+    Some(json!({ "PathOnHost": host, "PathInContainer": inside, "CgroupPermissions": access }))
 }
 
 fn host_config(args: &Create, record: &Record) -> Value {
@@ -145,12 +135,15 @@ fn host_config(args: &Create, record: &Record) -> Value {
     let sysctls: Map<String, Value> =
         pairs(&args.rights.sysctl).into_iter().map(|(key, value)| (key, value.into())).collect();
     for (name, value) in [
-        ("Devices", devices(&args.files.device)),
-        ("BlkioWeightDevice", rates(&limits.blkio_weight_device, "Weight")),
-        ("BlkioDeviceReadBps", rates(&limits.device_read_bps, "Rate")),
-        ("BlkioDeviceWriteBps", rates(&limits.device_write_bps, "Rate")),
-        ("BlkioDeviceReadIOps", rates(&limits.device_read_iops, "Rate")),
-        ("BlkioDeviceWriteIOps", rates(&limits.device_write_iops, "Rate")),
+        ("Devices", args.files.device.iter().filter_map(|text| device(text)).collect()),
+        (
+            "BlkioWeightDevice",
+            rates("--blkio-weight-device", &limits.blkio_weight_device, "Weight"),
+        ),
+        ("BlkioDeviceReadBps", rates("--device-read-bps", &limits.device_read_bps, "Rate")),
+        ("BlkioDeviceWriteBps", rates("--device-write-bps", &limits.device_write_bps, "Rate")),
+        ("BlkioDeviceReadIOps", rates("--device-read-iops", &limits.device_read_iops, "Rate")),
+        ("BlkioDeviceWriteIOps", rates("--device-write-iops", &limits.device_write_iops, "Rate")),
         ("PublishAllPorts", args.network.publish_all.into()),
         // What only other platforms have, and what nobody can ask for here.
         ("Cgroup", "".into()),

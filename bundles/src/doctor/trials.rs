@@ -43,10 +43,8 @@ pub(super) fn home(root: Option<&Path>, report: &mut Report) -> Option<Home> {
 
 fn space(home: &Home) -> Result<String> {
     let path = home.path().display();
-    let found = nix::sys::statvfs::statvfs(home.path()).with_context(|| path.to_string())?;
-    let free = found.blocks_available().saturating_mul(found.fragment_size());
-    let left = fmt::size(home.leftovers()?);
-    Ok(format!("{path}, {} free, {left} left by interrupted commands", fmt::size(free)))
+    let (free, left) = (fmt::size(home.free()?), fmt::size(home.leftovers()?));
+    Ok(format!("{path}, {free} free, {left} left by interrupted commands"))
 }
 
 /// What is said of registries and logins, by the files that `pull` reads.

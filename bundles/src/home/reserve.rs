@@ -4,6 +4,7 @@
 //! Runs in: an ordinary process of the user, and a monitor.
 
 use super::Home;
+use anyhow::{Context as _, Result};
 use rustix::fs::statvfs;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -19,7 +20,7 @@ const PIECE: usize = 4096;
 impl Home {
     /// For who gives space back, or must write something down: lets the reserve go on a full disk.
     pub(crate) fn make_room(&self) {
-        if self.free().is_some_and(|free| free < SIZE) {
+        if self.free().is_ok_and(|free| free < SIZE) {
             fs::remove_file(self.reserve()).ok(); // there may be none
         }
     }
@@ -51,9 +52,9 @@ impl Home {
     }
 
     /// Bytes on the disk for this user.
-    fn free(&self) -> Option<u64> {
-        let disk = statvfs(&self.path).ok()?;
-        disk.f_bavail.checked_mul(disk.f_frsize)
+    pub(crate) fn free(&self) -> Result<u64> {
+        let disk = statvfs(&self.path).with_context(|| self.path.display().to_string())?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
 

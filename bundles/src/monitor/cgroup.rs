@@ -1,6 +1,5 @@
 //! What the kernel tells of a container's cgroup: whether something was killed for want of memory,
-//! whether it is frozen; and of
-//! those that an ordinary user may make.
+//! whether it is frozen; and of those that an ordinary user may make.
 //!
 //! Runs in: the monitor and commands. See cgroups(7), `proc_pid_mountinfo(5)`.
 

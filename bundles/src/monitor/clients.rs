@@ -18,7 +18,7 @@ pub(crate) const SOCKET: &str = "attach.sock";
 /// What one that reads slowly may be behind, in bytes, before it is left behind.
 const MOST_QUEUED: usize = 1 << 20;
 /// How long one that does not read may keep the monitor after the container's end.
-const FAREWELL: Duration = Duration::from_secs(2);
+pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// All of them, and the socket where more come in.
 pub(super) struct Clients {

@@ -31,7 +31,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use start::{Life, Size};
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -310,15 +310,7 @@ impl Monitor<'_> {
     /// Gives the container what it takes.
     fn feed(&mut self) {
         let streams = &mut self.life.streams;
-        match &mut streams.input {
-            Some(input) if !self.input.is_empty() => match input.write(&self.input) {
-                Ok(length) => drop(self.input.drain(..length)),
-                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => self.input.clear(), // nobody reads it any more
-            },
-            Some(_) => {}
-            None => self.input.clear(),
-        }
+        streams.feed(&mut self.input);
         if self.input.is_empty() && streams.input_ends && !streams.terminal {
             streams.close_input();
         }

@@ -4,6 +4,7 @@
 //! Runs in: this binary, started anew by `exec`, until the command ends. Standard input is a socket
 //! to whoever types; when that closes, what the command writes is lost.
 
+use super::clients::FAREWELL;
 use super::streams::{self, Streams};
 use super::wire::{self, Message, PIECE};
 use super::{failed, wait};
@@ -18,17 +19,14 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(super) const NAME: &str = "bundles-exec";
-
-/// How long whoever does not read may keep this process after the command's end.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// This program as the keeper of a command's terminal; `process` is the file for the runtime.
 pub(crate) fn command(home: &Home, id: &str, process: &Path) -> Result<Command> {
@@ -152,15 +150,7 @@ impl Session {
 
     /// Gives the command what it takes.
     fn feed(&mut self) {
-        let Some(input) = self.streams.input.as_mut().filter(|_| !self.input.is_empty()) else {
-            return;
-        };
-        let taken = match input.write(&self.input) {
-            Ok(length) => length,
-            Err(err) if err.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(_) => self.input.len(), // nobody reads it any more
-        };
-        self.input.drain(..taken);
+        let taken = self.streams.feed(&mut self.input);
         if taken > 0 && self.client.is_some() {
             let taken = u32::try_from(taken).unwrap_or(u32::MAX);
             self.queue.push_back(Message::Taken(taken).encode());

@@ -11,7 +11,7 @@ use nix::sys::stat::Mode;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::termios::Winsize;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -47,6 +47,21 @@ impl Streams {
         if let (true, Some(master)) = (self.terminal, &self.input) {
             rustix::termios::tcsetwinsize(master, size).ok(); // it only looks worse
         }
+    }
+
+    /// Gives the container what it takes; returns of how many bytes that was the end.
+    pub(super) fn feed(&mut self, bytes: &mut Vec<u8>) -> usize {
+        let taken = match &mut self.input {
+            _ if bytes.is_empty() => 0,
+            Some(input) => match input.write(bytes) {
+                Ok(length) => length,
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(_) => bytes.len(), // nobody reads it any more
+            },
+            None => bytes.len(),
+        };
+        bytes.drain(..taken);
+        taken
     }
 
     /// The container gets no more input.

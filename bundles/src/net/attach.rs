@@ -205,8 +205,8 @@ fn connect(ends: &Ends<'_>, endpoint: &Endpoint, namespace: &File) -> Result<()>
             in_use.push(other);
         }
     }
-    let rules = rules::change(networks, in_use.into_iter(), true)?;
     let new = Inside { name: &endpoint.interface, mac: mac::read(&endpoint.mac)?, namespace };
+    let rules = rules::change(networks, in_use.into_iter(), true)?;
     let made = match &endpoint.link {
         Some(name) => {
             bridge(host, network).and_then(|bridge| host.pair(&Pair { name, bridge, inside: new }))
@@ -224,7 +224,10 @@ fn connect(ends: &Ends<'_>, endpoint: &Endpoint, namespace: &File) -> Result<()>
     }
     inside.up(link.index)?;
     default_routes(inside, endpoint)?;
-    endpoint.link.iter().chain([&network.bridge()]).try_for_each(|name| operational(host, name))
+    match &endpoint.link {
+        Some(name) => operational(host, name).and_then(|()| operational(host, &network.bridge())),
+        None => Ok(()),
+    }
 }
 
 /// Waits for a moment until the kernel has noticed that a link is up: it drops packets until then,

@@ -20,14 +20,7 @@ pub(crate) fn detach(home: &Home, network: &str, container: &str) -> Result<()> 
     let networks = Networks::lock(home)?;
     let network = networks.find(network)?;
     let mut endpoints = networks.endpoints(&network)?;
-    let gone: Vec<Endpoint> = endpoints
-        .iter_mut()
-        .filter(|endpoint| endpoint.container == container)
-        .map(|endpoint| {
-            endpoint.settled = false;
-            endpoint.clone()
-        })
-        .collect();
+    let gone = unsettle(&mut endpoints, container);
     if gone.is_empty() {
         return Err(anyhow!("{container} is not on network {}", network.name))
             .hint(format!("bundles network inspect {} shows who is", network.name));
@@ -38,6 +31,16 @@ pub(crate) fn detach(home: &Home, network: &str, container: &str) -> Result<()> 
     removed.map_err(|err| place.explain(err))?;
     hosts::refresh(&networks, &gone)?;
     place.leave(&networks)
+}
+
+/// Marks those of a container, for [`tidy`]; returns them.
+fn unsettle(endpoints: &mut [Endpoint], container: &str) -> Vec<Endpoint> {
+    let own = endpoints.iter_mut().filter(|endpoint| endpoint.container == container);
+    own.map(|endpoint| {
+        endpoint.settled = false;
+        endpoint.clone()
+    })
+    .collect()
 }
 
 /// Takes a container off where it is not settled any more, from where the bridges are.
@@ -64,12 +67,7 @@ pub(crate) fn leave(home: &Home, container: &str) -> Result<()> {
     let mut gone = vec![];
     for network in networks.all()? {
         let mut endpoints = networks.endpoints(&network)?;
-        let own = endpoints.iter_mut().filter(|endpoint| endpoint.container == container);
-        let own = own.map(|endpoint| {
-            endpoint.settled = false;
-            endpoint.clone()
-        });
-        let own: Vec<Endpoint> = own.collect();
+        let own = unsettle(&mut endpoints, container);
         if !own.is_empty() {
             networks.set_endpoints(&network, &endpoints)?;
             gone.extend(own);

@@ -1,4 +1,4 @@
-//! Work in another network namespace.
+//! Work in another namespace, most of all of a network.
 //!
 //! Runs in: a thread of its own, which ends with the work. Privilege: `CAP_SYS_ADMIN` in the user
 //! namespace that owns the other one, and in the caller's: an ordinary user's process has to be in
@@ -28,7 +28,8 @@ pub(crate) fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<
     })
 }
 
-fn in_a_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+/// The thread may change what it sees of the system: it ends with the work.
+pub(crate) fn in_a_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| scope.spawn(work).join())
         .map_err(|_panic| anyhow!("internal error, please report: a thread panicked"))?
 }
