@@ -220,13 +220,16 @@ impl Attached {
                 End::Detached => return Ok(0),
                 End::Lost => {}
             }
-            container.wait_until(Some(Duration::from_millis(50)), |record| !record.is_running())?;
-            if !container.dir.exists() {
-                bail!("its monitor was killed, so nobody knows its exit code");
+            let ended = |record: &Record| !record.is_running();
+            if !container.wait_until(Some(Duration::from_millis(50)), ended)?
+                && !container.record.has_process()
+            {
+                container.wait_until(Some(WRITING), ended)?;
             }
-            if !container.record.is_running() {
-                container.wait_until(Some(WRITING), |record| record.state.finished.is_some())?;
-                return Ok(u8::try_from(container.record.exit_code())?);
+            if !container.record.is_running() || !container.dir.exists() {
+                let code = container.record.state.exit_code;
+                let code = code.context("its monitor was killed, so nobody knows its exit code")?;
+                return Ok(u8::try_from(code)?);
             }
             // What was written meanwhile is in the log.
             forward.socket = connect(home, container, look)?.socket;

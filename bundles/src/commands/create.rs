@@ -1,7 +1,7 @@
 //! `create` and `run`.
 
 use super::mounts::{self, Places};
-use super::{facts, notes, shape};
+use super::{end, facts, notes, shape};
 use crate::attach::{self, Outcome, Role};
 use crate::cli;
 use crate::cli::namespaces::NamespaceFlags;
@@ -45,7 +45,11 @@ pub(crate) fn run(home: &Home, args: &Run, screen: &mut Screen<'_>) -> Result<u8
     }
     let mut container = make(home, &args.make, screen)?;
     let look = (!args.detach).then(|| args.look.of(args.make.interactive, Role::Starter));
-    match attach::start(home, &container, look.as_ref())? {
+    let started = attach::start(home, &container, look.as_ref());
+    if started.is_err() && container.record.remove {
+        end::discard(home, &mut container).ok(); // its monitor, which would, was killed
+    }
+    match started? {
         Outcome::Failed { code, text } => {
             screen.note(&error::report(&runtime::start_error(text)));
             Ok(u8::try_from(code)?)
@@ -53,7 +57,13 @@ pub(crate) fn run(home: &Home, args: &Run, screen: &mut Screen<'_>) -> Result<u8
         Outcome::Running(attached) => {
             networking::tell(&container, screen);
             match look {
-                Some(look) => attached.forward(home, &mut container, &look),
+                Some(look) => {
+                    let ended = attached.forward(home, &mut container, &look);
+                    if ended.is_err() && container.record.remove {
+                        end::remove(home, &mut container).ok(); // the same, unless it goes on
+                    }
+                    ended
+                }
                 None => {
                     screen.say(&format!("{}\n", container.record.id))?;
                     Ok(0)

@@ -98,6 +98,11 @@ fn end(container: &mut Container) -> Result<()> {
     Ok(())
 }
 
+fn end_for_good(container: &mut Container) -> Result<()> {
+    give_up(container)?;
+    if container.record.is_running() { end(container) } else { Ok(()) }
+}
+
 pub(crate) fn kill(home: &Home, args: &Kill, screen: &mut Screen<'_>) -> Result<()> {
     let number = values::signal(&args.signal)?;
     for_each(&args.of.containers, screen, |name| {
@@ -123,10 +128,7 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
                     return Err(anyhow!("{name}: runs"))
                         .hint(format!("stop it first, or: bundles rm -f {name}"));
                 }
-                give_up(&mut container)?;
-                if container.record.is_running() {
-                    end(&mut container)?;
-                }
+                end_for_good(&mut container)?;
             }
             match remove(home, &mut container) {
                 // Somebody was about to start it.
@@ -139,6 +141,16 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
         }
         Ok(name.to_owned())
     })
+}
+
+/// After a start whose monitor was killed. When the runtime may still be creating the container it is
+/// left to `prune`: it cannot be waited for.
+pub(super) fn discard(home: &Home, container: &mut Container) -> Result<()> {
+    if container.refresh()? && container.record.state.process.is_some() {
+        end_for_good(container)?;
+        remove(home, container)?;
+    }
+    Ok(())
 }
 
 pub(super) fn remove(home: &Home, container: &mut Container) -> Result<()> {

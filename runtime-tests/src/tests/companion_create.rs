@@ -38,13 +38,13 @@ fn companion_names_are_in_etc() {
     run(&[], script).output().assert_stdout("644\n644\n644\n");
     run(&["--read-only"], "echo x >> /etc/hosts").output().assert_exit(1);
     // What is written to the file, without another inode, is seen at once.
-    let id = detached("c1", &[]);
+    let id = detached("k1", &[]);
     let file = home().join("containers").join(&id).join("hosts");
     let text = fs::read_to_string(&file).expect("hosts") + "10.2.2.2\tlate\n";
     fs::write(&file, text).expect("write");
-    let seen = bundles(["exec", "c1", "cat", "/etc/hosts"]).ok();
+    let seen = bundles(["exec", "k1", "cat", "/etc/hosts"]).ok();
     assert!(seen.ends_with("10.2.2.2\tlate\n"), "{seen}");
-    bundles(["rm", "-f", "c1"]).ok();
+    bundles(["rm", "-f", "k1"]).ok();
     // The user's own wins.
     let own = scratch().join("own");
     fs::write(&own, "own\n").expect("write");
@@ -88,7 +88,7 @@ fn companion_inspect_has_dockers_shape() {
     });
     let flags = [
         "--name",
-        "c1",
+        "k1",
         "-e",
         "A=b",
         "-l",
@@ -108,9 +108,9 @@ fn companion_inspect_has_dockers_shape() {
         "-i",
     ];
     let id = call(&["create"], &flags, &[]).ok();
-    let shown = inspect("c1");
+    let shown = inspect("k1");
     assert_eq!(shown["Id"], id.trim());
-    assert_eq!(shown["Name"], "/c1");
+    assert_eq!(shown["Name"], "/k1");
     assert_eq!((&shown["Path"], &shown["Args"]), (&json!("sh"), &json!(["-c", "sleep 100"])));
     assert_eq!(shown["State"]["Status"], "created");
     let config = &shown["Config"];
@@ -149,7 +149,7 @@ fn companion_inspect_has_dockers_shape() {
         "inspect",
         "-f",
         "{{.HostConfig.AutoRemove}} {{index .Config.Labels \"own\"}}",
-        "c1",
+        "k1",
     ])
     .ok();
     assert_eq!(text, "true 1\n");
@@ -157,9 +157,9 @@ fn companion_inspect_has_dockers_shape() {
 
 fn companion_inspect_shows_mounts() {
     image(|_| ());
-    let flags = ["--name", "c1", "-v", "named:/named:ro", "--tmpfs", "/t:size=1m"];
+    let flags = ["--name", "k1", "-v", "named:/named:ro", "--tmpfs", "/t:size=1m"];
     call(&["create"], &flags, &[]).ok();
-    let shown = inspect("c1");
+    let shown = inspect("k1");
     let mounts = shown["Mounts"].as_array().expect("a list");
     let at =
         |place: &str| mounts.iter().find(|mount| mount["Destination"] == place).expect("a mount");
@@ -234,9 +234,9 @@ fn companion_container_group() {
     let command = ["sh", "-c", "echo -n $0; exit 3", "-x"];
     let out = call(&["container", "run", "--rm"], &[], &command).output();
     assert_eq!(out.assert_exit(3).stdout(), "-x");
-    call(&["container", "create", "--name", "c1"], &[], &[]).ok();
-    assert_eq!(bundles(["container", "ls", "-a", "--format", "{{.Names}}"]).ok(), "c1\n");
-    assert_eq!(bundles(["container", "inspect", "-f", "{{.Name}}", "c1"]).ok(), "/c1\n");
+    call(&["container", "create", "--name", "k1"], &[], &[]).ok();
+    assert_eq!(bundles(["container", "ls", "-a", "--format", "{{.Names}}"]).ok(), "k1\n");
+    assert_eq!(bundles(["container", "inspect", "-f", "{{.Name}}", "k1"]).ok(), "/k1\n");
     bundles(["container", "inspect", "app:1"])
         .output()
         .assert_exit(1)

@@ -11,7 +11,7 @@ pub(crate) const LONG: [&str; 3] = ["sh", "-c", "trap 'exit 0' TERM; while :; do
 pub(crate) const FLAGS: &[&str] = &[
     "-i",
     "--name",
-    "c1",
+    "k1",
     "-v",
     "data:/srv",
     "-v",
@@ -84,7 +84,7 @@ impl Scene {
     }
 
     fn ran(&self) {
-        self.site.call(&["exec", "c1", "true"]).ok();
+        self.site.call(&["exec", "k1", "true"]).ok();
         self.volume_is_filled();
     }
 
@@ -129,7 +129,7 @@ pub(crate) const RUN: Deed = Deed {
     before: Scene::has_network,
     call: |scene| scene.site.run(&["run", "-d"], FLAGS, &LONG),
     done: "another container has that name",
-    undo: |scene| drop(scene.site.call(&["rm", "-f", "-v", "c1"]).ok()),
+    undo: |scene| drop(scene.site.call(&["rm", "-f", "-v", "k1"]).ok()),
     after: Scene::ran,
 };
 
@@ -142,7 +142,7 @@ pub(crate) const RUN_TO_END: Deed = Deed {
 pub(crate) const CREATE: Deed = Deed {
     call: |scene| scene.site.run(&["create"], FLAGS, &LONG),
     after: |scene| {
-        scene.site.call(&["start", "c1"]).ok();
+        scene.site.call(&["start", "k1"]).ok();
         scene.ran();
     },
     ..RUN
@@ -150,7 +150,7 @@ pub(crate) const CREATE: Deed = Deed {
 
 pub(crate) const RM: Deed = Deed {
     before: Scene::has_container,
-    call: |scene| scene.site.call(&["rm", "-f", "-v", "c1"]),
+    call: |scene| scene.site.call(&["rm", "-f", "-v", "k1"]),
     done: "no such container",
     undo: |scene| drop(scene.site.run(&["run", "-d"], FLAGS, &LONG).ok()),
     after: |scene| assert!(scene.site.list(&["ps", "-aq"]).is_empty()),
@@ -194,8 +194,8 @@ pub(crate) const VOLUME_RM: Deed = Deed {
 pub(crate) const PRUNE: Deed = Deed {
     before: |scene| {
         scene.has_container();
-        scene.site.call(&["kill", "c1"]).ok();
-        scene.site.call(&["wait", "c1"]).ok();
+        scene.site.call(&["kill", "k1"]).ok();
+        scene.site.call(&["wait", "k1"]).ok();
     },
     call: |scene| scene.site.call(&["system", "prune", "-af", "--volumes"]),
     done: "",
@@ -205,11 +205,11 @@ pub(crate) const PRUNE: Deed = Deed {
 
 pub(crate) const STOP: Deed = Deed {
     before: Scene::has_container,
-    call: |scene| scene.site.call(&["stop", "c1"]),
+    call: |scene| scene.site.call(&["stop", "k1"]),
     done: "",
     undo: nothing,
     after: |scene| {
-        let state = scene.site.inspect("container", "c1")["State"].clone();
+        let state = scene.site.inspect("container", "k1")["State"].clone();
         assert_eq!((&state["Status"], &state["ExitCode"]), (&"exited".into(), &0.into()));
     },
 };
@@ -219,9 +219,9 @@ pub(crate) const CONNECT: Deed = Deed {
         scene.has_container();
         scene.site.call(&["network", "create", "net2"]).ok();
     },
-    call: |scene| scene.site.call(&["network", "connect", "net2", "c1"]),
+    call: |scene| scene.site.call(&["network", "connect", "net2", "k1"]),
     done: "is on network net2 already",
-    undo: |scene| drop(scene.site.call(&["network", "disconnect", "net2", "c1"]).ok()),
+    undo: |scene| drop(scene.site.call(&["network", "disconnect", "net2", "k1"]).ok()),
     after: |scene| assert_eq!(networks(scene).len(), 2),
 };
 
@@ -230,7 +230,7 @@ pub(crate) const DISCONNECT: Deed = Deed {
         (CONNECT.before)(scene);
         (CONNECT.call)(scene).ok();
     },
-    call: |scene| scene.site.call(&["network", "disconnect", "net2", "c1"]),
+    call: |scene| scene.site.call(&["network", "disconnect", "net2", "k1"]),
     done: "is not on network net2",
     undo: |scene| drop((CONNECT.call)(scene).ok()),
     after: |scene| assert_eq!(networks(scene), ["net1"]),
@@ -238,8 +238,8 @@ pub(crate) const DISCONNECT: Deed = Deed {
 
 /// Those whose links the container has.
 fn networks(scene: &Scene) -> Vec<String> {
-    let links = scene.site.list(&["exec", "c1", "ls", "/sys/class/net"]);
-    let state = scene.site.inspect("container", "c1")["NetworkSettings"]["Networks"].clone();
+    let links = scene.site.list(&["exec", "k1", "ls", "/sys/class/net"]);
+    let state = scene.site.inspect("container", "k1")["NetworkSettings"]["Networks"].clone();
     let names: Vec<String> = state.as_object().expect("networks").keys().cloned().collect();
     assert_eq!(links.len(), names.len() + 1, "{links:?} {names:?}");
     names

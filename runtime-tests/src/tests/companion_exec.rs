@@ -14,18 +14,18 @@ tests![
 
 fn container() -> Root {
     let root = Root::new();
-    root.detached("c1", &["sleep", "1000"]);
+    root.detached("k1", &["sleep", "1000"]);
     root
 }
 
 fn exec(flags: &[&str], script: &str) -> (pty::Master, Running) {
     let (master, slave) = pty::open(24, 80);
-    let call = bundles(["exec", "-it"]).args(flags).args(["c1", "sh", "-c", script]);
+    let call = bundles(["exec", "-it"]).args(flags).args(["k1", "sh", "-c", script]);
     (master, call.terminal(slave).spawn())
 }
 
 fn remove() {
-    bundles(["rm", "-f", "c1"]).ok();
+    bundles(["rm", "-f", "k1"]).ok();
     until("their keepers end", || processes("bundles-exec").is_empty().then_some(()));
     assert_nothing_is_left();
 }
@@ -62,11 +62,11 @@ fn companion_exec_detaches_by_keys() {
         master.write(keys);
         client.wait().assert_exit(0);
         assert_eq!(processes("bundles-exec").len(), 1);
-        let top = bundles(["top", "c1"]).ok();
+        let top = bundles(["top", "k1"]).ok();
         assert!(top.contains("touch /tmp/end"), "it goes on: {top}");
         bundles([
             "exec",
-            "c1",
+            "k1",
             "sh",
             "-c",
             "kill -9 $(ps | grep '[t]ouch' | head -n 1 | while read pid rest; do echo $pid; done)",
@@ -74,7 +74,7 @@ fn companion_exec_detaches_by_keys() {
         .ok();
         until("its keeper ends", || processes("bundles-exec").is_empty().then_some(()));
     }
-    let wrong = bundles(["exec", "--detach-keys", "ctrl-1", "c1", "true"]).output();
+    let wrong = bundles(["exec", "--detach-keys", "ctrl-1", "k1", "true"]).output();
     wrong.assert_exit(125).assert_stderr_has("invalid value 'ctrl-1' for '--detach-keys <KEYS>'");
     remove();
 }
@@ -88,9 +88,9 @@ fn companion_exec_outlives_its_client() {
     master.wait_for("ready");
     client.signal(Signal::SIGKILL);
     client.wait();
-    bundles(["exec", "c1", "touch", "/tmp/go"]).ok();
+    bundles(["exec", "k1", "touch", "/tmp/go"]).ok();
     until("it has gone on", || {
-        let seen = bundles(["exec", "c1", "sh", "-c", "[ -e /tmp/went ]"]).output();
+        let seen = bundles(["exec", "k1", "sh", "-c", "[ -e /tmp/went ]"]).output();
         (seen.code == 0).then_some(())
     });
     remove();
@@ -100,7 +100,7 @@ fn companion_exec_terminal_fails_as_others_do() {
     let _root = container();
     for (program, code) in [("nosuch", 127), ("/etc", 126)] {
         let (mut master, slave) = pty::open(24, 80);
-        let client = bundles(["exec", "-it", "c1", program]).terminal(slave).spawn();
+        let client = bundles(["exec", "-it", "k1", program]).terminal(slave).spawn();
         let said = master.read_to_end();
         client.wait().assert_exit(code);
         assert!(said.starts_with("bundles: ") && said.contains("hint: "), "{said}");

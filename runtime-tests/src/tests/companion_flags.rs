@@ -278,7 +278,7 @@ fn companion_labels_annotations_and_health() {
     fs::write(&file, "# comment\nb=file\nc=file\n").expect("write");
     let flags = [
         "--name",
-        "c1",
+        "k1",
         "--label-file",
         file.to_str().expect("UTF-8"),
         "-l",
@@ -295,14 +295,14 @@ fn companion_labels_annotations_and_health() {
     let out = call(&["create"], &flags, &[]).output();
     out.assert_exit(0)
         .assert_stderr_has("bundles: the health check is recorded, but not run yet\n");
-    let shown = inspect("c1");
+    let shown = inspect("k1");
     assert_eq!(shown["Config"]["Labels"], json!({ "a": "image", "b": "file", "c": "flag" }));
     let check = json!({ "Test": ["CMD-SHELL", "test -f /ok"], "Interval": 30_000_000_000_u64, "Retries": 3 });
     assert_eq!(shown["Config"]["Healthcheck"], check);
-    assert_eq!(spec("c1")["annotations"]["x.y"], "z");
-    bundles(["rm", "c1"]).ok();
-    call(&["create", "--name", "c1"], &["--no-healthcheck"], &[]).ok();
-    assert_eq!(inspect("c1")["Config"]["Healthcheck"]["Test"], json!(["NONE"]));
+    assert_eq!(spec("k1")["annotations"]["x.y"], "z");
+    bundles(["rm", "k1"]).ok();
+    call(&["create", "--name", "k1"], &["--no-healthcheck"], &[]).ok();
+    assert_eq!(inspect("k1")["Config"]["Healthcheck"]["Test"], json!(["NONE"]));
 }
 
 fn companion_refused_flags_say_why() {

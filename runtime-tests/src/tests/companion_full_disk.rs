@@ -165,8 +165,8 @@ fn companion_full_disk_does_not_end_who_writes_to_its_log() {
     let _disk = site.small_disk();
     scene.has_image();
     let script = "n=0; while :; do n=$((n + 1)); echo line $n; sleep 0.01; done";
-    site.run(&["run", "-d"], &["--network", "none", "--name", "c1"], &["sh", "-c", script]).ok();
-    let lines = || site.call(&["logs", "c1"]).ok().lines().count();
+    site.run(&["run", "-d"], &["--network", "none", "--name", "k1"], &["sh", "-c", script]).ok();
+    let lines = || site.call(&["logs", "k1"]).ok().lines().count();
     until("it has written", || (lines() > 3).then_some(()));
     site.fill(0);
     let mut before = 0;
@@ -175,10 +175,10 @@ fn companion_full_disk_does_not_end_who_writes_to_its_log() {
         std::thread::sleep(std::time::Duration::from_millis(100)); // ten lines in vain
         (std::mem::replace(&mut before, now) == now).then_some(())
     });
-    assert_eq!(site.inspect("container", "c1")["State"]["Running"], true);
+    assert_eq!(site.inspect("container", "k1")["State"]["Running"], true);
     site.empty();
     until("it is kept again", || (lines() > before + 3).then_some(()));
-    let text = site.call(&["logs", "c1"]).ok();
+    let text = site.call(&["logs", "k1"]).ok();
     let wrong = text.lines().find(|line| !line.starts_with("line "));
     assert_eq!(wrong, None, "a line is whole, or not there");
     let log = site.home().join("containers");
@@ -196,7 +196,7 @@ fn companion_full_disk_hides_no_exit_code() {
     scene.has_image();
     let code = |name: &str| site.inspect("container", name)["State"]["ExitCode"].clone();
     let wait = ["sh", "-c", "while [ ! -e /tmp/go ]; do sleep 0.02; done; exit 7"];
-    for (name, with_reserve) in [("c1", true), ("c2", false)] {
+    for (name, with_reserve) in [("k1", true), ("k2", false)] {
         let flags = ["--network", "none", "--name", name, "--tmpfs", "/tmp"];
         site.run(&["run", "-d"], &flags, &wait).ok();
         if !with_reserve {
@@ -224,18 +224,18 @@ fn companion_full_disk_leaves_names_and_limits_as_they_were() {
     let site = &scene.site;
     let _disk = site.small_disk();
     scene.has_image();
-    site.run(&["run", "-d"], &["--network", "none", "--name", "c1"], &LONG).ok();
+    site.run(&["run", "-d"], &["--network", "none", "--name", "k1"], &LONG).ok();
     let calls: [&[&str]; 2] =
-        [&["rename", "c1", "other"], &["update", "--restart", "always", "c1"]];
+        [&["rename", "k1", "other"], &["update", "--restart", "always", "k1"]];
     for words in calls {
-        let before = site.inspect("container", "c1");
+        let before = site.inspect("container", "k1");
         site.fill(0);
         assert_full(&site.call(words).output(), 1);
-        assert_eq!(site.inspect("container", "c1"), before);
+        assert_eq!(site.inspect("container", "k1"), before);
         site.empty();
         site.call(words).ok();
         if words[0] == "rename" {
-            site.call(&["rename", "other", "c1"]).ok();
+            site.call(&["rename", "other", "k1"]).ok();
         }
     }
     site.give_back(true);

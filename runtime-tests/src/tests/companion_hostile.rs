@@ -105,14 +105,14 @@ fn companion_tree_too_deep_for_a_path_is_removed() {
 /// What a command leaves behind in the container would read what is typed on the host later.
 fn companion_exec_gives_away_no_terminal() {
     let root = Root::new();
-    root.detached("c1", &["sleep", "100"]);
+    root.detached("k1", &["sleep", "100"]);
     let script = "for fd in 0 1 2; do [ -t $fd ] && echo \"terminal $fd\"; done; echo done";
     let (mut master, slave) = pty::open(24, 80);
-    bundles(["exec", "c1", "sh", "-c", script]).terminal(slave).spawn().wait().assert_exit(0);
+    bundles(["exec", "k1", "sh", "-c", script]).terminal(slave).spawn().wait().assert_exit(0);
     assert_eq!(master.wait_for("done"), "done\r\n");
     let typed = format!("read line; echo \"got $line\" >&2; {script}; exit 7");
     let (mut master, slave) = pty::open(24, 80);
-    let client = bundles(["exec", "-i", "c1", "sh", "-c", &typed]).terminal(slave).spawn();
+    let client = bundles(["exec", "-i", "k1", "sh", "-c", &typed]).terminal(slave).spawn();
     master.write("hello\r");
     let seen = master.wait_for("done");
     assert!(seen.contains("got hello") && !seen.contains("terminal"), "{seen}");
@@ -120,27 +120,27 @@ fn companion_exec_gives_away_no_terminal() {
     // Who stays behind with the streams keeps nobody waiting.
     let (mut master, slave) = pty::open(24, 80);
     let script = "sleep 50 & echo first";
-    bundles(["exec", "c1", "sh", "-c", script]).terminal(slave).spawn().wait().assert_exit(0);
+    bundles(["exec", "k1", "sh", "-c", script]).terminal(slave).spawn().wait().assert_exit(0);
     master.wait_for("first");
-    bundles(["rm", "-f", "c1"]).ok();
+    bundles(["rm", "-f", "k1"]).ok();
     assert_nothing_is_left();
 }
 
 /// By way of /proc/self/fd it would be opened with more rights than the caller has given.
 fn companion_exec_gives_away_no_file() {
     let root = Root::new();
-    root.detached("c1", &["sleep", "100"]);
+    root.detached("k1", &["sleep", "100"]);
     let file = scratch().join("log");
     fs::write(&file, "before\n").expect("a file");
     let to_file = format!("\"$@\" >> {0} < {0}", file.display());
     let script = "for fd in 0 1; do readlink /proc/self/fd/$fd; done; head -n 1";
-    let call = bundles(["exec", "-i", "c1", "sh", "-c", script]);
+    let call = bundles(["exec", "-i", "k1", "sh", "-c", script]);
     call.through(["/bin/sh", "-c", &to_file, "sh"]).output().assert_exit(0);
     let log = fs::read_to_string(&file).expect("the file");
     let lines: Vec<&str> = log.lines().collect();
     let ["before", input, output, "before"] = lines.as_slice() else { panic!("{log}") };
     assert!(input.starts_with("pipe:") && output.starts_with("pipe:"), "{log}");
-    bundles(["rm", "-f", "c1"]).ok();
+    bundles(["rm", "-f", "k1"]).ok();
     assert_nothing_is_left();
 }
 
@@ -151,10 +151,10 @@ fn companion_lease_on_its_names_stops_nobody() {
         let flags = ["--network", "n1"];
         root.call(&["run", "-d", "--name", name], &flags, &["sleep", "100"]).ok().trim().to_owned()
     };
-    let hosts = home().join("containers").join(on("c1")).join("hosts");
+    let hosts = home().join("containers").join(on("k1")).join("hosts");
     let leased = lease::take(&hosts); // as the container might
     let start = Instant::now();
-    on("c2");
+    on("k2");
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     drop(leased);
     // It may have any length, of which nothing is read.
@@ -164,10 +164,10 @@ fn companion_lease_on_its_names_stops_nobody() {
         .expect("hosts")
         .set_len(1 << 40)
         .expect("a hole");
-    on("c3");
+    on("k3");
     let text = fs::read_to_string(&hosts).expect("hosts");
-    assert!(["c1", "c2", "c3"].iter().all(|name| text.contains(name)), "{text}");
-    bundles(["rm", "-f", "c1", "c2", "c3"]).ok();
+    assert!(["k1", "k2", "k3"].iter().all(|name| text.contains(name)), "{text}");
+    bundles(["rm", "-f", "k1", "k2", "k3"]).ok();
     bundles(["network", "rm", "n1"]).ok();
     assert_nothing_is_left();
 }

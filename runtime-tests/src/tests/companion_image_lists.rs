@@ -92,10 +92,10 @@ fn companion_image_prune() {
 fn companion_image_prune_spares_what_is_used() {
     let _requirements = Root::new();
     three();
-    bundles(["create", "--name", "c1", "app:1", "true"]).ok();
+    bundles(["create", "--name", "k1", "app:1", "true"]).ok();
     bundles(["image", "prune", "-af"]).ok();
     assert_eq!(names(&[]), ["app:1"]);
-    bundles(["rm", "c1"]).ok();
+    bundles(["rm", "k1"]).ok();
 }
 
 fn companion_image_filters_of_no_sense() {

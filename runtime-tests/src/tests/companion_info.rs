@@ -59,11 +59,11 @@ fn companion_info_has_the_fields_of_docker() {
 
 fn companion_info_counts_containers() {
     let root = Root::new();
-    root.detached("c1", &["sleep", "100"]);
-    root.call(&["create", "--name", "c2"], &[], &["true"]).ok();
+    root.detached("k1", &["sleep", "100"]);
+    root.call(&["create", "--name", "k2"], &[], &["true"]).ok();
     let counts = "{{.Containers}} {{.ContainersRunning}} {{.ContainersPaused}} {{.ContainersStopped}} {{.Images}}";
     assert_eq!(print("info", counts), "2 1 0 1 0");
-    bundles(["rm", "-f", "c1", "c2"]).ok();
+    bundles(["rm", "-f", "k1", "k2"]).ok();
 }
 
 /// kind asks so, and wants to know which limits there are.

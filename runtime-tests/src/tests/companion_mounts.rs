@@ -82,8 +82,8 @@ fn companion_volume_is_filled_once_and_only_when_wanted() {
         .output()
         .assert_stdout("seed\nno\n");
     // One that the image asks for, with a life of its own.
-    call(&["run", "--name", "c1"], &[], &["sh", "-c", "cat /data/file; echo 1 > /data/new"]).ok();
-    let mount = inspect("c1")["Mounts"][0].clone();
+    call(&["run", "--name", "k1"], &[], &["sh", "-c", "cat /data/file; echo 1 > /data/new"]).ok();
+    let mount = inspect("k1")["Mounts"][0].clone();
     assert_eq!((&mount["Type"], &mount["Destination"]), (&json!("volume"), &json!("/data")));
     let name = mount["Name"].as_str().expect("a name");
     assert_eq!(name.len(), 64);
@@ -227,21 +227,21 @@ fn companion_anonymous_volumes_go_with_their_container() {
     run(&["-v", "/more", "-v", "named:/named"], "true").ok();
     assert_eq!(volumes(), ["named"]);
     // Not by rm alone, as in Docker; with -v, and never one with a name.
-    call(&["create", "--name", "c1"], &["-v", "/more", "-v", "named:/named"], &[]).ok();
+    call(&["create", "--name", "k1"], &["-v", "/more", "-v", "named:/named"], &[]).ok();
     assert_eq!(volumes().len(), 3);
-    bundles(["rm", "-v", "c1"]).ok();
+    bundles(["rm", "-v", "k1"]).ok();
     assert_eq!(volumes(), ["named"]);
-    call(&["create", "--name", "c2"], &[], &[]).ok();
-    bundles(["rm", "c2"]).ok();
+    call(&["create", "--name", "k2"], &[], &[]).ok();
+    bundles(["rm", "k2"]).ok();
     assert_eq!(volumes().len(), 2);
     // Its name, chosen by somebody, is a name.
     let anonymous = volumes().into_iter().find(|name| name != "named").expect("a volume");
     run(&["-v", &format!("{anonymous}:/data")], "true").ok();
     assert_eq!(volumes().len(), 2);
     // A container that could not be made leaves none.
-    call(&["create", "--name", "c3"], &[], &[]).ok();
+    call(&["create", "--name", "k3"], &[], &[]).ok();
     let before = volumes();
-    call(&["create", "--name", "c3"], &["-v", "/x"], &[]).output().assert_exit(125);
+    call(&["create", "--name", "k3"], &["-v", "/x"], &[]).output().assert_exit(125);
     run(&["-v", "/x", "--mount", "type=bind,src=/nosuch,dst=/y"], "true").output().assert_exit(125);
     assert_eq!(volumes(), before);
 }
@@ -272,12 +272,12 @@ fn companion_overlay_of_a_directory_is_thrown_away() {
     fs::write(host.join("file"), "host\n").expect("write");
     let flag = format!("{}:/over:O", host.display());
     let script = "stat -c %a /over; cat /over/file; echo changed > /over/file; touch /over/new; cat /over/file";
-    call(&["run", "--name", "c1"], &["-v", &flag], &["sh", "-c", script])
+    call(&["run", "--name", "k1"], &["-v", &flag], &["sh", "-c", script])
         .output()
         .assert_stdout("1777\nhost\nchanged\n");
     assert_eq!(fs::read_to_string(host.join("file")).expect("file"), "host\n");
     assert!(!host.join("new").exists());
-    bundles(["rm", "c1"]).ok();
+    bundles(["rm", "k1"]).ok();
     run(&["-v", &flag, "-v", &format!("{}:/again:O", host.display())], "touch /again/x; ls /over")
         .output()
         .assert_stdout("file\n");
@@ -333,12 +333,12 @@ fn companion_volume_with_options_is_mounted() {
     let script = "stat -c %a /m; mount | grep -c 'tmpfs on /m .*size=1024k'; touch /m/x";
     run(&["-v", "m:/m"], script).output().assert_stdout("711\n1\n");
     run(&["-v", "m:/m"], "ls /m").output().assert_stdout("");
-    call(&["create", "--name", "c1"], &["-v", "m:/m"], &[]).ok();
-    for flags in [["-v", "m:/m"], ["--volumes-from", "c1"]] {
+    call(&["create", "--name", "k1"], &["-v", "m:/m"], &[]).ok();
+    for flags in [["-v", "m:/m"], ["--volumes-from", "k1"]] {
         run(&flags, "true")
             .output()
             .assert_exit(125)
-            .assert_stderr_has("volume m is in memory (type=tmpfs), and container c1 has it");
+            .assert_stderr_has("volume m is in memory (type=tmpfs), and container k1 has it");
     }
     let words = r#"type=volume,src=n,dst=/n,volume-opt=type=tmpfs,"volume-opt=o=size=1m,noexec""#;
     run(&["--mount", words], "mount | grep -c ' /n .*noexec'").output().assert_stdout("1\n");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::Pid;
-use runtime_tests::companion::{bundles, bundles_as};
+use runtime_tests::companion::{Root, bundles, bundles_as};
 use runtime_tests::hostmount::HostMount;
 use runtime_tests::isolate::scratch;
 use runtime_tests::poll::until;
@@ -20,6 +20,7 @@ tests![
     one_network_connects_and_two_are_apart,
     one_id_is_enough,
     way_out_is_by_pasta,
+    host_gateway_is_the_host,
     pasta_is_ended_and_started_again,
     internal_network_needs_no_pasta,
     missing_pasta_is_told_once,
@@ -189,6 +190,30 @@ fn way_out_is_by_pasta() {
     other.disconnect("two").ok();
     assert_eq!(pasta(), [0; 0]);
     drop((one, other));
+    assert_teardown(&user);
+}
+
+fn host_gateway_is_the_host() {
+    prepared();
+    let (_tun, _outside) = (tun(), outside());
+    let _near = Ended::server(&[], 8, "near");
+    let (user, root) = (SecondUser::with_ranges(), Root::new());
+    // He can make no mount point in a directory of root's.
+    fs::write(root.rootfs.join("etc/hosts"), "").expect("write");
+    let runtime = runtime_tests::runtime::path().to_str().expect("UTF-8");
+    let run = |flags: &[&str], script: &str| {
+        let call = bundles_as(&user, ["run", "--rm", "--runtime", runtime]).args(flags);
+        let call = call.args(["--add-host", "h:host-gateway", "--rootfs"]).args([&root.rootfs]);
+        call.args(["sh", "-c", script]).output()
+    };
+    // busybox cannot look up names itself, it is static; and nc ends with its input.
+    let script = "busybox grep -w h /etc/hosts; address=$(busybox sed -n 's/\th$//p' /etc/hosts); \
+                  { printf 'GET / HTTP/1.0\\r\\n\\r\\n'; busybox sleep 2; } | \
+                  busybox timeout 4 busybox nc $address 8 | busybox tail -n 1";
+    run(&[], script).assert_exit(0).assert_stdout("198.51.100.1\th\nnear");
+    run(&["--network", "none"], "true").assert_exit(125).assert_stderr_has(
+        "bundles: --add-host h:host-gateway: it has no network on which the host is\n",
+    );
     assert_teardown(&user);
 }
 

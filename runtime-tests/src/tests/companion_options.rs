@@ -29,10 +29,10 @@ fn companion_init_reaps_and_passes_signals() {
     let root = static_root();
     // The orphan's parent ends at once; nobody but the first process can wait for it.
     let script = "sh -c 'sleep 0.1 & exit 0'; trap 'echo got; exit 5' USR1; echo ready; while :; do sleep 0.05; done";
-    let call = root.call(&["run", "--name", "c1"], &["--init"], &["sh", "-c", script]);
+    let call = root.call(&["run", "--name", "k1"], &["--init"], &["sh", "-c", script]);
     let running = call.spawn();
     until("it is ready", || running.stdout().contains("ready").then_some(()));
-    let pid = inspect("c1")["State"]["Pid"].clone();
+    let pid = inspect("k1")["State"]["Pid"].clone();
     let children = format!("/proc/{pid}/task/{pid}/children");
     let children =
         || std::fs::read_to_string(&children).expect("the children of the first process");
@@ -41,7 +41,7 @@ fn companion_init_reaps_and_passes_signals() {
     let out = running.wait();
     out.assert_exit(5);
     assert!(out.stdout().ends_with("got\n"));
-    bundles(["rm", "c1"]).ok();
+    bundles(["rm", "k1"]).ok();
     assert_nothing_is_left();
 }
 
@@ -79,10 +79,10 @@ fn companion_log_is_bounded() {
     let root = Root::new();
     let flags = ["--log-opt", "max-size=10k", "--log-opt", "max-file=2"];
     let script = "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done";
-    root.call(&["run", "--name", "c1"], &flags, &["sh", "-c", script]).ok();
-    let logged = bundles(["logs", "c1"]).ok();
+    root.call(&["run", "--name", "k1"], &flags, &["sh", "-c", script]).ok();
+    let logged = bundles(["logs", "k1"]).ok();
     assert!(logged.ends_with("line 1999\n"));
-    let dir = inspect("c1")["LogPath"].as_str().expect("a path").to_owned();
+    let dir = inspect("k1")["LogPath"].as_str().expect("a path").to_owned();
     let dir = std::path::Path::new(&dir).parent().expect("a directory").to_owned();
     let sizes: Vec<u64> = std::fs::read_dir(dir)
         .expect("the directory")
@@ -92,9 +92,9 @@ fn companion_log_is_bounded() {
         .collect();
     assert!(sizes.len() == 2 && sizes.iter().all(|size| *size <= 10_240), "{sizes:?}");
     let one = ["--log-opt", "max-size=10k", "--log-opt", "max-file=1"];
-    root.call(&["run", "--name", "c2"], &one, &["sh", "-c", script]).ok();
-    assert!(bundles(["logs", "c2"]).ok().ends_with("line 1999\n"));
-    bundles(["rm", "c1", "c2"]).ok();
+    root.call(&["run", "--name", "k2"], &one, &["sh", "-c", script]).ok();
+    assert!(bundles(["logs", "k2"]).ok().ends_with("line 1999\n"));
+    bundles(["rm", "k1", "k2"]).ok();
     for (option, error) in [
         ("max-size=much", "--log-opt max-size much: not a size"),
         ("max-file=0", "--log-opt max-file=0: not a number of files"),
@@ -108,31 +108,31 @@ fn companion_log_is_bounded() {
 
 fn companion_log_is_not_kept() {
     let root = Root::new();
-    let call = root.call(&["run", "--name", "c1"], &["--log-driver", "none"], &["echo", "secret"]);
+    let call = root.call(&["run", "--name", "k1"], &["--log-driver", "none"], &["echo", "secret"]);
     assert_eq!(call.ok(), "secret\n");
-    let out = bundles(["logs", "c1"]).output();
-    out.assert_exit(1).assert_stderr_has("c1: its output is not kept");
-    assert_eq!(inspect("c1")["HostConfig"]["LogConfig"]["Type"], "none");
-    bundles(["rm", "c1"]).ok();
+    let out = bundles(["logs", "k1"]).output();
+    out.assert_exit(1).assert_stderr_has("k1: its output is not kept");
+    assert_eq!(inspect("k1")["HostConfig"]["LogConfig"]["Type"], "none");
+    bundles(["rm", "k1"]).ok();
     assert_nothing_is_left();
 }
 
 fn companion_logs_of_a_time() {
     let root = Root::new();
     let script = "echo one; sleep 0.3; echo two; sleep 0.3; echo three";
-    root.call(&["run", "--name", "c1"], &[], &["sh", "-c", script]).ok();
-    let text = bundles(["logs", "-t", "c1"]).ok();
+    root.call(&["run", "--name", "k1"], &[], &["sh", "-c", script]).ok();
+    let text = bundles(["logs", "-t", "k1"]).ok();
     let time = text.lines().nth(1).expect("a second line").split(' ').next().expect("a time");
-    let logs = |words: &[&str]| bundles(["logs"]).args(words).arg("c1").ok();
+    let logs = |words: &[&str]| bundles(["logs"]).args(words).arg("k1").ok();
     assert_eq!(logs(&["--since", time]), "two\nthree\n");
     assert_eq!(logs(&["--until", time]), "one\ntwo\n");
     assert_eq!(logs(&["--since", time, "--until", time]), "two\n");
     assert_eq!(logs(&["--since", "1h"]), "one\ntwo\nthree\n");
     assert_eq!(logs(&["--since", "1h", "--tail", "1"]), "three\n");
     assert_eq!(logs(&["--until", "1h"]), "");
-    let out = bundles(["logs", "--since", "yesterday", "c1"]).output();
+    let out = bundles(["logs", "--since", "yesterday", "k1"]).output();
     out.assert_exit(1).assert_stderr_has("bundles: --since yesterday: not a time\n  hint: write ");
-    bundles(["rm", "c1"]).ok();
+    bundles(["rm", "k1"]).ok();
     assert_nothing_is_left();
 }
 
@@ -145,10 +145,10 @@ fn companion_oom_is_recorded() {
     requires!(cgroup_v1("memory"));
     let flags = ["-m", "16m", "--memory-swap", "16m", "--tmpfs", "/big"];
     let script = "head -c 64000000 /dev/zero > /big/x";
-    let out = root.call(&["run", "--name", "c1"], &flags, &["sh", "-c", script]).output();
+    let out = root.call(&["run", "--name", "k1"], &flags, &["sh", "-c", script]).output();
     assert_ne!(out.code, 0);
-    assert_eq!(inspect("c1")["State"]["OOMKilled"], true);
-    bundles(["rm", "c1"]).ok();
+    assert_eq!(inspect("k1")["State"]["OOMKilled"], true);
+    bundles(["rm", "k1"]).ok();
     assert_nothing_is_left();
 }
 

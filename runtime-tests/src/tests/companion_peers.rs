@@ -119,7 +119,7 @@ fn companion_bundle_means_the_same_to_all_runtimes() {
         let dir = scratch().join(format!("bundle-{kind:?}"));
         bundles(["bundle"]).args(&flags).arg("app:1").arg(&dir).args(["sh", "-c", LOOK]).ok();
         let root = scratch().join("state");
-        let words = ["run".as_ref(), "--bundle".as_ref(), dir.as_os_str(), "c1".as_ref()];
+        let words = ["run".as_ref(), "--bundle".as_ref(), dir.as_os_str(), "k1".as_ref()];
         let call = Call::of(program.into(), ["--root".as_ref(), root.as_os_str()]).args(words);
         (kind, seen(&call.output()))
     });
@@ -157,27 +157,27 @@ fn live_alike(bundles: impl Fn(&[&str]) -> Call, of_root: bool) {
         println!("{kind:?}");
         run(&["--rm"], &["nosuch"]).output().assert_exit(127);
         run(&["--rm"], &["/srv"]).output().assert_exit(126);
-        run(&["-d", "--name", "c2"], &["sleep", "60"]).ok();
-        bundles(&["kill", "c2"]).ok();
-        assert_eq!(bundles(&["wait", "c2"]).ok(), "137\n", "{kind:?}");
-        bundles(&["rm", "c2"]).ok();
+        run(&["-d", "--name", "k2"], &["sleep", "60"]).ok();
+        bundles(&["kill", "k2"]).ok();
+        assert_eq!(bundles(&["wait", "k2"]).ok(), "137\n", "{kind:?}");
+        bundles(&["rm", "k2"]).ok();
         let script = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done";
-        run(&["-d", "--name", "c1"], &["sh", "-c", script]).ok();
-        until("it is ready", || (bundles(&["logs", "c1"]).ok() == "ready\n").then_some(()));
-        let exec = ["exec", "-u", "web", "-w", "/etc", "-e", "A=b", "c1"];
+        run(&["-d", "--name", "k1"], &["sh", "-c", script]).ok();
+        until("it is ready", || (bundles(&["logs", "k1"]).ok() == "ready\n").then_some(()));
+        let exec = ["exec", "-u", "web", "-w", "/etc", "-e", "A=b", "k1"];
         let exec = bundles(&exec).args(["sh", "-c", "echo $(id -u) $PWD $A; exit 9"]).output();
         exec.assert_exit(9);
         assert_eq!(exec.stdout(), "33 /etc b\n", "{kind:?}");
         if of_root {
-            let status = || bundles(&["inspect", "-f", "{{.State.Status}}", "c1"]).ok();
-            bundles(&["pause", "c1"]).ok();
+            let status = || bundles(&["inspect", "-f", "{{.State.Status}}", "k1"]).ok();
+            bundles(&["pause", "k1"]).ok();
             assert_eq!(status(), "paused\n", "{kind:?}");
-            bundles(&["unpause", "c1"]).ok();
+            bundles(&["unpause", "k1"]).ok();
             assert_eq!(status(), "running\n", "{kind:?}");
         }
-        bundles(&["stop", "-t", "5", "c1"]).ok();
-        assert_eq!(bundles(&["wait", "c1"]).ok(), "5\n", "{kind:?}");
-        bundles(&["rm", "c1"]).ok();
+        bundles(&["stop", "-t", "5", "k1"]).ok();
+        assert_eq!(bundles(&["wait", "k1"]).ok(), "5\n", "{kind:?}");
+        bundles(&["rm", "k1"]).ok();
     }
 }
 

@@ -48,38 +48,38 @@ fn count(name: &str) -> u64 {
 
 fn companion_restart_always() {
     let root = Root::new();
-    restarting(&root, "c1", "always", "echo up; sleep 0.05; exit 1");
-    until("it has started four times", || (count("c1") >= 3).then_some(()));
+    restarting(&root, "k1", "always", "echo up; sleep 0.05; exit 1");
+    until("it has started four times", || (count("k1") >= 3).then_some(()));
     // 100, 200, 400 ms: by now it rests longer than it runs.
     until("it is seen at rest", || bundles(["ps"]).ok().contains("Restarting (1) ").then_some(()));
-    let state = inspect("c1");
+    let state = inspect("k1");
     assert_eq!(state["HostConfig"]["RestartPolicy"]["Name"], "always");
-    let logged = bundles(["logs", "c1"]).ok();
+    let logged = bundles(["logs", "k1"]).ok();
     assert!(logged.lines().count() >= 4 && logged.lines().all(|line| line == "up"), "{logged}");
-    bundles(["rm", "c1"]).output().assert_exit(1).assert_stderr_has("c1: runs");
-    bundles(["stop", "c1"]).ok();
-    assert_eq!(inspect("c1")["State"]["Status"], "exited");
-    let times = count("c1");
+    bundles(["rm", "k1"]).output().assert_exit(1).assert_stderr_has("k1: runs");
+    bundles(["stop", "k1"]).ok();
+    assert_eq!(inspect("k1")["State"]["Status"], "exited");
+    let times = count("k1");
     std::thread::sleep(std::time::Duration::from_millis(300));
-    assert_eq!(count("c1"), times);
+    assert_eq!(count("k1"), times);
     // The user's own start begins anew.
-    bundles(["start", "c1"]).ok();
-    assert!(count("c1") < times);
-    bundles(["rm", "-f", "c1"]).ok();
+    bundles(["start", "k1"]).ok();
+    assert!(count("k1") < times);
+    bundles(["rm", "-f", "k1"]).ok();
     assert_nothing_is_left();
 }
 
 fn companion_restart_on_failure() {
     let root = Root::new();
-    restarting(&root, "c1", "on-failure:2", "exit 9");
-    assert!(bundles(["wait", "c1"]).ok() == "9\n");
-    let c1 = inspect("c1");
-    assert_eq!(c1["RestartCount"], 2);
-    assert_eq!(c1["HostConfig"]["RestartPolicy"]["MaximumRetryCount"], 2);
-    restarting(&root, "c2", "on-failure", "exit 0");
-    assert_eq!(bundles(["wait", "c2"]).ok(), "0\n");
-    assert_eq!(count("c2"), 0);
-    bundles(["rm", "c1", "c2"]).ok();
+    restarting(&root, "k1", "on-failure:2", "exit 9");
+    assert!(bundles(["wait", "k1"]).ok() == "9\n");
+    let k1 = inspect("k1");
+    assert_eq!(k1["RestartCount"], 2);
+    assert_eq!(k1["HostConfig"]["RestartPolicy"]["MaximumRetryCount"], 2);
+    restarting(&root, "k2", "on-failure", "exit 0");
+    assert_eq!(bundles(["wait", "k2"]).ok(), "0\n");
+    assert_eq!(count("k2"), 0);
+    bundles(["rm", "k1", "k2"]).ok();
     assert_nothing_is_left();
 }
 
@@ -89,39 +89,39 @@ fn companion_restart_ends_by_the_user() {
     for words in [&["stop", "-t", "0"][..], &["kill"], &["rm", "-f"]] {
         // Once while it runs, once while it rests.
         for (script, status) in [(long, "running"), ("exit 1", "restarting")] {
-            restarting(&root, "c1", "always", script);
-            until(status, || (inspect("c1")["State"]["Status"] == status).then_some(()));
-            bundles(words).arg("c1").ok();
+            restarting(&root, "k1", "always", script);
+            until(status, || (inspect("k1")["State"]["Status"] == status).then_some(()));
+            bundles(words).arg("k1").ok();
             if words[0] != "rm" {
                 until("it has ended", || {
-                    (inspect("c1")["State"]["Status"] == "exited").then_some(())
+                    (inspect("k1")["State"]["Status"] == "exited").then_some(())
                 });
-                bundles(["rm", "c1"]).ok();
+                bundles(["rm", "k1"]).ok();
             }
             assert_nothing_is_left();
         }
     }
     // Its own end is no wish of the user's.
-    restarting(&root, "c1", "unless-stopped", "sleep 0.1");
-    until("it starts again", || (count("c1") > 0).then_some(()));
-    bundles(["rm", "-f", "c1"]).ok();
+    restarting(&root, "k1", "unless-stopped", "sleep 0.1");
+    until("it starts again", || (count("k1") > 0).then_some(()));
+    bundles(["rm", "-f", "k1"]).ok();
     assert_nothing_is_left();
 }
 
 fn companion_restart_after_a_killed_monitor() {
     let root = Root::new();
-    let id = restarting(&root, "c1", "always", "sleep 0.5");
+    let id = restarting(&root, "k1", "always", "sleep 0.5");
     kill_monitor(&id);
     bundles(["ps"]).ok();
-    until("it starts again", || (count("c1") > 1).then_some(()));
-    bundles(["rm", "-f", "c1"]).ok();
+    until("it starts again", || (count("k1") > 1).then_some(()));
+    bundles(["rm", "-f", "k1"]).ok();
     // Without anybody who looks in time it has ended, and that is told.
-    let id = restarting(&root, "c1", "always", "sleep 0.2");
+    let id = restarting(&root, "k1", "always", "sleep 0.2");
     kill_monitor(&id);
     std::thread::sleep(std::time::Duration::from_millis(500));
-    assert_eq!(inspect("c1")["State"]["Status"], "exited");
-    bundles(["start", "c1"]).ok();
-    bundles(["rm", "-f", "c1"]).ok();
+    assert_eq!(inspect("k1")["State"]["Status"], "exited");
+    bundles(["start", "k1"]).ok();
+    bundles(["rm", "-f", "k1"]).ok();
     assert_nothing_is_left();
 }
 
@@ -163,33 +163,33 @@ fn companion_restart_mistakes() {
 
 fn companion_adopted_output_goes_on() {
     let root = Root::new();
-    for look in [&["ps"][..], &["logs", "c1"], &["attach", "--no-stdin", "c1"]] {
-        let id = root.detached("c1", &TICKS);
+    for look in [&["ps"][..], &["logs", "k1"], &["attach", "--no-stdin", "k1"]] {
+        let id = root.detached("k1", &TICKS);
         let old = kill_monitor(&id);
         let looks = bundles(look).spawn();
         until("another monitor", || (monitor(&id) != old).then_some(()));
-        let ticks = || bundles(["logs", "c1"]).ok().lines().count();
+        let ticks = || bundles(["logs", "k1"]).ok().lines().count();
         let before = ticks();
         until("its output goes on", || (ticks() > before + 2).then_some(()));
-        bundles(["stop", "c1"]).ok();
+        bundles(["stop", "k1"]).ok();
         looks.wait();
-        bundles(["rm", "c1"]).ok();
+        bundles(["rm", "k1"]).ok();
         assert_nothing_is_left();
     }
 }
 
 fn companion_adopted_end_is_told() {
     let root = Root::new();
-    let id = root.detached("c1", &TICKS);
+    let id = root.detached("k1", &TICKS);
     kill_monitor(&id);
-    let waits = bundles(["wait", "c1"]).spawn();
-    bundles(["stop", "c1"]).ok();
+    let waits = bundles(["wait", "k1"]).spawn();
+    bundles(["stop", "k1"]).ok();
     waits.wait().assert_stdout("255\n");
-    let state = inspect("c1")["State"].clone();
+    let state = inspect("k1")["State"].clone();
     assert_eq!(state["Status"], "exited");
     assert_eq!(state["ExitCode"], 255);
     assert_eq!(state["Error"], "exit code unknown: its monitor was killed");
-    bundles(["rm", "c1"]).ok();
+    bundles(["rm", "k1"]).ok();
     assert_nothing_is_left();
 }
 
@@ -197,33 +197,33 @@ fn companion_adopted_terminal_lives() {
     let root = Root::new();
     let script =
         "while :; do echo tick; sleep 0.1; done & while read line; do echo got-$line; done";
-    let call = root.call(&["run", "-d", "--name", "c1"], &["-it"], &["sh", "-c", script]);
+    let call = root.call(&["run", "-d", "--name", "k1"], &["-it"], &["sh", "-c", script]);
     let id = call.ok().trim().to_owned();
     for _ in 0..2 {
         kill_monitor(&id);
         std::thread::sleep(std::time::Duration::from_millis(100));
         let (mut master, slave) = pty::open(24, 80);
-        let client = bundles(["attach", "c1"]).terminal(slave).spawn();
+        let client = bundles(["attach", "k1"]).terminal(slave).spawn();
         master.wait_for("tick"); // now what is typed goes to the container
         master.write("typed\r");
         master.wait_for("got-typed");
         master.write("\u{10}\u{11}");
         client.wait().assert_exit(0);
     }
-    assert_eq!(inspect("c1")["State"]["Status"], "running");
-    bundles(["rm", "-f", "c1"]).ok();
+    assert_eq!(inspect("k1")["State"]["Status"], "running");
+    bundles(["rm", "-f", "k1"]).ok();
     assert_nothing_is_left();
 }
 
 fn companion_adopted_input_stays_open() {
     let root = Root::new();
-    let call = root.call(&["run", "-d", "--name", "c1"], &["-i"], &["cat"]);
+    let call = root.call(&["run", "-d", "--name", "k1"], &["-i"], &["cat"]);
     let id = call.ok().trim().to_owned();
     kill_monitor(&id);
-    let client = bundles(["attach", "c1"]).stdin("typed\n").spawn();
+    let client = bundles(["attach", "k1"]).stdin("typed\n").spawn();
     until("the answer", || client.stdout().contains("typed\n").then_some(()));
-    assert_eq!(inspect("c1")["State"]["Status"], "running");
-    bundles(["rm", "-f", "c1"]).ok();
+    assert_eq!(inspect("k1")["State"]["Status"], "running");
+    bundles(["rm", "-f", "k1"]).ok();
     client.wait().assert_exit(255);
     assert_nothing_is_left();
 }
@@ -232,9 +232,9 @@ fn companion_adopted_input_stays_open() {
 fn companion_client_survives_the_monitor() {
     let root = Root::new();
     let script = "echo one; until [ -e /tmp/go ]; do sleep 0.02; done; echo two";
-    let client = root.call(&["run", "--name", "c1"], &[], &["sh", "-c", script]).spawn();
+    let client = root.call(&["run", "--name", "k1"], &[], &["sh", "-c", script]).spawn();
     until("it has begun", || client.stdout().contains("one").then_some(()));
-    let id = inspect("c1")["Id"].as_str().expect("an id").to_owned();
+    let id = inspect("k1")["Id"].as_str().expect("an id").to_owned();
     let old = kill_monitor(&id);
     until("another monitor", || (monitor(&id) != old).then_some(()));
     std::thread::sleep(std::time::Duration::from_millis(100));
@@ -242,6 +242,6 @@ fn companion_client_survives_the_monitor() {
     let out = client.wait();
     out.assert_exit(255);
     assert_eq!(out.stdout(), "one\ntwo\n");
-    bundles(["rm", "c1"]).ok();
+    bundles(["rm", "k1"]).ok();
     assert_nothing_is_left();
 }

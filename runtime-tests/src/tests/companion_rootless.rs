@@ -69,13 +69,13 @@ fn end(pid: Pid) {
 fn companion_runtime_directory_of_another_session() {
     let someone = Someone::new(SecondUser::with_ranges());
     let session = someone.user.directory("session");
-    let words = ["run", "-d", "--network", "none", "--name", "c1"];
+    let words = ["run", "-d", "--network", "none", "--name", "k1"];
     let session = session.to_str().expect("UTF-8");
     someone.make(&words, &SLEEP).env("XDG_RUNTIME_DIR", session).ok();
-    assert_eq!(someone.call(&["exec", "c1", "echo", "there"]).ok(), "there\n");
-    someone.call(&["stop", "-t", "0", "c1"]).ok();
-    someone.call(&["start", "c1"]).ok();
-    someone.call(&["rm", "-f", "c1"]).ok();
+    assert_eq!(someone.call(&["exec", "k1", "echo", "there"]).ok(), "there\n");
+    someone.call(&["stop", "-t", "0", "k1"]).ok();
+    someone.call(&["start", "k1"]).ok();
+    someone.call(&["rm", "-f", "k1"]).ok();
     assert_eq!(fs::read_dir(format!("{session}/bundles")).expect("a directory").count(), 0);
 }
 
@@ -83,13 +83,13 @@ fn companion_runtime_directory_of_another_session() {
 fn killed_monitor(user: SecondUser) {
     let someone = Someone::new(user);
     let script = "trap 'exit 0' TERM; while :; do echo tick; sleep 0.05; done";
-    let run = ["run", "-d", "--name", "c1", "-p", "8080:80"];
+    let run = ["run", "-d", "--name", "k1", "-p", "8080:80"];
     let id = someone.make(&run, &["sh", "-c", script]).ok().trim().to_owned();
     for (words, seen) in [
-        (&["ps", "--format", "{{.Names}} {{.State}}"][..], "c1 running"),
-        (&["logs", "--tail", "1", "c1"], "tick"),
-        (&["inspect", "-f", "{{.State.Running}}", "c1"], "true"),
-        (&["port", "c1", "80"], "0.0.0.0:8080"),
+        (&["ps", "--format", "{{.Names}} {{.State}}"][..], "k1 running"),
+        (&["logs", "--tail", "1", "k1"], "tick"),
+        (&["inspect", "-f", "{{.State.Running}}", "k1"], "true"),
+        (&["port", "k1", "80"], "0.0.0.0:8080"),
     ] {
         let before = someone.monitor(&id);
         end(before);
@@ -99,19 +99,19 @@ fn killed_monitor(user: SecondUser) {
         assert!(now != before && processes("bundles-monitor") == [now], "{words:?}: not adopted");
     }
     // Those of whom the log is kept write on; the others have seen nothing of it.
-    let lines = || someone.call(&["logs", "c1"]).ok().lines().count();
+    let lines = || someone.call(&["logs", "k1"]).ok().lines().count();
     let before = lines();
     until("it writes on", || (lines() > before).then_some(()));
     end(someone.monitor(&id));
-    let waiting = someone.call(&["wait", "c1"]).spawn();
+    let waiting = someone.call(&["wait", "k1"]).spawn();
     until("another monitor", || (!processes("bundles-monitor").is_empty()).then_some(()));
-    someone.call(&["stop", "-t", "5", "c1"]).ok();
+    someone.call(&["stop", "-t", "5", "k1"]).ok();
     let waited = waiting.wait();
     waited.assert_exit(0).assert_stdout("255"); // nobody who has seen it was left
-    assert_eq!(someone.status("c1"), "exited");
-    someone.call(&["start", "c1"]).ok();
+    assert_eq!(someone.status("k1"), "exited");
+    someone.call(&["start", "k1"]).ok();
     end(someone.monitor(&id));
-    someone.call(&["rm", "-f", "c1"]).ok();
+    someone.call(&["rm", "-f", "k1"]).ok();
     assert_eq!(fs::read_dir(someone.containers()).expect("containers").count(), 0);
     until("all his processes end", || {
         someone.call(&["network", "prune", "-f"]).ok();
@@ -131,7 +131,7 @@ const SLEEP: [&str; 2] = ["sleep", "60"];
 
 fn companion_limits_of_an_ordinary_user_are_told_and_left_out() {
     let someone = Someone::new(SecondUser::new());
-    let flags = ["run", "-d", "--network", "none", "--name", "c1"];
+    let flags = ["run", "-d", "--network", "none", "--name", "k1"];
     let flags = [&flags[..], &["-m", "64m", "--cpus", "1", "--pids-limit", "9"]].concat();
     let hint = "hint: log in through systemd, which delegates one, or begin the command with: \
                 systemd-run --user --scope -p Delegate=yes\n";
@@ -140,15 +140,15 @@ fn companion_limits_of_an_ordinary_user_are_told_and_left_out() {
     made.assert_exit(0);
     let told = format!("bundles: limits of memory, cpu, pids are ignored: {none}\n  {hint}");
     assert_eq!(made.stderr(), told);
-    let update = someone.call(&["update", "--memory", "1g", "c1"]).output();
+    let update = someone.call(&["update", "--memory", "1g", "k1"]).output();
     update.assert_exit(1);
-    assert_eq!(update.stderr(), format!("bundles: c1: limits of memory: {none}\n  {hint}"));
-    someone.call(&["pause", "c1"]).output().assert_exit(1).assert_stderr_has(hint);
+    assert_eq!(update.stderr(), format!("bundles: k1: limits of memory: {none}\n  {hint}"));
+    someone.call(&["pause", "k1"]).output().assert_exit(1).assert_stderr_has(hint);
     let seen = someone.call(&["ps", "--format", "{{.State}} {{.Status}}"]).ok();
     assert!(seen.starts_with("running Up ") && !seen.contains("Paused"), "{seen}");
     let stats = ["stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}"];
-    assert_eq!(someone.call(&stats).ok(), "c1 1\n");
-    someone.call(&["rm", "-f", "c1"]).ok();
+    assert_eq!(someone.call(&stats).ok(), "k1 1\n");
+    someone.call(&["rm", "-f", "k1"]).ok();
 }
 
 /// The view v2 has a delegated cgroup without controllers, a virtual machine one with all of them.
@@ -162,27 +162,27 @@ fn companion_limits_in_a_delegated_cgroup() {
     let words = ["/bin/sh", "-c", &enter, "/usr/bin/setpriv", &ids[0], &ids[1], "--clear-groups"];
     let inside = |call: Call| call.through(words);
     let flags =
-        ["run", "-d", "--network", "none", "--name", "c1", "-m", "64m", "--pids-limit", "9"];
+        ["run", "-d", "--network", "none", "--name", "k1", "-m", "64m", "--pids-limit", "9"];
     let made = inside(someone.make(&flags, &SLEEP)).output();
     made.assert_exit(0);
     let cgroup = delegated.at.join(made.stdout().trim());
     assert!(cgroup.is_dir(), "{:?}", delegated.children(""));
     for verb in ["pause", "unpause"] {
         let wanted = if verb == "pause" { "paused" } else { "running" };
-        inside(someone.call(&[verb, "c1"])).ok();
-        assert_eq!(someone.status("c1"), wanted);
+        inside(someone.call(&[verb, "k1"])).ok();
+        assert_eq!(someone.status("k1"), wanted);
     }
     let controllers = fs::read_to_string(delegated.at.join("cgroup.controllers")).expect("read");
     if controllers.contains("memory") && controllers.contains("pids") {
         let read = |file: &str| fs::read_to_string(cgroup.join(file)).expect("a limit");
         assert_eq!(made.stderr(), "");
         assert_eq!((&*read("memory.max"), &*read("pids.max")), ("67108864\n", "9\n"));
-        inside(someone.call(&["update", "-m", "128m", "c1"])).ok();
+        inside(someone.call(&["update", "-m", "128m", "k1"])).ok();
         assert_eq!(read("memory.max"), "134217728\n");
     } else {
         made.assert_stderr_has("bundles: limits of memory, pids are ignored: ");
     }
-    inside(someone.call(&["rm", "-f", "c1"])).ok();
+    inside(someone.call(&["rm", "-f", "k1"])).ok();
     until("the cgroup to go", || (delegated.children("") == ["leaf"]).then_some(()));
 }
 
@@ -215,11 +215,11 @@ fn companion_flags_of_an_ordinary_user() {
     let limit = ["--ulimit", "nofile=100:200", "--oom-score-adj", "500"];
     let seen = run(&limit, &["sh", "-c", "ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj"]);
     assert_eq!(seen, "100\n200\n500\n");
-    let words = ["run", "-d", "--network", "none", "--ipc", "shareable", "--name", "c1"];
+    let words = ["run", "-d", "--network", "none", "--ipc", "shareable", "--name", "k1"];
     someone.make(&words, &SLEEP).ok();
-    let seen = run(&["--pid", "container:c1", "--ipc", "container:c1"], &["ps"]);
+    let seen = run(&["--pid", "container:k1", "--ipc", "container:k1"], &["ps"]);
     assert!(seen.contains("sleep 60"), "{seen}");
-    someone.call(&["rm", "-f", "c1"]).ok();
+    someone.call(&["rm", "-f", "k1"]).ok();
 }
 
 fn companion_flags_that_an_ordinary_user_cannot_have() {

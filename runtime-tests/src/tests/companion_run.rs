@@ -52,10 +52,10 @@ fn companion_run_that_fails_itself() {
     root.run(&["--mount", "type=bind,src=/nosuch/dir,dst=/x"], &["true"]).output().assert_exit(125);
     assert_nothing_is_left();
     // Without --rm it stays, to be looked at.
-    root.call(&["run", "--name", "c1"], &[], &["nosuch"]).output().assert_exit(127);
-    assert_eq!(inspect("c1")["State"]["ExitCode"], 127);
-    assert_eq!(inspect("c1")["State"]["Status"], "created");
-    bundles(["rm", "c1"]).ok();
+    root.call(&["run", "--name", "k1"], &[], &["nosuch"]).output().assert_exit(127);
+    assert_eq!(inspect("k1")["State"]["ExitCode"], 127);
+    assert_eq!(inspect("k1")["State"]["Status"], "created");
+    bundles(["rm", "k1"]).ok();
     assert_nothing_is_left();
 }
 
@@ -135,12 +135,12 @@ fn companion_detached_life() {
 
 fn companion_start_again() {
     let root = Root::new();
-    let id = root.call(&["create", "--name", "c1"], &[], &["sh", "-c", "echo hi"]).ok();
-    assert_eq!(inspect("c1")["State"]["Status"], "created");
+    let id = root.call(&["create", "--name", "k1"], &[], &["sh", "-c", "echo hi"]).ok();
+    assert_eq!(inspect("k1")["State"]["Status"], "created");
     for times in 1..4 {
-        assert_eq!(bundles(["start", "c1"]).ok(), "c1\n");
-        bundles(["wait", "c1"]).ok();
-        assert_eq!(bundles(["logs", "c1"]).ok(), "hi\n".repeat(times));
+        assert_eq!(bundles(["start", "k1"]).ok(), "k1\n");
+        bundles(["wait", "k1"]).ok();
+        assert_eq!(bundles(["logs", "k1"]).ok(), "hi\n".repeat(times));
     }
     bundles(["rm", &id[..9]]).ok();
     assert_nothing_is_left();
@@ -183,18 +183,18 @@ fn companion_stop_escalates() {
 
 fn companion_logs_follow() {
     let root = Root::new();
-    root.detached("c1", &["sh", "-c", "for i in 1 2 3; do echo line $i; sleep 0.1; done"]);
-    bundles(["logs", "-f", "c1"]).output().assert_stdout("line 1\nline 2\nline 3\n");
-    bundles(["rm", "-f", "c1"]).ok();
+    root.detached("k1", &["sh", "-c", "for i in 1 2 3; do echo line $i; sleep 0.1; done"]);
+    bundles(["logs", "-f", "k1"]).output().assert_stdout("line 1\nline 2\nline 3\n");
+    bundles(["rm", "-f", "k1"]).ok();
 }
 
 fn companion_exec() {
     let root = Root::new();
-    root.detached("c1", &["sleep", "60"]);
+    root.detached("k1", &["sleep", "60"]);
     let exec = |args: &[&str]| bundles(["exec"]).args(args);
-    exec(&["c1", "sh", "-c", "exit 7"]).output().assert_exit(7);
-    exec(&["c1", "nosuch"]).output().assert_exit(127);
-    exec(&["-i", "c1", "cat"]).stdin("typed").output().assert_stdout("typed");
+    exec(&["k1", "sh", "-c", "exit 7"]).output().assert_exit(7);
+    exec(&["k1", "nosuch"]).output().assert_exit(127);
+    exec(&["-i", "k1", "cat"]).stdin("typed").output().assert_stdout("typed");
     let words = [
         "-e",
         "A=b",
@@ -202,16 +202,16 @@ fn companion_exec() {
         "/tmp",
         "-u",
         "web",
-        "c1",
+        "k1",
         "sh",
         "-c",
         "echo $A $PWD $HOME; id -u; id -g",
     ];
     exec(&words).output().assert_stdout("b /tmp /srv\n33\n34\n");
-    exec(&["-d", "c1", "touch", "/tmp/made"]).ok();
+    exec(&["-d", "k1", "touch", "/tmp/made"]).ok();
     until("it is made", || root.rootfs.join("tmp/made").exists().then_some(()));
-    bundles(["rm", "-f", "c1"]).ok();
-    exec(&["c1", "true"]).output().assert_exit(125).assert_stderr_has("no such container");
+    bundles(["rm", "-f", "k1"]).ok();
+    exec(&["k1", "true"]).output().assert_exit(125).assert_stderr_has("no such container");
     assert_nothing_is_left();
 }
 
@@ -286,7 +286,7 @@ fn companion_killed_monitor() {
     let root = Root::new();
     // It writes on: losing the monitor must not be a broken pipe.
     let script = "trap 'exit 0' TERM; while :; do echo tick; sleep 0.05; done";
-    for (name, by) in [("c1", "stop"), ("c2", "rm"), ("c3", "start")] {
+    for (name, by) in [("k1", "stop"), ("k2", "rm"), ("k3", "start")] {
         let id = root.detached(name, &["sh", "-c", script]);
         kill(monitor(&id), Signal::SIGKILL).expect("kill the monitor");
         std::thread::sleep(std::time::Duration::from_millis(300));
@@ -313,14 +313,14 @@ fn companion_killed_monitor() {
 fn companion_killed_run() {
     let root = Root::new();
     let call =
-        root.call(&["run", "--name", "c1"], &[], &["sh", "-c", "echo ready; sleep 0.5; exit 3"]);
+        root.call(&["run", "--name", "k1"], &[], &["sh", "-c", "echo ready; sleep 0.5; exit 3"]);
     let running = call.spawn();
     until("it is ready", || running.stdout().contains("ready").then_some(()));
     running.signal(Signal::SIGKILL);
     running.wait();
-    assert_eq!(inspect("c1")["State"]["Running"], true);
-    assert_eq!(bundles(["wait", "c1"]).ok(), "3\n");
-    bundles(["rm", "c1"]).ok();
+    assert_eq!(inspect("k1")["State"]["Running"], true);
+    assert_eq!(bundles(["wait", "k1"]).ok(), "3\n");
+    bundles(["rm", "k1"]).ok();
     assert_nothing_is_left();
 }
 
@@ -355,16 +355,16 @@ fn as_user(user: &SecondUser, ids: &str) {
     let out = out.output();
     out.assert_exit(3);
     assert_eq!(out.stdout(), ids);
-    run(&["run", "-d", "--name", "c1"], &["sh", "-c", "echo hi; sleep 60"]).ok();
-    of_user(&["exec", "c1", "true"]).ok();
-    until("it has written", || (of_user(&["logs", "c1"]).ok() == "hi\n").then_some(()));
-    let pid = of_user(&["inspect", "c1"]).ok();
+    run(&["run", "-d", "--name", "k1"], &["sh", "-c", "echo hi; sleep 60"]).ok();
+    of_user(&["exec", "k1", "true"]).ok();
+    until("it has written", || (of_user(&["logs", "k1"]).ok() == "hi\n").then_some(()));
+    let pid = of_user(&["inspect", "k1"]).ok();
     let pid = serde_json::from_str::<Value>(&pid).expect("JSON")[0]["State"]["Pid"].clone();
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
     let uid = format!("Uid:\t{0}\t{0}", second_user::UID);
     assert!(status.contains(&uid), "{status}");
-    of_user(&["stop", "-t", "1", "c1"]).ok();
-    of_user(&["rm", "c1"]).ok();
+    of_user(&["stop", "-t", "1", "k1"]).ok();
+    of_user(&["rm", "k1"]).ok();
     assert_eq!(fs::read_dir(own.join("containers")).expect("his home").count(), 0);
 }
 

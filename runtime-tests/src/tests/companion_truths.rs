@@ -28,9 +28,9 @@ fn companion_frozen_by_others_is_paused() {
     requires!(host_view);
     image(|_| ());
     requires!(cgroup_v1("freezer"));
-    let id = detached("c1", &[]);
+    let id = detached("k1", &[]);
     let is = |status: &str, paused: bool| {
-        let state = inspect("c1")["State"].clone();
+        let state = inspect("k1")["State"].clone();
         assert_eq!((&state["Status"], &state["Paused"]), (&json!(status), &json!(paused)));
         assert_eq!(bundles(["ps"]).ok().contains(" (Paused)"), paused);
         let counts = bundles(["info", "-f", "{{.ContainersRunning}} {{.ContainersPaused}}"]).ok();
@@ -38,12 +38,12 @@ fn companion_frozen_by_others_is_paused() {
     };
     runtime("pause", &id);
     is("paused", true);
-    assert_eq!(bundles(["unpause", "c1"]).ok(), "c1\n");
+    assert_eq!(bundles(["unpause", "k1"]).ok(), "k1\n");
     is("running", false);
-    bundles(["pause", "c1"]).ok();
+    bundles(["pause", "k1"]).ok();
     runtime("resume", &id);
     is("running", false);
-    bundles(["rm", "-f", "c1"]).ok();
+    bundles(["rm", "-f", "k1"]).ok();
     assert_nothing_is_left();
 }
 
@@ -193,7 +193,7 @@ fn companion_inspect_has_all_fields_of_docker() {
     image(|_| ());
     let flags = [
         "--name",
-        "c1",
+        "k1",
         "--device",
         "/dev/null:/dev/nil:rw",
         "--ulimit",
@@ -208,7 +208,7 @@ fn companion_inspect_has_all_fields_of_docker() {
         "64m",
     ];
     call(&["create"], &flags, &["true"]).ok();
-    let shown = inspect("c1");
+    let shown = inspect("k1");
     let host = &shown["HostConfig"];
     for (field, value) in [
         (
@@ -249,5 +249,5 @@ fn companion_inspect_has_all_fields_of_docker() {
     for field in ["IPAMConfig", "Links", "Aliases", "NetworkID", "DriverOpts"] {
         assert!(shown["NetworkSettings"]["Networks"]["bridge"].get(field).is_some(), "{field}");
     }
-    bundles(["rm", "c1"]).ok();
+    bundles(["rm", "k1"]).ok();
 }

@@ -208,11 +208,11 @@ fn companion_volume_in_use_is_not_removed() {
 
 fn companion_broken_container_record_protects_volumes() {
     create(&["data"]);
-    container("c1", "web", "data");
-    fs::write(home().join("containers/c1/container.json"), "{\"id\":").expect("write");
+    container("k1", "web", "data");
+    fs::write(home().join("containers/k1/container.json"), "{\"id\":").expect("write");
     for args in [&["rm", "data"][..], &["prune", "-f", "-a"]] {
         let output = bundles(["volume"]).args(args).output();
-        output.assert_exit(1).assert_stderr_has("containers/c1/container.json");
+        output.assert_exit(1).assert_stderr_has("containers/k1/container.json");
     }
     assert_eq!(names(), ["data"]);
 }
@@ -258,9 +258,9 @@ fn companion_volume_prune_counts_what_it_gives_back() {
     fs::hard_link(data(&name).join("file"), data(&name).join("same")).expect("link");
     File::create(data(&name).join("sparse")).and_then(|f| f.set_len(1 << 40)).expect("sparse file");
     assert_eq!(df()[2], "Local Volumes|1|0|5.24MB");
-    container("c1", "web", &name);
+    container("k1", "web", &name);
     assert_eq!(df()[2], "Local Volumes|1|1|5.24MB");
-    fs::remove_dir_all(home().join("containers/c1")).expect("rm");
+    fs::remove_dir_all(home().join("containers/k1")).expect("rm");
     let output = bundles(["volume", "prune", "-f"]).ok();
     assert!(output.ends_with("Total reclaimed space: 5.25MB\n"), "{output}");
     assert_eq!(bundles(["volume", "prune", "-f"]).ok(), "Total reclaimed space: 0B\n");
