@@ -132,8 +132,8 @@ pub(super) fn tidy(networks: &Networks<'_>, host: &Socket) -> Result<()> {
     let in_use = splits.iter().filter(|split| !split.kept.is_empty()).map(|split| &split.network);
     // Both wait for grace periods of the kernel, at the same time.
     let rules = rules::change(networks, in_use, false)?;
-    let deleted = host.delete_all(doomed);
-    rules.wait().and(deleted)?;
+    let vanishing = doomed.delete();
+    rules.wait().and(vanishing?.wait())?;
     for Split { network, kept, gone } in &splits {
         if !gone.is_empty() {
             networks.set_endpoints(network, kept)?;

@@ -137,16 +137,15 @@ impl Place {
 
     /// When no container is on any network: ends the way out, and the holder, too, if no other
     /// process is in its user namespace.
-    pub(crate) fn leave(mut self, networks: &Networks<'_>) -> Result<()> {
-        let Self::Held(held) = &mut self else { return Ok(()) };
+    pub(crate) fn leave(self, networks: &Networks<'_>) -> Result<()> {
+        let Self::Held(held) = self else { return Ok(()) };
         for network in networks.all()? {
             if !networks.endpoints(&network)?.is_empty() {
                 return Ok(());
             }
         }
-        if let Some(uplink) = held.record.uplink.take() {
+        if let Some(uplink) = &held.record.uplink {
             uplink.end()?;
-            write(networks, &held.record)?;
         }
         let own = std::process::id().cast_signed();
         let holder = held.record.holder.pid;
@@ -201,13 +200,12 @@ pub(crate) fn is_lost(networks: &Networks<'_>) -> Result<bool> {
 /// Ends the way out which a killed holder has left, and forgets the holder unless containers live in
 /// its user namespace.
 pub(crate) fn bury(networks: &Networks<'_>) -> Result<()> {
-    let Some(mut record) = read(networks)? else { return forget(&networks.directory, FILE) };
+    let Some(record) = read(networks)? else { return forget(&networks.directory, FILE) };
     if record.holder.is_alive() {
         return Ok(());
     }
-    if let Some(uplink) = record.uplink.take() {
+    if let Some(uplink) = &record.uplink {
         uplink.end()?;
-        write(networks, &record)?;
     }
     match neighbours(record.user).next() {
         Some(_) => Ok(()),
@@ -276,6 +274,7 @@ fn join(pid: i32, expected: (u64, u64)) -> Result<bool> {
 
 /// A new holder, in a user namespace of its own when it is `fresh`.
 fn start(networks: &Networks<'_>, fresh: bool) -> Result<Record> {
+    networks.home.make_room(); // on a full disk, too, an ordinary user's things can be looked at
     let mut command = itself(HOLDER);
     command.args(fresh.then_some(FRESH));
     let mut child = command.spawn().context("start the holder of networks")?;

@@ -23,12 +23,15 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
     AddressFamily as Family, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::thread::{Builder, JoinHandle, sleep};
+use std::time::Duration;
 
 /// More than the kernel sends at once.
 const LONGEST: usize = 64 << 10;
@@ -47,10 +50,65 @@ pub(crate) struct Link {
     pub(crate) is_up: bool,
 }
 
-/// A group of links that are to go at once, by its number.
+/// Links that are to go at once, as the group with this number.
 #[derive(Debug)]
 #[must_use = "they are still there"]
-pub(crate) struct Doomed(Option<u32>);
+pub(crate) struct Doomed {
+    group: u32,
+    names: Vec<String>,
+}
+
+/// Links that the kernel is about to delete.
+#[derive(Debug)]
+#[must_use = "they may still be there"]
+pub(crate) struct Vanishing {
+    names: Vec<String>,
+    /// Ends some 20 ms after the links are gone: the kernel waits until no processor uses them. That
+    /// cannot be cut off, not even by the end of this process.
+    request: Option<JoinHandle<Result<()>>>,
+}
+
+impl Doomed {
+    /// By one request: the kernel waits for all of its processors once, not for each link.
+    pub(crate) fn delete(self) -> Result<Vanishing> {
+        let Self { group, names } = self;
+        let request = move || {
+            let mut message = LinkMessage::default();
+            message.attributes = vec![LinkAttribute::Group(group)];
+            match Socket::open()?.request(RouteNetlinkMessage::DelLink(message), 0) {
+                Err(err) if errno(&err) != Some(Errno::ENODEV) => {
+                    Err(err.context("RTM_DELLINK(IFLA_GROUP)"))
+                }
+                _ => Ok(()),
+            }
+        };
+        let request = if names.is_empty() {
+            None
+        } else {
+            Some(Builder::new().spawn(request).context("start a thread")?)
+        };
+        Ok(Vanishing { names, request })
+    }
+}
+
+/// How often to look whether they are there.
+const LOOK: Duration = Duration::from_micros(200);
+
+impl Vanishing {
+    /// Until nobody can see them any more.
+    pub(crate) fn wait(self) -> Result<()> {
+        let Some(request) = self.request else { return Ok(()) };
+        let exist = || self.names.iter().any(|name| if_nametoindex(name.as_str()).is_ok());
+        while exist() {
+            if request.is_finished() {
+                let panicked = |_| anyhow!("internal error, please report: a thread panicked");
+                return request.join().map_err(panicked)?;
+            }
+            sleep(LOOK);
+        }
+        Ok(())
+    }
+}
 
 /// One end of a pair on a bridge, and the other in a container.
 #[derive(Debug)]
@@ -209,9 +267,6 @@ impl Socket {
 
     /// Takes links down, and makes them one group. It is no error when one has gone meanwhile.
     pub(crate) fn shut(&self, links: &[Link]) -> Result<Doomed> {
-        if links.is_empty() {
-            return Ok(Doomed(None));
-        }
         // So that nobody else has it. People give small numbers to theirs.
         let group = u32::from_ne_bytes(random()?) | 1 << 31;
         for link in links {
@@ -226,20 +281,7 @@ impl Socket {
                 _ => {}
             }
         }
-        Ok(Doomed(Some(group)))
-    }
-
-    /// By one request: the kernel waits for all of its processors once, not for each link.
-    pub(crate) fn delete_all(&self, links: Doomed) -> Result<()> {
-        let Doomed(Some(group)) = links else { return Ok(()) };
-        let mut message = LinkMessage::default();
-        message.attributes = vec![LinkAttribute::Group(group)];
-        match self.request(RouteNetlinkMessage::DelLink(message), 0) {
-            Err(err) if errno(&err) != Some(Errno::ENODEV) => {
-                Err(err.context("RTM_DELLINK(IFLA_GROUP)"))
-            }
-            _ => Ok(()),
-        }
+        Ok(Doomed { group, names: links.iter().map(|link| link.name.clone()).collect() })
     }
 
     pub(crate) fn up(&self, index: u32) -> Result<()> {
