@@ -14,8 +14,6 @@ use crate::store::{Image, Store};
 use crate::tree;
 use crate::volume::Totals;
 use anyhow::{Result, bail};
-use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 /// What is left of the group when its other commands have been called by their shorter names.
 pub(crate) fn run(home: &Home, command: &Command, screen: &mut Screen<'_>) -> Result<()> {
@@ -134,15 +132,10 @@ pub(crate) fn image_totals(home: &Home) -> Result<Totals> {
     let containers = container::all(home)?;
     let (used, unused): (Vec<Image>, Vec<Image>) =
         store.images()?.into_iter().partition(|image| user(&containers, image).is_some());
-    let layers = |images: &[Image]| -> BTreeSet<PathBuf> {
-        images.iter().flat_map(|image| image.layers.iter().cloned()).collect()
-    };
-    let (kept, mut reclaimable) = (layers(&used), 0);
-    for layer in layers(&unused).difference(&kept) {
-        reclaimable += tree::usage(layer)?;
-    }
-    let bytes = bytes_of_images(home)?;
-    Ok(Totals { count: used.len() + unused.len(), used: used.len(), bytes, reclaimable })
+    let bytes = store.bytes(|_| true)?;
+    let kept = store.bytes(|id| used.iter().any(|image| image.id == *id))?;
+    let (count, used) = (used.len() + unused.len(), used.len());
+    Ok(Totals { count, used, bytes, reclaimable: bytes.saturating_sub(kept) })
 }
 
 /// Layers, and the archives that they came from.

@@ -13,6 +13,7 @@ use crate::error::OrHint as _;
 use crate::fmt;
 use crate::home::{Discarded, entries};
 use crate::reference::Reference;
+use crate::tree;
 use anyhow::{Result, anyhow};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -87,6 +88,14 @@ impl Store<'_> {
         let rubbish = self.collect(&self.index()?, &parts)?;
         drop(lock);
         rubbish.into_iter().map(Discarded::remove).sum()
+    }
+
+    /// What images take on the disk, with what others have, too.
+    pub(crate) fn bytes(&self, wanted: impl Fn(&Digest) -> bool) -> Result<u64> {
+        let Parts { blobs, layers } = self.parts(&self.index()?, wanted)?;
+        let blobs = blobs.iter().map(|blob| self.blob(blob)).filter(|path| path.exists());
+        let layers = layers.iter().map(|layer| self.layers.join(layer.hex()));
+        blobs.chain(layers).map(|path| tree::usage(&path)).sum()
     }
 
     /// Of all images whose id is wanted.

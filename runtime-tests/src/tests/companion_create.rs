@@ -221,7 +221,10 @@ fn companion_system_counts_and_prunes() {
     let said = bundles(["system", "prune", "-a", "-f", "--volumes"]).ok();
     assert!(said.contains("untagged: app:1\ndeleted: sha256:"), "{said}");
     assert_eq!(df(), ["Images|1|1", "Containers|1|1", "Local Volumes|0|0", "Leftovers|0|0"]);
+    let images = || bundles(["system", "df", "--format", "{{.Size}} of {{.Reclaimable}}"]).output();
+    assert!(images().lines()[0].ends_with(" of 0B (0%)"), "{:?}", images().lines());
     bundles(["rm", "-f", "runs"]).ok();
+    assert!(images().lines()[0].ends_with(" (100%)"), "{:?}", images().lines());
     bundles(["system", "prune", "-f"]).ok();
     assert_eq!(df()[0], "Images|0|0");
     for dir in ["layers", "oci/blobs/sha256", "tmp", "containers", "volumes"] {
