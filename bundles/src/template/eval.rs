@@ -11,6 +11,7 @@ const MOST: usize = 64 << 20;
 struct Run<'a> {
     data: &'a Data,
     out: String,
+    /// But for `$`, which is all of the data.
     variables: Vec<(String, Value)>,
     headers: bool,
 }
@@ -23,8 +24,7 @@ enum Flow {
 }
 
 pub(super) fn print(nodes: &[Node], data: &Data, headers: bool) -> Result<String, Wrong> {
-    let variables = vec![("$".to_owned(), data.fields.clone())];
-    let mut run = Run { data, out: String::new(), variables, headers };
+    let mut run = Run { data, out: String::new(), variables: vec![], headers };
     run.nodes(nodes, &data.fields)?;
     Ok(run.out)
 }
@@ -208,40 +208,45 @@ impl Run<'_> {
     }
 
     fn term(&mut self, term: &Term, fields: &[String], dot: &Value) -> Result<Value, Wrong> {
-        let base = match &term.base {
-            Base::Dot => dot.clone(),
-            Base::Literal(value) => value.clone(),
-            Base::Variable(name) => {
-                let found = self.variables.iter().rev().find(|(known, _)| known == name);
-                found.map(|(_, value)| value.clone()).unwrap_or_default()
-            }
+        let made = match &term.base {
             Base::Function(name) => {
                 return functions::call(name, &[])
                     .map_err(|what| Wrong::new(term.at, format!("{name}: {what}")));
             }
             Base::Pipe(pipe) => self.value(pipe, dot)?,
+            Base::Dot | Base::Literal(_) | Base::Variable(_) => Value::Null,
         };
-        self.fields(base, fields).map_err(|what| Wrong::new(term.at, what))
+        let base = match &term.base {
+            Base::Dot => dot,
+            Base::Literal(value) => value,
+            Base::Variable(name) if name == "$" => &self.data.fields,
+            Base::Variable(name) => {
+                let found = self.variables.iter().rev().find(|(known, _)| known == name);
+                found.map_or(&Value::Null, |(_, value)| value)
+            }
+            Base::Function(_) | Base::Pipe(_) => &made,
+        };
+        self.fields(base, fields).cloned().map_err(|what| Wrong::new(term.at, what))
     }
 
-    fn fields(&self, mut value: Value, names: &[String]) -> Result<Value, String> {
+    fn fields<'v>(&self, mut value: &'v Value, names: &[String]) -> Result<&'v Value, String> {
         let mut free = false;
         for (depth, name) in names.iter().enumerate() {
             value = match value {
-                Value::Object(mut map) => match map.remove(name) {
+                Value::Object(map) => match map.get(name) {
                     Some(value) => value,
                     // Of a map that has no such key, everything has no value.
-                    None if free || self.headers => return Ok(Value::Null),
+                    None if free || self.headers => return Ok(&Value::Null),
                     None => {
                         let path = names.get(..=depth).unwrap_or_default().join(".");
                         return Err(no_field(&path, name, map.keys()));
                     }
                 },
-                Value::Null if free => return Ok(Value::Null),
+                Value::Null if free => return Ok(&Value::Null),
                 Value::Null => return Err(format!(".{name}: nothing is there to have this field")),
                 other
                 @ (Value::Array(_) | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
-                    return Err(format!(".{name}: {} has no fields", functions::kind(&other)));
+                    return Err(format!(".{name}: {} has no fields", functions::kind(other)));
                 }
             };
             free = MAPS.contains(&name.as_str());
