@@ -9,7 +9,7 @@ mod restart;
 pub(crate) use restart::{BackOff, Restart};
 
 use crate::digest::Digest;
-use crate::error::OrHint as _;
+use crate::error::{self, OrHint as _};
 use crate::home::{self, Home, Scratch};
 use crate::monitor::cgroup;
 use crate::networking::Networking;
@@ -260,7 +260,8 @@ impl Container {
     /// The one of this name, this id, or an id that begins so.
     pub(crate) fn find(home: &Home, wanted: &str) -> Result<Self> {
         let mut found = Vec::new();
-        for container in all(home)? {
+        let (all, damaged) = readable(home)?;
+        for container in all {
             if container.record.name == wanted || container.record.id == wanted {
                 return Ok(container);
             }
@@ -273,14 +274,19 @@ impl Container {
             Some(container) if !several => Ok(container),
             Some(_) => Err(anyhow!("{wanted}: several containers have ids that begin so"))
                 .hint("write more of the id"),
-            None => Err(anyhow!("{wanted}: no such container")).hint("bundles ps -a lists them"),
+            None => {
+                error::all(damaged)?; // one of these may be meant
+                Err(anyhow!("{wanted}: no such container")).hint("bundles ps -a lists them")
+            }
         }
     }
 
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         let file = dir.join(FILE);
         let text = fs::read(&file).with_context(|| file.display().to_string())?;
-        let record = serde_json::from_slice(&text).with_context(|| file.display().to_string())?;
+        let record = serde_json::from_slice(&text)
+            .with_context(|| file.display().to_string())
+            .hint(format!("mend the file, or give the container up: rm -r {}", dir.display()))?;
         Ok(Self { dir: dir.to_owned(), record })
     }
 
@@ -396,17 +402,23 @@ impl Watch {
 
 /// All containers, in no order. One that is being removed is not there.
 pub(crate) fn all(home: &Home) -> Result<Vec<Container>> {
+    let (found, damaged) = readable(home)?;
+    error::all(damaged).map(|()| found)
+}
+
+/// The same, and what is wrong with the others.
+pub(crate) fn readable(home: &Home) -> Result<(Vec<Container>, Vec<anyhow::Error>)> {
     let dir = home.directory("containers")?;
-    let mut found = Vec::new();
+    let (mut found, mut damaged) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(&dir).with_context(|| dir.display().to_string())? {
         let path = entry?.path();
         match Container::open(&path) {
             Ok(container) => found.push(container),
             Err(_) if !path.exists() => {}
-            Err(err) => return Err(err),
+            Err(err) => damaged.push(err),
         }
     }
-    Ok(found)
+    Ok((found, damaged))
 }
 
 /// Gives a new container its place and its name. `scratch` has its other files.
@@ -417,7 +429,8 @@ pub(crate) fn add(
     scratch: &Scratch,
 ) -> Result<Container> {
     let lock = home.lock("names")?;
-    let taken: Vec<String> = all(home)?.into_iter().map(|other| other.record.name).collect();
+    let (others, _damaged) = readable(home)?;
+    let taken: Vec<String> = others.into_iter().map(|other| other.record.name).collect();
     let name = match name {
         Some(name) => names::check(name, &taken)?,
         None => names::make_up(&taken)?,

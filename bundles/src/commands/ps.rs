@@ -3,6 +3,7 @@
 use crate::attach;
 use crate::cli::existing::Ps;
 use crate::container::{self, Container, Mount, Record, Status};
+use crate::error;
 use crate::filter::Filters;
 use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
@@ -36,7 +37,7 @@ pub(crate) fn ps(home: &Home, args: &Ps, screen: &mut Screen<'_>) -> Result<()> 
     let listing = Listing::new(args.format.as_deref(), USUAL, args.quiet.then_some("{{.ID}}"))?;
     let listing = listing.heading(!args.noheading);
     let filters = Filters::new(&args.filter, FILTERS)?;
-    let mut all = container::all(home)?;
+    let (mut all, damaged) = container::readable(home)?;
     for container in &mut all {
         attach::adopt(home, container).ok(); // it is told all the same that it runs
     }
@@ -52,7 +53,8 @@ pub(crate) fn ps(home: &Home, args: &Ps, screen: &mut Screen<'_>) -> Result<()> 
     }
     let wanted = |container: &&Container| fits(&container.record, &filters, &times);
     let rows = all.iter().filter(wanted).map(|one| row(&one.record, args.no_trunc));
-    screen.say(&listing.show(&rows.collect::<Vec<_>>(), TITLES)?)
+    screen.say(&listing.show(&rows.collect::<Vec<_>>(), TITLES)?)?;
+    error::all(damaged)
 }
 
 const FILTERS: &[&str] = &[

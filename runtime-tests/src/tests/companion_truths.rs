@@ -1,14 +1,16 @@
 //! What is told of containers, and what they get of others: the kernel's truth, and Docker's shape.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use runtime_tests::app::{call, detached, image, run};
-use runtime_tests::companion::{assert_nothing_is_left, bundles, inspect};
+use runtime_tests::companion::{assert_nothing_is_left, bundles, home, inspect};
 use runtime_tests::prelude::*;
 
 tests![
     companion_frozen_by_others_is_paused,
+    companion_damaged_record_is_told_and_harms_no_other,
     companion_memory_is_shared_with_ipc,
     companion_ipc_modes,
     companion_links_set_variables,
@@ -44,6 +46,30 @@ fn companion_frozen_by_others_is_paused() {
     runtime("resume", &id);
     is("running", false);
     bundles(["rm", "-f", "k1"]).ok();
+    assert_nothing_is_left();
+}
+
+fn companion_damaged_record_is_told_and_harms_no_other() {
+    image(|_| ());
+    let id = call(&["create", "--name", "k1"], &[], &["true"]).ok();
+    detached("k2", &[]);
+    let dir = home().join("containers").join(id.trim());
+    let file = dir.join("container.json");
+    let whole = fs::read(&file).expect("read");
+    fs::write(&file, &whole[..whole.len() / 2]).expect("write");
+    let error = format!("bundles: {}: ", file.display());
+    let hint =
+        format!("\n  hint: mend the file, or give the container up: rm -r {}\n", dir.display());
+    let listed = bundles(["ps", "-a", "--format", "{{.Names}}"]).output();
+    listed.assert_exit(1).assert_says("k2").assert_stderr_has(&error).assert_stderr_has(&hint);
+    bundles(["exec", "k2", "true"]).ok();
+    bundles(["rm", "-f", "k2"]).ok();
+    run(&["--name", "k3"], "true").ok();
+    for words in [["rm", "k1"], ["rmi", "app:1"]] {
+        bundles(words).output().assert_exit(1).assert_stderr_has(&error);
+    }
+    fs::write(&file, whole).expect("write");
+    bundles(["rm", "k1"]).ok();
     assert_nothing_is_left();
 }
 
