@@ -87,7 +87,7 @@ fn seen(output: &Output) -> Vec<String> {
     let mut lines = output.lines();
     lines.retain(|line| {
         // Files are masked by the host's /dev/null, read-only, or by the container's.
-        let masks = ["/proc/interrupts ", "/proc/keys ", "/proc/timer_list "];
+        let masks = ["/proc/interrupts ", "/proc/kcore ", "/proc/keys ", "/proc/timer_list "];
         let is_mask = masks.iter().any(|at| line.starts_with(at)) && line.contains("tmpfs");
         // An ordinary user's devices are bound read-only by rt: they can be written to all the same.
         let is_device = line.starts_with("/dev/") && line.contains(" devtmpfs ");
