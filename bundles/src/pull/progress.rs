@@ -1,4 +1,5 @@
-//! How far the layers are: bars on a terminal, one line a layer elsewhere. All on standard error.
+//! How far the layers are: bars on a terminal that can show them, one line a layer elsewhere. All on
+//! standard error.
 //!
 //! Runs in: the main thread only, which holds the lock of standard error: a bar that another
 //! thread moves would wait for that for ever.
@@ -8,7 +9,6 @@ use crate::fmt;
 use crate::screen::Screen;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _};
 
 pub(super) struct Progress {
     quiet: bool,
@@ -23,9 +23,9 @@ struct Bars {
 
 impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
-        let terminal = !quiet && io::stderr().is_terminal();
-        let bars = || Bars { screen: MultiProgress::new(), bars: BTreeMap::new() };
-        Self { quiet, bars: terminal.then(bars) }
+        let screen = MultiProgress::new();
+        let shows = !quiet && !screen.is_hidden();
+        Self { quiet, bars: shows.then(|| Bars { screen, bars: BTreeMap::new() }) }
     }
 
     /// Whether anybody wants to know how many bytes there are.

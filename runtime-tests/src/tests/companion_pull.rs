@@ -460,10 +460,18 @@ fn terminal_has_bars_and_a_hidden_password() {
     let said = master.wait_for("Login Succeeded");
     assert!(!said.contains("secret"), "{said:?}");
     running.wait().assert_exit(0);
-    let (mut master, slave) = pty::open(30, 100);
-    let running = pulling(["pull", &registry.name("app:1")]).terminal(slave).spawn();
-    let said = master.wait_for("Status: Downloaded newer image for ");
+    let pull = |terminal: &str| {
+        let (mut master, slave) = pty::open(30, 100);
+        let call = pulling(["pull", &registry.name("app:1")]).env("TERM", terminal);
+        let running = call.terminal(slave).spawn();
+        let said = master.wait_for("Status: Downloaded newer image for ");
+        running.wait().assert_exit(0);
+        assert!(said.contains(": Pull complete 8.39MB"), "{said:?}");
+        said
+    };
+    let said = pull("xterm");
     assert!(said.contains(": [=") && said.contains("/8.00 MiB "), "{said:?}");
-    assert!(said.contains(": Pull complete 8.39MB"), "{said:?}");
-    running.wait().assert_exit(0);
+    pulling(["rmi", &registry.name("app:1")]).ok();
+    let said = pull("dumb");
+    assert!(!said.contains(": [="), "{said:?}");
 }
