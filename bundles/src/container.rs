@@ -186,9 +186,9 @@ impl Record {
         self.state.process.as_ref().is_some_and(Process::is_alive)
     }
 
-    /// Whoever has frozen it: the kernel is asked.
+    /// Whoever has frozen it: the kernel is asked, which calls a cgroup frozen where nobody is left, too.
     pub(crate) fn is_paused(&self) -> bool {
-        let process = self.state.process.as_ref();
+        let process = self.state.process.as_ref().filter(|process| process.is_alive());
         self.is_running() && process.is_some_and(|process| cgroup::is_frozen(process.pid))
     }
 

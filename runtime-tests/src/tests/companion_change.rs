@@ -1,12 +1,16 @@
 //! What is changed of containers that are there, and looked at: pause, rename, restart, limits, use.
 
 use super::companion_run::{Root, assert_nothing_is_left, inspect};
-use runtime_tests::companion::bundles;
+use nix::sys::signal::{Signal, kill};
+use runtime_tests::companion::{bundles, monitor};
 use runtime_tests::prelude::*;
+use std::fs;
+use std::time::Duration;
 
 tests![
     companion_pause_freezes,
     companion_paused_ends_all_the_same,
+    companion_dead_is_not_paused,
     companion_rename,
     companion_restart_command,
     companion_update_of_limits,
@@ -40,7 +44,7 @@ fn companion_pause_freezes() {
     assert_eq!(bundles(["ps", "-q", "--filter", "status=paused"]).ok().lines().count(), 1);
     let ticks = || bundles(["logs", "k1"]).ok().lines().count();
     let before = ticks();
-    std::thread::sleep(std::time::Duration::from_millis(150));
+    std::thread::sleep(Duration::from_millis(150));
     assert_eq!(ticks(), before);
     let again = bundles(["pause", "k1"]).output();
     again.assert_exit(1).assert_stderr_has("bundles: k1: is paused already\n");
@@ -65,6 +69,22 @@ fn companion_paused_ends_all_the_same() {
         }
         assert_nothing_is_left();
     }
+}
+
+/// Its cgroup is frozen still, and its monitor has not seen yet that it was killed.
+fn companion_dead_is_not_paused() {
+    let root = freezer();
+    let id = root.detached("k1", &LONG);
+    bundles(["pause", "k1"]).ok();
+    let (monitor, pid) = (monitor(&id), inspect("k1")["State"]["Pid"].clone());
+    kill(monitor, Signal::SIGSTOP).expect("kill");
+    let running = bundles(["rm", "-f", "k1"]).spawn();
+    let stat = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    until("its end", || stat().contains(") Z ").then_some(()));
+    std::thread::sleep(Duration::from_millis(100)); // a wrong try to resume takes less
+    kill(monitor, Signal::SIGCONT).expect("kill");
+    running.wait().assert_exit(0);
+    assert_nothing_is_left();
 }
 
 fn companion_rename() {
