@@ -168,6 +168,7 @@ fn overwrite_exe(process: &Path) -> Vec<String> {
     // The descriptor keeps the file when the process has gone, and with it ETXTBSY.
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     let mut found = vec![format!("seen {}", link.display())];
+    fs::write("/tmp/seen", "").ok(); // so that the victim need not go on
     let end = Instant::now() + Duration::from_millis(300);
     while Instant::now() < end {
         for loosen in [|_: &File| (), clear_read_only, remount, clear_on_a_clone] {
