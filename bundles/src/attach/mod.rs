@@ -227,8 +227,11 @@ impl Attached {
                 container.wait_until(Some(WRITING), ended)?;
             }
             if !container.record.is_running() || !container.dir.exists() {
-                let code = container.record.state.exit_code;
-                let code = code.context("its monitor was killed, so nobody knows its exit code")?;
+                let unknown = match container.dir.exists() {
+                    true => "its monitor was killed, so nobody knows its exit code",
+                    false => "it was removed before its exit code was heard of",
+                };
+                let code = container.record.state.exit_code.context(unknown)?;
                 return Ok(u8::try_from(code)?);
             }
             // What was written meanwhile is in the log.

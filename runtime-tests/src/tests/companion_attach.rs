@@ -2,7 +2,7 @@
 
 use super::companion_run::{Root, assert_nothing_is_left, inspect};
 use nix::sys::signal::Signal;
-use runtime_tests::companion::bundles;
+use runtime_tests::companion::{bundles, processes};
 use runtime_tests::prelude::*;
 use runtime_tests::pty;
 
@@ -276,5 +276,7 @@ fn companion_unread_terminal_blocks_nobody() {
     std::fs::write(root.rootfs.join("tmp/go"), "").expect("the sign to go");
     master.read_to_end();
     client.wait();
+    // Who was too slow for the monitor does not hear when it has removed everything.
+    until("the monitor ends", || processes("bundles-monitor").is_empty().then_some(()));
     assert_nothing_is_left();
 }
