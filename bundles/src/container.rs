@@ -188,8 +188,9 @@ impl Record {
 
     /// Whoever has frozen it: the kernel is asked, which calls a cgroup frozen where nobody is left, too.
     pub(crate) fn is_paused(&self) -> bool {
-        let process = self.state.process.as_ref().filter(|process| process.is_alive());
-        self.is_running() && process.is_some_and(|process| cgroup::is_frozen(process.pid))
+        let is_on = matches!(self.state.status, Status::Running | Status::Starting);
+        let process = self.state.process.as_ref().filter(|process| is_on && process.is_alive());
+        process.is_some_and(|process| cgroup::is_frozen(process.pid))
     }
 
     /// What is true now.

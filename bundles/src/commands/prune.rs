@@ -132,10 +132,9 @@ pub(crate) fn image_totals(home: &Home) -> Result<Totals> {
     let containers = container::all(home)?;
     let (used, unused): (Vec<Image>, Vec<Image>) =
         store.images()?.into_iter().partition(|image| user(&containers, image).is_some());
-    let bytes = store.bytes(|_| true)?;
-    let kept = store.bytes(|id| used.iter().any(|image| image.id == *id))?;
+    let (kept, reclaimable) = store.bytes(|id| used.iter().any(|image| image.id == *id))?;
     let (count, used) = (used.len() + unused.len(), used.len());
-    Ok(Totals { count, used, bytes, reclaimable: bytes.saturating_sub(kept) })
+    Ok(Totals { count, used, bytes: kept + reclaimable, reclaimable })
 }
 
 /// Layers, and the archives that they came from.

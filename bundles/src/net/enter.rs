@@ -6,6 +6,7 @@
 
 use anyhow::{Context as _, Result, anyhow};
 use nix::sched::{CloneFlags, setns, unshare};
+use std::any::Any;
 use std::fs::File;
 
 /// What the work opens stays in that namespace: a socket of it reaches what is there, and listens
@@ -30,6 +31,10 @@ pub(crate) fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<
 
 /// The thread may change what it sees of the system: it ends with the work.
 pub(crate) fn in_a_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    std::thread::scope(|scope| scope.spawn(work).join())
-        .map_err(|_panic| anyhow!("internal error, please report: a thread panicked"))?
+    std::thread::scope(|scope| scope.spawn(work).join()).map_err(panicked)?
+}
+
+/// What is said of a thread whose result nobody has.
+pub(super) fn panicked(_panic: Box<dyn Any + Send>) -> anyhow::Error {
+    anyhow!("internal error, please report: a thread panicked")
 }

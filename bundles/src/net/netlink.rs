@@ -3,6 +3,7 @@
 //! Runs in: an ordinary process. Privilege: `CAP_NET_ADMIN` in the namespace where the socket was
 //! opened; it stays there.
 
+use super::enter;
 use super::mac::Mac;
 use super::subnet::Subnet;
 use crate::ids::random;
@@ -101,8 +102,7 @@ impl Vanishing {
         let exist = || self.names.iter().any(|name| if_nametoindex(name.as_str()).is_ok());
         while exist() {
             if request.is_finished() {
-                let panicked = |_| anyhow!("internal error, please report: a thread panicked");
-                return request.join().map_err(panicked)?;
+                return request.join().map_err(enter::panicked)?;
             }
             sleep(LOOK);
         }
@@ -140,7 +140,7 @@ impl Socket {
 
     /// In another network namespace.
     pub(crate) fn inside(namespace: &File) -> Result<Self> {
-        super::enter::inside(namespace, Self::open)
+        enter::inside(namespace, Self::open)
     }
 
     /// Sends a request and collects what is answered, to its end.

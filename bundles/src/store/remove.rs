@@ -90,11 +90,20 @@ impl Store<'_> {
         rubbish.into_iter().map(Discarded::remove).sum()
     }
 
-    /// What images take on the disk, with what others have, too.
-    pub(crate) fn bytes(&self, wanted: impl Fn(&Digest) -> bool) -> Result<u64> {
-        let Parts { blobs, layers } = self.parts(&self.index()?, wanted)?;
-        let blobs = blobs.iter().map(|blob| self.blob(blob)).filter(|path| path.exists());
-        let layers = layers.iter().map(|layer| self.layers.join(layer.hex()));
+    /// On the disk: what the images take that are used, and what only the others have.
+    pub(crate) fn bytes(&self, is_used: impl Fn(&Digest) -> bool) -> Result<(u64, u64)> {
+        let index = self.index()?;
+        let (used, all) = (self.parts(&index, is_used)?, self.parts(&index, |_| true)?);
+        let others = Parts {
+            blobs: all.blobs.difference(&used.blobs).cloned().collect(),
+            layers: all.layers.difference(&used.layers).cloned().collect(),
+        };
+        Ok((self.bytes_of(&used)?, self.bytes_of(&others)?))
+    }
+
+    fn bytes_of(&self, parts: &Parts) -> Result<u64> {
+        let blobs = parts.blobs.iter().map(|blob| self.blob(blob)).filter(|path| path.exists());
+        let layers = parts.layers.iter().map(|layer| self.layers.join(layer.hex()));
         blobs.chain(layers).map(|path| tree::usage(&path)).sum()
     }
 
