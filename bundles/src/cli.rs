@@ -121,6 +121,7 @@ commands! {
     Images(images::Images) "images" flags,
     Load(images::Load) "load" flags,
     Pull(pull::Pull) "pull" flags,
+    Push(pull::Push) "push" flags,
     Login(pull::Login) "login" flags,
     Logout(pull::Logout) "logout" flags,
     Tag(images::Tag) "tag" flags,

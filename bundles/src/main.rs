@@ -37,6 +37,7 @@ mod overlay;
 mod ports;
 mod process;
 mod pull;
+mod push;
 mod reference;
 mod registry;
 mod rootfs;
@@ -49,6 +50,7 @@ mod system;
 mod template;
 #[cfg(test)]
 mod testing;
+mod transfer;
 mod tree;
 mod users;
 mod version;
@@ -162,6 +164,7 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Network(command) => network::run(command, home, screen),
         Command::Port(args) => networking::show::port(home, args, screen),
         Command::Pull(args) => pull::command(home, args, screen),
+        Command::Push(args) => push::command(home, args, screen),
         Command::Load(args) => images::load(home, args, screen),
         Command::Images(args) => images::list(home, args, screen),
         Command::Tag(args) => images::tag(home, args),

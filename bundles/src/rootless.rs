@@ -66,6 +66,7 @@ fn need(command: &Command) -> Need {
         | Command::Tag(_)
         | Command::Network(_)
         | Command::Rootfs(_)
+        | Command::Push(_)
         | Command::Login(_)
         | Command::Logout(_)
         | Command::Info(_)

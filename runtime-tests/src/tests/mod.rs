@@ -79,6 +79,7 @@ areas![
     companion_images,
     companion_info,
     companion_pull,
+    companion_push,
     companion_pull_faults,
     companion_cli,
     companion_attach,
@@ -129,6 +130,7 @@ mod companion_peers;
 mod companion_ports;
 mod companion_pull;
 mod companion_pull_faults;
+mod companion_push;
 mod companion_restart;
 mod companion_rootless;
 mod companion_run;
