@@ -87,6 +87,7 @@ areas![
     companion_kills,
     companion_faults,
     companion_full_disk,
+    companion_events,
     companion_health,
     companion_options,
     companion_restart,
@@ -112,6 +113,7 @@ mod companion_cli;
 mod companion_create;
 mod companion_deeds;
 mod companion_doctor;
+mod companion_events;
 mod companion_exec;
 mod companion_faults;
 mod companion_flags;
