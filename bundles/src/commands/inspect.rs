@@ -45,9 +45,7 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
     let record = &container.record;
     let spec = container.json("config.json")?;
     let mut shape = container.json(shape::FILE)?;
-    let env = || Ok(spec["process"]["env"].clone());
-    shape["Config"]["Env"] = links::own_env(container, env)?;
-    shape["Config"]["WorkingDir"] = spec["process"]["cwd"].clone();
+    complete(container, &spec, &mut shape)?;
     if let Some(host) = shape["HostConfig"].as_object_mut() {
         host.extend(shape::limits(&spec));
         host.extend(networking::show::host_config(home, record)?);
@@ -82,6 +80,14 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
         "NetworkSettings": networking::show::settings(home, record)?,
         "Config": shape["Config"],
     }))
+}
+
+/// What of `Config` stands in config.json.
+pub(super) fn complete(container: &Container, spec: &Value, shape: &mut Value) -> Result<()> {
+    let env = || Ok(spec["process"]["env"].clone());
+    shape["Config"]["Env"] = links::own_env(container, env)?;
+    shape["Config"]["WorkingDir"] = spec["process"]["cwd"].clone();
+    Ok(())
 }
 
 fn state(record: &Record) -> Value {
