@@ -227,14 +227,9 @@ impl<'a> Store<'a> {
         }
         let mut index = self.index()?;
         let mut annotations = BTreeMap::new();
-        // A digest by which the image was pulled earlier stays true.
-        let same = index.manifests.iter().filter(|one| one.digest == manifest.digest);
-        let mut from: Vec<String> = same.flat_map(from).map(str::to_owned).collect();
-        from.extend(added.digests.iter().map(ToString::to_string));
-        from.sort();
-        from.dedup();
+        let from = known(&index, &manifest.digest, added.digests);
         if !from.is_empty() {
-            annotations.insert(FROM.to_owned(), from.join(" "));
+            annotations.insert(FROM.to_owned(), from);
         }
         let descriptor = Descriptor {
             media_type: added.media_type.to_owned(),
@@ -248,6 +243,24 @@ impl<'a> Store<'a> {
         self.write_index(&index)?;
         drop(index);
         self.read_named(&manifest.digest)
+    }
+
+    /// Notes that a registry has it, under `name@digest`.
+    pub(crate) fn note(&self, manifest: &Digest, given: &Reference) -> Result<()> {
+        let _lock = self.lock()?;
+        let mut index = self.index()?;
+        let from = known(&index, manifest, std::slice::from_ref(given));
+        for one in index.manifests.iter_mut().filter(|one| one.digest == *manifest) {
+            one.annotations.insert(FROM.to_owned(), from.clone());
+        }
+        self.write_index(&index)
+    }
+
+    /// What a name stands for: a manifest, with its media type.
+    pub(crate) fn named(&self, name: &Reference) -> Result<Option<Descriptor>> {
+        let _lock = self.lock()?;
+        let name = name.to_string();
+        Ok(self.index()?.manifests.into_iter().find(|one| name_of(one) == Some(&name)))
     }
 
     /// One more name; taken from the image that had it.
@@ -311,6 +324,16 @@ fn untag(index: &mut Index, name: &str) {
 
 fn name_of(descriptor: &Descriptor) -> Option<&str> {
     descriptor.annotations.get(REF_NAME).map(String::as_str)
+}
+
+/// A digest by which an image was known earlier stays true.
+fn known(index: &Index, manifest: &Digest, new: &[Reference]) -> String {
+    let same = index.manifests.iter().filter(|one| one.digest == *manifest);
+    let mut all: Vec<String> = same.flat_map(from).map(str::to_owned).collect();
+    all.extend(new.iter().map(ToString::to_string));
+    all.sort();
+    all.dedup();
+    all.join(" ")
 }
 
 fn from(descriptor: &Descriptor) -> impl Iterator<Item = &str> {

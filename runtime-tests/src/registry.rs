@@ -58,6 +58,16 @@ pub fn loopback() {
     assert!(up.expect("run ip").success(), "ip link set lo up");
 }
 
+/// For `tester` with the password `secret`, by htpasswd -B.
+const HTPASSWD: &str = "tester:$2y$05$egQV5lJgHFvLmo3/ZSGTMuMvPQ7A2JKN.fxbnAWGeHMgWXv4SkAc6\n";
+
+/// The lines for [`Registry::with`] that let in nobody else.
+pub fn htpasswd() -> String {
+    let path = scratch().join("htpasswd");
+    fs::write(&path, HTPASSWD).expect("write");
+    format!("auth:\n  htpasswd:\n    realm: test\n    path: {}", path.display())
+}
+
 /// What a registry keeps of an image.
 #[derive(Debug, Clone)]
 pub struct Pushed {

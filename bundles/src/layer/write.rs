@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read as _, Write};
+use std::io::{self, Read as _, Write};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -246,7 +246,7 @@ impl<W: Write> Writer<'_, W> {
             let mut value = [0; 1];
             rustix::fs::fgetxattr(fd, *name, &mut value) == Ok(1) && value == *b"y"
         };
-        if self.what != What::Tree && OPAQUE.iter().any(|name| is_set(&name)) {
+        if self.what != What::Tree && OPAQUE.iter().any(is_set) {
             self.marker(&path.join(".wh..wh..opq"))?;
         }
         Ok(())
@@ -278,7 +278,7 @@ impl<W: Write> Writer<'_, W> {
     fn attributes(&self, above: BorrowedFd<'_>, name: &OsStr, stat: &Stat) -> Result<Attributes> {
         let mut attributes = match Attributes::of(above, name, stat) {
             // Gone, after it was looked at.
-            Err(_) if gone(above, name) => {
+            Err(err) if is_gone(&err) => {
                 let mtime = Time { seconds: stat.st_mtime, nanoseconds: 0 };
                 let usual = Attributes::usual(mtime);
                 let mode = stat.st_mode & 0o7777;
@@ -298,8 +298,9 @@ impl<W: Write> Writer<'_, W> {
     }
 }
 
-fn gone(above: BorrowedFd<'_>, name: &OsStr) -> bool {
-    statat(above, name, AtFlags::SYMLINK_NOFOLLOW).is_err_and(|errno| errno == Errno::NOENT)
+fn is_gone(err: &anyhow::Error) -> bool {
+    let cause = err.downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::NotFound)
 }
 
 fn frame(path: PathBuf, fd: OwnedFd) -> Result<Frame> {
