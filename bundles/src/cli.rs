@@ -116,6 +116,7 @@ commands! {
     Exec(existing::Exec) "exec" flags,
     Wait(existing::Wait) "wait" flags,
     Inspect(existing::Inspect) "inspect" flags,
+    Healthcheck(health::Command) "healthcheck" group,
     Container(container::Command) "container" group,
     Images(images::Images) "images" flags,
     Load(images::Load) "load" flags,

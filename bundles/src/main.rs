@@ -15,6 +15,7 @@ mod error;
 mod etc;
 mod filter;
 mod fmt;
+mod health;
 mod home;
 mod host;
 mod ids;
@@ -95,8 +96,10 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             screen.note(&error::report(&error));
-            let own =
-                matches!(cli.command, Command::Run(_) | Command::Create(_) | Command::Exec(_));
+            let own = matches!(
+                cli.command,
+                Command::Run(_) | Command::Create(_) | Command::Exec(_) | Command::Healthcheck(_)
+            );
             if own { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
@@ -154,6 +157,7 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Ps(args) => commands::ps(home, args, screen),
         Command::Logs(args) => commands::logs(home, args, screen),
         Command::Exec(args) => return commands::exec(home, args, screen),
+        Command::Healthcheck(command) => return commands::healthcheck(home, command, screen),
         Command::Wait(args) => commands::wait(home, args, screen),
         Command::Container(args) => commands::prune::run(home, args, screen),
         Command::Inspect(args) => commands::inspect(home, args, screen),

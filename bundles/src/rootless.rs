@@ -59,6 +59,7 @@ fn need(command: &Command) -> Need {
         | Command::Logs(_)
         | Command::Wait(_)
         | Command::Inspect(_)
+        | Command::Healthcheck(_)
         | Command::Port(_) => Need::Orphans,
         Command::Rename(_)
         | Command::Images(_)

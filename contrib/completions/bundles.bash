@@ -34,6 +34,9 @@ _bundles() {
             bundles,exec)
                 cmd="bundles__subcmd__exec"
                 ;;
+            bundles,healthcheck)
+                cmd="bundles__subcmd__healthcheck"
+                ;;
             bundles,help)
                 cmd="bundles__subcmd__help"
                 ;;
@@ -214,6 +217,18 @@ _bundles() {
             bundles__subcmd__container__subcmd__help,wait)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__wait"
                 ;;
+            bundles__subcmd__healthcheck,help)
+                cmd="bundles__subcmd__healthcheck__subcmd__help"
+                ;;
+            bundles__subcmd__healthcheck,run)
+                cmd="bundles__subcmd__healthcheck__subcmd__run"
+                ;;
+            bundles__subcmd__healthcheck__subcmd__help,help)
+                cmd="bundles__subcmd__healthcheck__subcmd__help__subcmd__help"
+                ;;
+            bundles__subcmd__healthcheck__subcmd__help,run)
+                cmd="bundles__subcmd__healthcheck__subcmd__help__subcmd__run"
+                ;;
             bundles__subcmd__help,attach)
                 cmd="bundles__subcmd__help__subcmd__attach"
                 ;;
@@ -231,6 +246,9 @@ _bundles() {
                 ;;
             bundles__subcmd__help,exec)
                 cmd="bundles__subcmd__help__subcmd__exec"
+                ;;
+            bundles__subcmd__help,healthcheck)
+                cmd="bundles__subcmd__help__subcmd__healthcheck"
                 ;;
             bundles__subcmd__help,help)
                 cmd="bundles__subcmd__help__subcmd__help"
@@ -503,7 +521,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-v -h --version --root --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull push login logout tag rmi image network port volume system info version doctor unshare bundle rootfs help"
+            opts="-v -h --version --root --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout tag rmi image network port volume system info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2700,8 +2718,86 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__healthcheck)
+            opts="-h --root --help run help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__healthcheck__subcmd__help)
+            opts="run help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__healthcheck__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__healthcheck__subcmd__help__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__healthcheck__subcmd__run)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__help)
-            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull push login logout tag rmi image network port volume system info version doctor unshare bundle rootfs help"
+            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout tag rmi image network port volume system info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2785,6 +2881,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help__subcmd__exec)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__healthcheck)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -211,6 +211,7 @@ fn record(
         stop_timeout: args.stop_timeout.unwrap_or(STOP_TIMEOUT),
         restart: args.restart,
         log: args.log.options()?,
+        health: shape::check(&args.health, &base.raw),
         state: State::default(),
     })
 }

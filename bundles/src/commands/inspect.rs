@@ -57,12 +57,16 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
         host.insert("RestartPolicy".to_owned(), policy);
     }
     let here = |name: &str| json!(container.dir.join(name));
+    let mut state = state(record);
+    if let Some(health) = container.health() {
+        state["Health"] = json!(health);
+    }
     Ok(json!({
         "Id": record.id,
         "Created": record.created,
         "Path": record.command.first(),
         "Args": record.command.get(1..),
-        "State": state(record),
+        "State": state,
         "Image": record.image_id(),
         "ResolvConfPath": here("resolv.conf"),
         "HostnamePath": here("hostname"),

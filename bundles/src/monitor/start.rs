@@ -2,6 +2,7 @@
 //!
 //! Runs in: the monitor, in the container's directory.
 
+use super::checkup::Checkup;
 use super::ports::{Ports, descriptors};
 use super::streams::{self, Streams};
 use super::{cgroup, keeper};
@@ -30,6 +31,7 @@ pub(super) struct Life {
     /// Where the kernel counts the processes which it has killed for want of memory.
     pub(super) oom: Option<PathBuf>,
     pub(super) ports: Option<Ports>,
+    pub(super) checkup: Option<Checkup>,
     pub(super) begun: Instant,
 }
 
@@ -140,9 +142,10 @@ fn create_and_start(
     if let Some((rows, columns)) = size {
         streams.resize(rows, columns); // before it looks
     }
+    let checkup = Checkup::new(&container.record, true)?;
     runtime.run(&mut runtime.command(["start", &container.record.id]))?;
     is_running(container)?;
-    Ok(Life { pid, orphan: None, streams, oom, ports, begun: Instant::now() })
+    Ok(Life { pid, orphan: None, streams, oom, ports, checkup, begun: Instant::now() })
 }
 
 fn is_running(container: &mut Container) -> Result<()> {
@@ -181,5 +184,6 @@ pub(super) fn adopt(home: &Home, container: &mut Container, runtime: &Runtime) -
         container.save()?;
     }
     let oom = cgroup::oom_counter(pid.as_raw());
-    Ok(Life { pid, orphan, streams, oom, ports, begun: Instant::now() })
+    let checkup = Checkup::new(&container.record, false)?;
+    Ok(Life { pid, orphan, streams, oom, ports, checkup, begun: Instant::now() })
 }

@@ -88,6 +88,7 @@ areas![
     companion_kills,
     companion_faults,
     companion_full_disk,
+    companion_health,
     companion_options,
     companion_restart,
     companion_run,
@@ -116,6 +117,7 @@ mod companion_exec;
 mod companion_faults;
 mod companion_flags;
 mod companion_full_disk;
+mod companion_health;
 mod companion_hostile;
 mod companion_image_lists;
 mod companion_images;
