@@ -30,6 +30,7 @@ mod load;
 mod loader;
 mod login;
 mod monitor;
+mod mountpoints;
 mod net;
 mod network;
 mod networking;

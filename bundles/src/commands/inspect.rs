@@ -8,7 +8,7 @@ use crate::container::{Container, LogOptions, Mount, Record, Root, Status};
 use crate::home::Home;
 use crate::screen::Screen;
 use crate::store::Store;
-use crate::{images, links, network, networking, overlay, volume};
+use crate::{images, links, mountpoints, network, networking, overlay, volume};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
@@ -124,7 +124,8 @@ fn graph_driver(home: &Home, container: &Container) -> Result<Value> {
         Root::Directory(dir) => json!({ "MergedDir": dir }),
         Root::Image { layers, .. } => {
             let store = Store::open(home)?;
-            let layers = layers.iter().rev().map(|layer| store.layer(layer).display().to_string());
+            let layers = mountpoints::layers_below(&store, &container.dir, layers);
+            let layers = layers.iter().rev().map(|layer| layer.display().to_string());
             json!({
                 "LowerDir": layers.collect::<Vec<_>>().join(":"),
                 "MergedDir": container.dir.join(overlay::ROOTFS),
