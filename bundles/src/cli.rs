@@ -20,6 +20,7 @@ pub(crate) mod pull;
 pub(crate) mod rootfs;
 pub(crate) mod run;
 pub(crate) mod system;
+pub(crate) mod tools;
 pub(crate) mod unshare;
 pub(crate) mod volume;
 
@@ -125,6 +126,7 @@ commands! {
     Push(pull::Push) "push" flags,
     Login(pull::Login) "login" flags,
     Logout(pull::Logout) "logout" flags,
+    Commit(tools::Commit) "commit" flags,
     Tag(images::Tag) "tag" flags,
     Rmi(images::Remove) "rmi" flags,
     Image(images::Command) "image" group,

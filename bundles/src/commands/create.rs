@@ -13,6 +13,7 @@ use crate::error::{self, OrHint as _};
 use crate::etc;
 use crate::events::{self, Event};
 use crate::home::{self, Home};
+use crate::mountpoints;
 use crate::networking::{self, Mode, Networking};
 use crate::overlay::{self, View};
 use crate::pull;
@@ -130,6 +131,7 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
             // It is the container's `/`: without that, the caller's umask would say who may see it.
             let (from, to) = (File::open(view.path())?, File::open(files.join(overlay::UPPER))?);
             copy::attributes(from.as_fd(), to.as_fd()).context("/ of the image")?;
+            mountpoints::make(view.path(), &files.join(mountpoints::DIRECTORY))?;
             later.join(overlay::ROOTFS)
         }
     };

@@ -291,6 +291,9 @@ impl Session {
         let log_in = format!("bundles login {registry}");
         let pushes = self.right == Right::Push;
         match status.as_u16() {
+            400 if pushes => Failure::Final(told(
+                "it may be too old for images of this kind: try another registry".to_owned(),
+            )),
             401 => Failure::Final(match &self.login {
                 None => told(format!("the registry wants to know who you are: {log_in}")),
                 Some(login) => told(format!(

@@ -80,6 +80,7 @@ areas![
     companion_info,
     companion_pull,
     companion_push,
+    companion_push_faults,
     companion_pull_faults,
     companion_cli,
     companion_attach,
@@ -133,6 +134,7 @@ mod companion_ports;
 mod companion_pull;
 mod companion_pull_faults;
 mod companion_push;
+mod companion_push_faults;
 mod companion_restart;
 mod companion_rootless;
 mod companion_run;
