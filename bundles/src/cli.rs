@@ -19,6 +19,7 @@ pub(crate) mod pull;
 pub(crate) mod rootfs;
 pub(crate) mod run;
 pub(crate) mod system;
+pub(crate) mod tools;
 pub(crate) mod unshare;
 pub(crate) mod volume;
 
@@ -129,6 +130,7 @@ commands! {
     Login(pull::Login) "login" flags,
     Logout(pull::Logout) "logout" flags,
     Search(pull::Search) "search" flags,
+    Commit(tools::Commit) "commit" flags,
     Tag(images::Tag) "tag" flags,
     Rmi(images::Remove) "rmi" flags,
     Image(images::Command) "image" group,

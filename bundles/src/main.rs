@@ -30,6 +30,7 @@ mod load;
 mod loader;
 mod login;
 mod monitor;
+mod mountpoints;
 mod net;
 mod network;
 mod networking;
@@ -172,6 +173,7 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Push(args) => push::command(home, args, screen),
         Command::Load(args) => images::load(home, args, screen),
         Command::Images(args) => images::list(home, args, screen),
+        Command::Commit(args) => commands::commit(home, args, screen),
         Command::Tag(args) => images::tag(home, args),
         Command::Rmi(args) => images::remove(home, args, screen),
         Command::Image(command) => images::image(home, command, screen),

@@ -48,6 +48,7 @@ fn need(command: &Command) -> Need {
         | Command::Kill(_)
         | Command::Rm(_)
         | Command::Container(_)
+        | Command::Commit(_)
         | Command::Exec(_) => Need::Always,
         Command::Load(_)
         | Command::Pull(_)

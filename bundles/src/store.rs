@@ -6,10 +6,12 @@
 //! whole under its name or not there at all, and useless to nobody if nothing follows. Nothing
 //! counts references: who removes an image looks at what the others need.
 
+mod create;
 mod image;
 pub(crate) mod layout;
 mod remove;
 
+pub(crate) use create::{Changes, Layer};
 pub(crate) use image::{Image, Missing, find};
 pub(crate) use remove::Parts;
 
@@ -186,17 +188,22 @@ impl<'a> Store<'a> {
         let got = layer::unpack(blob, directory.as_fd(), limits)
             .with_context(|| format!("layer {diff_id}"))?;
         let compression = wanted.check(&got)?;
-        let layer = scratch.path().join("layer");
-        replace(&layer.join(SIZE), format!("{}\n", got.size).as_bytes())?;
+        self.keep_layer(&scratch.path().join("layer"), got.size, diff_id)?;
+        Ok(compression)
+    }
+
+    /// Gives a directory with the files of a layer, whose size is in bytes, its name.
+    fn keep_layer(&self, layer: &Path, size: u64, diff_id: &Digest) -> Result<()> {
+        replace(&layer.join(SIZE), format!("{size}\n").as_bytes())?;
         // A layer is trusted by its name: a power cut must not leave the name with empty files.
+        let directory = File::open(layer).with_context(|| layer.display().to_string())?;
         rustix::fs::syncfs(&directory).map_err(io::Error::from).context("syncfs")?;
         let to = self.layers.join(diff_id.hex());
-        match fs::rename(&layer, &to) {
+        match fs::rename(layer, &to) {
             // Somebody else was quicker.
-            Err(_) if self.has_layer(diff_id) => {}
-            done => done.with_context(|| format!("rename(…, {})", to.display()))?,
+            Err(_) if self.has_layer(diff_id) => Ok(()),
+            done => done.with_context(|| format!("rename(…, {})", to.display())),
         }
-        Ok(compression)
     }
 
     /// Makes an image of what was put, kept and unpacked before. Names are taken from others.

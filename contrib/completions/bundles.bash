@@ -22,6 +22,9 @@ _bundles() {
             bundles,bundle)
                 cmd="bundles__subcmd__bundle"
                 ;;
+            bundles,commit)
+                cmd="bundles__subcmd__commit"
+                ;;
             bundles,container)
                 cmd="bundles__subcmd__container"
                 ;;
@@ -142,6 +145,9 @@ _bundles() {
             bundles,wait)
                 cmd="bundles__subcmd__wait"
                 ;;
+            bundles__subcmd__container,commit)
+                cmd="bundles__subcmd__container__subcmd__commit"
+                ;;
             bundles__subcmd__container,create)
                 cmd="bundles__subcmd__container__subcmd__create"
                 ;;
@@ -180,6 +186,9 @@ _bundles() {
                 ;;
             bundles__subcmd__container,wait)
                 cmd="bundles__subcmd__container__subcmd__wait"
+                ;;
+            bundles__subcmd__container__subcmd__help,commit)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__commit"
                 ;;
             bundles__subcmd__container__subcmd__help,create)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__create"
@@ -237,6 +246,9 @@ _bundles() {
                 ;;
             bundles__subcmd__help,bundle)
                 cmd="bundles__subcmd__help__subcmd__bundle"
+                ;;
+            bundles__subcmd__help,commit)
+                cmd="bundles__subcmd__help__subcmd__commit"
                 ;;
             bundles__subcmd__help,container)
                 cmd="bundles__subcmd__help__subcmd__container"
@@ -527,7 +539,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-v -h --version --root --config --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search tag rmi image network port volume system info version doctor unshare bundle rootfs help"
+            opts="-v -h --version --root --config --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit tag rmi image network port volume system info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -964,13 +976,97 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__container)
-            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect prune help"
+        bundles__subcmd__commit)
+            opts="-a -m -p -h --root --author --message --pause --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --author)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pause)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container)
+            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect commit prune help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__commit)
+            opts="-a -m -p -h --author --message --pause --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --author)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pause)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1419,8 +1515,22 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__help)
-            opts="run create start stop kill rm ls logs exec wait inspect prune help"
+            opts="run create start stop kill rm ls logs exec wait inspect commit prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__commit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2807,7 +2917,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help)
-            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search tag rmi image network port volume system info version doctor unshare bundle rootfs help"
+            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit tag rmi image network port volume system info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2835,6 +2945,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help__subcmd__bundle)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__commit)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

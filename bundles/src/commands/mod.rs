@@ -4,6 +4,7 @@
 
 mod bundle;
 mod change;
+mod commit;
 mod create;
 mod devices;
 mod end;
@@ -24,6 +25,7 @@ mod update;
 
 pub(crate) use bundle::bundle;
 pub(crate) use change::{pause, rename, unpause};
+pub(crate) use commit::commit;
 pub(crate) use create::{create, run};
 pub(crate) use end::{kill, rm, stop, wait};
 pub(crate) use exec::exec;

@@ -10,6 +10,7 @@ use crate::container::{self, Container, Record, Root, State, Status};
 use crate::home::Home;
 use crate::joins;
 use crate::links;
+use crate::mountpoints;
 use crate::networking;
 use crate::overlay;
 use crate::process::Process;
@@ -81,7 +82,7 @@ pub(super) fn start(
 fn mount_root(home: &Home, record: &Record) -> Result<()> {
     let Root::Image { layers, .. } = &record.root else { return Ok(()) };
     let store = Store::open(home)?;
-    let layers: Vec<PathBuf> = layers.iter().map(|layer| store.layer(layer)).collect();
+    let layers = mountpoints::layers_below(&store, Path::new("."), layers);
     overlay::leave_mounts()?;
     let (files, work) = (Path::new(overlay::UPPER), Path::new(overlay::WORK));
     let upper = overlay::Upper { files, work, volatile: record.remove };
