@@ -71,6 +71,7 @@ fn need(command: &Command) -> Need {
         | Command::Login(_)
         | Command::Logout(_)
         | Command::Events(_)
+        | Command::Search(_)
         | Command::Info(_)
         | Command::Version(_)
         | Command::Doctor(_)
