@@ -86,6 +86,7 @@ areas![
     companion_cli,
     companion_attach,
     companion_change,
+    companion_interop,
     companion_kills,
     companion_faults,
     companion_full_disk,
@@ -125,6 +126,7 @@ mod companion_hostile;
 mod companion_image_lists;
 mod companion_images;
 mod companion_info;
+mod companion_interop;
 mod companion_kills;
 mod companion_mounts;
 mod companion_network_rootless;
