@@ -2,8 +2,9 @@
 //!
 //! Runs in: before anything else. Touches nothing.
 
+use super::reasons;
 use clap::Command;
-use clap::error::{ContextKind, ContextValue, Error};
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 /// clap's message with our name, and with a guess where clap has none.
 pub(super) fn message(cli: &Command, args: &[String], err: &Error) -> String {
@@ -13,6 +14,9 @@ pub(super) fn message(cli: &Command, args: &[String], err: &Error) -> String {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     let mut message = format!("bundles: {first}\n");
     let mut rest = rest.to_owned();
+    if let Some(reason) = reason(err) {
+        return format!("{message}  hint: {reason}\n");
+    }
     if let Some(ContextValue::String(word)) = err.get(ContextKind::InvalidSubcommand)
         && (is_other_program(word) || !is_guessed(err, word))
     {
@@ -32,6 +36,21 @@ pub(super) fn message(cli: &Command, args: &[String], err: &Error) -> String {
         message.push_str(&format!("{rest}\n"));
     }
     message
+}
+
+/// Why there is no such flag or command.
+fn reason(err: &Error) -> Option<&'static str> {
+    let word = |kind| match err.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    };
+    match err.kind() {
+        ErrorKind::UnknownArgument => word(ContextKind::InvalidArg).and_then(reasons::of_flag),
+        ErrorKind::InvalidSubcommand => {
+            word(ContextKind::InvalidSubcommand).and_then(reasons::of_command)
+        }
+        _ => None,
+    }
 }
 
 /// `bundles dcoker ps`.

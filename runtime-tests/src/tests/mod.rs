@@ -92,6 +92,7 @@ areas![
     companion_full_disk,
     companion_events,
     companion_health,
+    companion_scripts,
     companion_options,
     companion_restart,
     companion_run,
@@ -143,6 +144,7 @@ mod companion_rootless;
 mod companion_run;
 mod companion_run_images;
 mod companion_run_networks;
+mod companion_scripts;
 mod companion_search;
 mod companion_truths;
 mod companion_volumes;
