@@ -12,7 +12,7 @@ pub(crate) mod layout;
 mod remove;
 
 pub(crate) use create::{Changes, Layer};
-pub(crate) use image::{Image, Missing, find};
+pub(crate) use image::{Image, Missing, find, time};
 pub(crate) use remove::Parts;
 
 use crate::digest::{Digest, Hashing};

@@ -37,6 +37,7 @@ areas![
     companion_run_networks,
     companion_peers,
     companion_rootless,
+    companion_tools,
     doctor,
     lifecycle,
     process,
@@ -138,6 +139,7 @@ mod companion_rootless;
 mod companion_run;
 mod companion_run_images;
 mod companion_run_networks;
+mod companion_tools;
 mod companion_truths;
 mod companion_volumes;
 mod devices;
