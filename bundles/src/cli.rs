@@ -43,6 +43,10 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 
+    /// Directory whose config.json has the logins for registries, as Docker's ~/.docker
+    #[arg(long, value_name = "DIR")]
+    pub(crate) config: Option<PathBuf>,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -125,6 +129,7 @@ commands! {
     Push(pull::Push) "push" flags,
     Login(pull::Login) "login" flags,
     Logout(pull::Logout) "logout" flags,
+    Search(pull::Search) "search" flags,
     Commit(tools::Commit) "commit" flags,
     Export(tools::Export) "export" flags,
     Import(tools::Import) "import" flags,
@@ -272,6 +277,7 @@ mod tests {
         for (line, guess) in [
             ("bundles volum ls", "'volume'"),
             ("bundles volumes", "'volume'"),
+            ("bundles histroy x", "'history'"),
             ("bundles voluem ls", "'volume'"),
             ("bundles volume sl", "'bundles volume ls'"),
             ("bundles volume mr x", "'bundles volume rm'"),
@@ -293,7 +299,7 @@ mod tests {
             let text = wrong(line);
             assert!(text.contains(guess), "{line}: {text}");
         }
-        for line in ["bundles xyzzy", "bundles histroy x"] {
+        for line in ["bundles xyzzy", "bundles swram x"] {
             let text = wrong(line);
             assert!(!text.contains("did you mean") && !text.contains("tip: "), "{line}: {text}");
         }

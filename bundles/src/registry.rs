@@ -8,11 +8,13 @@ mod conf;
 pub(crate) mod credentials;
 mod download;
 mod http;
+mod search;
 mod session;
 mod upload;
 
 pub(crate) use conf::{Endpoint, Registries};
 pub(crate) use download::Download;
+pub(crate) use search::Found;
 pub(crate) use session::{Options, Session};
 pub(crate) use upload::{Sent, Upload};
 
