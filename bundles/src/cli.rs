@@ -5,6 +5,7 @@
 pub(crate) mod container;
 mod dash;
 pub(crate) mod doctor;
+pub(crate) mod events;
 pub(crate) mod existing;
 pub(crate) mod health;
 pub(crate) mod images;
@@ -142,6 +143,7 @@ commands! {
     Port(networking::Port) "port" flags,
     Volume(volume::Command) "volume" group,
     System(system::Command) "system" group,
+    Events(events::Events) "events" flags,
     Info(info::Info) "info" flags,
     Version(info::Version) "version" flags,
     Doctor(doctor::Doctor) "doctor" flags,

@@ -13,8 +13,10 @@ mod doctor;
 mod elf;
 mod error;
 mod etc;
+mod events;
 mod filter;
 mod fmt;
+mod follow;
 mod health;
 mod home;
 mod host;
@@ -183,6 +185,7 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Rmi(args) => images::remove(home, args, screen),
         Command::Image(command) => images::image(home, command, screen),
         Command::System(command) => system::run(command, home, screen),
+        Command::Events(args) => events::show(home, args, screen),
         Command::Info(args) => info::run(home, args, screen),
         Command::Volume(command) => volume::run(command, home, screen),
         Command::Unshare(args) => net::holder::run(home, args),

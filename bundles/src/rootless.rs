@@ -74,6 +74,7 @@ fn need(command: &Command) -> Need {
         | Command::Push(_)
         | Command::Login(_)
         | Command::Logout(_)
+        | Command::Events(_)
         | Command::Search(_)
         | Command::Info(_)
         | Command::Version(_)

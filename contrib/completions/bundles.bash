@@ -31,17 +31,14 @@ _bundles() {
             bundles,create)
                 cmd="bundles__subcmd__create"
                 ;;
-            bundles,diff)
-                cmd="bundles__subcmd__diff"
-                ;;
             bundles,doctor)
                 cmd="bundles__subcmd__doctor"
                 ;;
+            bundles,events)
+                cmd="bundles__subcmd__events"
+                ;;
             bundles,exec)
                 cmd="bundles__subcmd__exec"
-                ;;
-            bundles,export)
-                cmd="bundles__subcmd__export"
                 ;;
             bundles,healthcheck)
                 cmd="bundles__subcmd__healthcheck"
@@ -49,17 +46,11 @@ _bundles() {
             bundles,help)
                 cmd="bundles__subcmd__help"
                 ;;
-            bundles,history)
-                cmd="bundles__subcmd__history"
-                ;;
             bundles,image)
                 cmd="bundles__subcmd__image"
                 ;;
             bundles,images)
                 cmd="bundles__subcmd__images"
-                ;;
-            bundles,import)
-                cmd="bundles__subcmd__import"
                 ;;
             bundles,info)
                 cmd="bundles__subcmd__info"
@@ -163,14 +154,8 @@ _bundles() {
             bundles__subcmd__container,create)
                 cmd="bundles__subcmd__container__subcmd__create"
                 ;;
-            bundles__subcmd__container,diff)
-                cmd="bundles__subcmd__container__subcmd__diff"
-                ;;
             bundles__subcmd__container,exec)
                 cmd="bundles__subcmd__container__subcmd__exec"
-                ;;
-            bundles__subcmd__container,export)
-                cmd="bundles__subcmd__container__subcmd__export"
                 ;;
             bundles__subcmd__container,help)
                 cmd="bundles__subcmd__container__subcmd__help"
@@ -211,14 +196,8 @@ _bundles() {
             bundles__subcmd__container__subcmd__help,create)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__create"
                 ;;
-            bundles__subcmd__container__subcmd__help,diff)
-                cmd="bundles__subcmd__container__subcmd__help__subcmd__diff"
-                ;;
             bundles__subcmd__container__subcmd__help,exec)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__exec"
-                ;;
-            bundles__subcmd__container__subcmd__help,export)
-                cmd="bundles__subcmd__container__subcmd__help__subcmd__export"
                 ;;
             bundles__subcmd__container__subcmd__help,help)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__help"
@@ -280,17 +259,14 @@ _bundles() {
             bundles__subcmd__help,create)
                 cmd="bundles__subcmd__help__subcmd__create"
                 ;;
-            bundles__subcmd__help,diff)
-                cmd="bundles__subcmd__help__subcmd__diff"
-                ;;
             bundles__subcmd__help,doctor)
                 cmd="bundles__subcmd__help__subcmd__doctor"
                 ;;
+            bundles__subcmd__help,events)
+                cmd="bundles__subcmd__help__subcmd__events"
+                ;;
             bundles__subcmd__help,exec)
                 cmd="bundles__subcmd__help__subcmd__exec"
-                ;;
-            bundles__subcmd__help,export)
-                cmd="bundles__subcmd__help__subcmd__export"
                 ;;
             bundles__subcmd__help,healthcheck)
                 cmd="bundles__subcmd__help__subcmd__healthcheck"
@@ -298,17 +274,11 @@ _bundles() {
             bundles__subcmd__help,help)
                 cmd="bundles__subcmd__help__subcmd__help"
                 ;;
-            bundles__subcmd__help,history)
-                cmd="bundles__subcmd__help__subcmd__history"
-                ;;
             bundles__subcmd__help,image)
                 cmd="bundles__subcmd__help__subcmd__image"
                 ;;
             bundles__subcmd__help,images)
                 cmd="bundles__subcmd__help__subcmd__images"
-                ;;
-            bundles__subcmd__help,import)
-                cmd="bundles__subcmd__help__subcmd__import"
                 ;;
             bundles__subcmd__help,info)
                 cmd="bundles__subcmd__help__subcmd__info"
@@ -409,12 +379,6 @@ _bundles() {
             bundles__subcmd__image,help)
                 cmd="bundles__subcmd__image__subcmd__help"
                 ;;
-            bundles__subcmd__image,history)
-                cmd="bundles__subcmd__image__subcmd__history"
-                ;;
-            bundles__subcmd__image,import)
-                cmd="bundles__subcmd__image__subcmd__import"
-                ;;
             bundles__subcmd__image,inspect)
                 cmd="bundles__subcmd__image__subcmd__inspect"
                 ;;
@@ -441,12 +405,6 @@ _bundles() {
                 ;;
             bundles__subcmd__image__subcmd__help,help)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__help"
-                ;;
-            bundles__subcmd__image__subcmd__help,history)
-                cmd="bundles__subcmd__image__subcmd__help__subcmd__history"
-                ;;
-            bundles__subcmd__image__subcmd__help,import)
-                cmd="bundles__subcmd__image__subcmd__help__subcmd__import"
                 ;;
             bundles__subcmd__image__subcmd__help,inspect)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__inspect"
@@ -523,6 +481,9 @@ _bundles() {
             bundles__subcmd__system,df)
                 cmd="bundles__subcmd__system__subcmd__df"
                 ;;
+            bundles__subcmd__system,events)
+                cmd="bundles__subcmd__system__subcmd__events"
+                ;;
             bundles__subcmd__system,help)
                 cmd="bundles__subcmd__system__subcmd__help"
                 ;;
@@ -534,6 +495,9 @@ _bundles() {
                 ;;
             bundles__subcmd__system__subcmd__help,df)
                 cmd="bundles__subcmd__system__subcmd__help__subcmd__df"
+                ;;
+            bundles__subcmd__system__subcmd__help,events)
+                cmd="bundles__subcmd__system__subcmd__help__subcmd__events"
                 ;;
             bundles__subcmd__system__subcmd__help,help)
                 cmd="bundles__subcmd__system__subcmd__help__subcmd__help"
@@ -587,7 +551,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-v -h --version --root --config --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit export import diff history tag rmi image network port volume system info version doctor unshare bundle rootfs help"
+            opts="-v -h --version --root --config --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1067,7 +1031,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container)
-            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect commit export diff prune help"
+            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect commit prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1516,28 +1480,6 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__container__subcmd__diff)
-            opts="-h --format --root --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --format)
-                    COMPREPLY=($(compgen -W "json" -- "${cur}"))
-                    return 0
-                    ;;
-                --root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         bundles__subcmd__container__subcmd__exec)
             opts="-d -i -t -e -w -u -h --detach --interactive --tty --detach-keys --env --workdir --user --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1584,34 +1526,8 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__container__subcmd__export)
-            opts="-o -h --output --root --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         bundles__subcmd__container__subcmd__help)
-            opts="run create start stop kill rm ls logs exec wait inspect commit export diff prune help"
+            opts="run create start stop kill rm ls logs exec wait inspect commit prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1652,35 +1568,7 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__container__subcmd__help__subcmd__diff)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         bundles__subcmd__container__subcmd__help__subcmd__exec)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bundles__subcmd__container__subcmd__help__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2886,28 +2774,6 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__diff)
-            opts="-h --root --format --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --format)
-                    COMPREPLY=($(compgen -W "json" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         bundles__subcmd__doctor)
             opts="-f -h --root --format --runtime --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -2929,6 +2795,48 @@ _bundles() {
                     ;;
                 --runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__events)
+            opts="-f -h --root --filter --format --since --until --stream --no-trunc --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stream)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2974,32 +2882,6 @@ _bundles() {
                     return 0
                     ;;
                 -u)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bundles__subcmd__export)
-            opts="-o -h --root --output --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3089,7 +2971,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help)
-            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit export import diff history tag rmi image network port volume system info version doctor unshare bundle rootfs help"
+            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3172,20 +3054,6 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__help__subcmd__diff)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         bundles__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -3200,7 +3068,7 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__help__subcmd__exec)
+        bundles__subcmd__help__subcmd__events)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3214,7 +3082,7 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__help__subcmd__export)
+        bundles__subcmd__help__subcmd__exec)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3256,20 +3124,6 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__help__subcmd__history)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         bundles__subcmd__help__subcmd__image)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -3285,20 +3139,6 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help__subcmd__images)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bundles__subcmd__help__subcmd__import)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3760,38 +3600,8 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__history)
-            opts="-H -q -h --root --human --format --no-trunc --quiet --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --human)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
-                    return 0
-                    ;;
-                -H)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
-                    return 0
-                    ;;
-                --format)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         bundles__subcmd__image)
-            opts="-h --root --help ls load pull push import history tag rm inspect prune help"
+            opts="-h --root --help ls load pull push tag rm inspect prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3809,7 +3619,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help)
-            opts="ls load pull push import history tag rm inspect prune help"
+            opts="ls load pull push tag rm inspect prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3823,34 +3633,6 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bundles__subcmd__image__subcmd__help__subcmd__history)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bundles__subcmd__image__subcmd__help__subcmd__import)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3969,66 +3751,6 @@ _bundles() {
                 return 0
             fi
             case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bundles__subcmd__image__subcmd__history)
-            opts="-H -q -h --human --format --no-trunc --quiet --root --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --human)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
-                    return 0
-                    ;;
-                -H)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
-                    return 0
-                    ;;
-                --format)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bundles__subcmd__image__subcmd__import)
-            opts="-m -h --message --platform --root --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --message)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -m)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --platform)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -4260,36 +3982,6 @@ _bundles() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bundles__subcmd__import)
-            opts="-m -h --root --message --platform --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --message)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -m)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --platform)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -5631,7 +5323,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__system)
-            opts="-h --root --help df info prune help"
+            opts="-h --root --help df events info prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5670,8 +5362,50 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__system__subcmd__events)
+            opts="-f -h --filter --format --since --until --stream --no-trunc --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stream)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__system__subcmd__help)
-            opts="df info prune help"
+            opts="df events info prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5685,6 +5419,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__system__subcmd__help__subcmd__df)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__system__subcmd__help__subcmd__events)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -87,9 +87,11 @@ areas![
     companion_cli,
     companion_attach,
     companion_change,
+    companion_interop,
     companion_kills,
     companion_faults,
     companion_full_disk,
+    companion_events,
     companion_health,
     companion_options,
     companion_restart,
@@ -115,6 +117,7 @@ mod companion_cli;
 mod companion_create;
 mod companion_deeds;
 mod companion_doctor;
+mod companion_events;
 mod companion_exec;
 mod companion_faults;
 mod companion_flags;
@@ -124,6 +127,7 @@ mod companion_hostile;
 mod companion_image_lists;
 mod companion_images;
 mod companion_info;
+mod companion_interop;
 mod companion_kills;
 mod companion_mounts;
 mod companion_network_rootless;
