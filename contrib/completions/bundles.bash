@@ -121,6 +121,9 @@ _bundles() {
             bundles,run)
                 cmd="bundles__subcmd__run"
                 ;;
+            bundles,save)
+                cmd="bundles__subcmd__save"
+                ;;
             bundles,search)
                 cmd="bundles__subcmd__search"
                 ;;
@@ -373,6 +376,9 @@ _bundles() {
             bundles__subcmd__help,run)
                 cmd="bundles__subcmd__help__subcmd__run"
                 ;;
+            bundles__subcmd__help,save)
+                cmd="bundles__subcmd__help__subcmd__save"
+                ;;
             bundles__subcmd__help,search)
                 cmd="bundles__subcmd__help__subcmd__search"
                 ;;
@@ -442,6 +448,9 @@ _bundles() {
             bundles__subcmd__image,rm)
                 cmd="bundles__subcmd__image__subcmd__rm"
                 ;;
+            bundles__subcmd__image,save)
+                cmd="bundles__subcmd__image__subcmd__save"
+                ;;
             bundles__subcmd__image,tag)
                 cmd="bundles__subcmd__image__subcmd__tag"
                 ;;
@@ -474,6 +483,9 @@ _bundles() {
                 ;;
             bundles__subcmd__image__subcmd__help,rm)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__rm"
+                ;;
+            bundles__subcmd__image__subcmd__help,save)
+                cmd="bundles__subcmd__image__subcmd__help__subcmd__save"
                 ;;
             bundles__subcmd__image__subcmd__help,tag)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__tag"
@@ -599,7 +611,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-v -h --version --root --config --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit export import diff history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
+            opts="-v -h --version --root --config --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit export import save diff history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3143,7 +3155,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help)
-            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit export import diff history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
+            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit export import save diff history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3646,6 +3658,20 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__help__subcmd__save)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__help__subcmd__search)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -3859,7 +3885,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image)
-            opts="-h --root --help ls load pull push import history tag rm inspect prune help"
+            opts="-h --root --help ls load pull push import history save tag rm inspect prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3877,7 +3903,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help)
-            opts="ls load pull push import history tag rm inspect prune help"
+            opts="ls load pull push import history save tag rm inspect prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4017,6 +4043,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__help__subcmd__save)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -4279,6 +4319,36 @@ _bundles() {
                 return 0
             fi
             case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__save)
+            opts="-o -h --output --format --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "docker-archive oci-archive" -- "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -5557,6 +5627,36 @@ _bundles() {
                     ;;
                 --pull)
                     COMPREPLY=($(compgen -W "always missing never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__save)
+            opts="-o -h --root --output --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "docker-archive oci-archive" -- "${cur}"))
                     return 0
                     ;;
                 *)
