@@ -154,6 +154,11 @@ commands! {
     Logout(pull::Logout) "logout" flags,
     Search(pull::Search) "search" flags,
     Commit(tools::Commit) "commit" flags,
+    Export(tools::Export) "export" flags,
+    Import(tools::Import) "import" flags,
+    Save(tools::Save) "save" flags,
+    Diff(tools::Diff) "diff" flags,
+    History(tools::History) "history" flags,
     Tag(images::Tag) "tag" flags,
     Rmi(images::Remove) "rmi" flags,
     Image(images::Command) "image" group,
@@ -314,6 +319,7 @@ mod tests {
         for (line, guess) in [
             ("bundles volum ls", "'volume'"),
             ("bundles volumes", "'volume'"),
+            ("bundles histroy x", "'history'"),
             ("bundles voluem ls", "'volume'"),
             ("bundles volume sl", "'bundles volume ls'"),
             ("bundles volume mr x", "'bundles volume rm'"),
@@ -335,7 +341,7 @@ mod tests {
             let text = wrong(line);
             assert!(text.contains(guess), "{line}: {text}");
         }
-        for line in ["bundles xyzzy", "bundles histroy x"] {
+        for line in ["bundles xyzzy", "bundles swram x"] {
             let text = wrong(line);
             assert!(!text.contains("did you mean") && !text.contains("tip: "), "{line}: {text}");
         }

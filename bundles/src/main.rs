@@ -36,6 +36,7 @@ mod mountpoints;
 mod net;
 mod network;
 mod networking;
+mod output;
 mod overlay;
 mod ports;
 mod process;
@@ -185,6 +186,11 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Load(args) => images::load(home, args, screen),
         Command::Images(args) => images::list(home, args, screen),
         Command::Commit(args) => commands::commit(home, args, screen),
+        Command::Export(args) => commands::export(home, args),
+        Command::Save(args) => images::save(home, args),
+        Command::Diff(args) => commands::diff(home, args, screen),
+        Command::Import(args) => images::import(home, args, screen),
+        Command::History(args) => images::history(home, args, screen),
         Command::Tag(args) => images::tag(home, args),
         Command::Rmi(args) => images::remove(home, args, screen),
         Command::Image(command) => images::image(home, command, screen),

@@ -50,9 +50,12 @@ fn need(command: &Command) -> Need {
         | Command::Rm(_)
         | Command::Container(_)
         | Command::Commit(_)
+        | Command::Export(_)
+        | Command::Diff(_)
         | Command::Exec(_) => Need::Always,
         Command::Load(_)
         | Command::Pull(_)
+        | Command::Import(_)
         | Command::Rmi(_)
         | Command::Image(_)
         | Command::System(_)
@@ -69,6 +72,8 @@ fn need(command: &Command) -> Need {
         | Command::Port(_) => Need::Orphans,
         Command::Rename(_)
         | Command::Images(_)
+        | Command::History(_)
+        | Command::Save(_)
         | Command::Tag(_)
         | Command::Network(_)
         | Command::Rootfs(_)

@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Stats(existing::Stats),
     Port(networking::Port),
     Commit(tools::Commit),
+    Export(tools::Export),
+    Diff(tools::Diff),
     Prune(Prune),
 }
 
@@ -76,6 +78,8 @@ impl Top {
             Command::Stats(args) => Self::Stats(args),
             Command::Port(args) => Self::Port(args),
             Command::Exists(_) | Command::Prune(_) => Self::Container(command),
+            Command::Export(args) => Self::Export(args),
+            Command::Diff(args) => Self::Diff(args),
         }
     }
 }

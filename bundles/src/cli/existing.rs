@@ -316,7 +316,6 @@ pub(crate) struct Logs {
 
 /// Run a command in a running container
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Exec {
     /// Leave it to itself
     #[arg(short, long)]

@@ -117,6 +117,9 @@ pub(crate) enum Command {
     Load(Load),
     Pull(super::pull::Pull),
     Push(super::pull::Push),
+    Import(super::tools::Import),
+    History(super::tools::History),
+    Save(super::tools::Save),
     Tag(Tag),
     #[command(alias = "remove")]
     Rm(Remove),

@@ -195,7 +195,9 @@ pub(crate) fn wait(home: &Home, args: &Wait, screen: &mut Screen<'_>) -> Result<
         })?;
         Ok(match container.record.status() {
             Status::Exited => container.record.exit_code().to_string(),
-            _ => "-1".to_owned(), // so Podman has it
+            Status::Created | Status::Starting | Status::Running | Status::Restarting => {
+                "-1".to_owned() // so Podman has it
+            }
         })
     })
 }
