@@ -294,6 +294,8 @@ mod tests {
             let text = wrong(line);
             assert!(text.contains(guess), "{line}: {text}");
         }
+        let text = wrong("bundles \u{1b}[2J");
+        assert!(text.contains("'\\u{1b}[2J'") && !text.contains('\u{1b}'), "{text}");
         for line in ["bundles xyzzy", "bundles histroy x"] {
             let text = wrong(line);
             assert!(!text.contains("did you mean") && !text.contains("tip: "), "{line}: {text}");

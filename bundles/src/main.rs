@@ -15,6 +15,8 @@ mod error;
 mod etc;
 mod filter;
 mod fmt;
+#[cfg(test)]
+mod fuzz;
 mod health;
 mod home;
 mod host;
