@@ -5,6 +5,7 @@
 pub(crate) mod container;
 mod dash;
 pub(crate) mod doctor;
+pub(crate) mod events;
 pub(crate) mod existing;
 pub(crate) mod health;
 pub(crate) mod images;
@@ -131,6 +132,10 @@ commands! {
     Logout(pull::Logout) "logout" flags,
     Search(pull::Search) "search" flags,
     Commit(tools::Commit) "commit" flags,
+    Export(tools::Export) "export" flags,
+    Import(tools::Import) "import" flags,
+    Diff(tools::Diff) "diff" flags,
+    History(tools::History) "history" flags,
     Tag(images::Tag) "tag" flags,
     Rmi(images::Remove) "rmi" flags,
     Image(images::Command) "image" group,
@@ -138,6 +143,7 @@ commands! {
     Port(networking::Port) "port" flags,
     Volume(volume::Command) "volume" group,
     System(system::Command) "system" group,
+    Events(events::Events) "events" flags,
     Info(info::Info) "info" flags,
     Version(info::Version) "version" flags,
     Doctor(doctor::Doctor) "doctor" flags,
@@ -273,6 +279,7 @@ mod tests {
         for (line, guess) in [
             ("bundles volum ls", "'volume'"),
             ("bundles volumes", "'volume'"),
+            ("bundles histroy x", "'history'"),
             ("bundles voluem ls", "'volume'"),
             ("bundles volume sl", "'bundles volume ls'"),
             ("bundles volume mr x", "'bundles volume rm'"),
@@ -296,7 +303,7 @@ mod tests {
         }
         let text = wrong("bundles \u{1b}[2J");
         assert!(text.contains("'\\u{1b}[2J'") && !text.contains('\u{1b}'), "{text}");
-        for line in ["bundles xyzzy", "bundles histroy x"] {
+        for line in ["bundles xyzzy", "bundles swram x"] {
             let text = wrong(line);
             assert!(!text.contains("did you mean") && !text.contains("tip: "), "{line}: {text}");
         }

@@ -37,6 +37,7 @@ areas![
     companion_run_networks,
     companion_peers,
     companion_rootless,
+    companion_tools,
     doctor,
     lifecycle,
     process,
@@ -90,6 +91,7 @@ areas![
     companion_kills,
     companion_faults,
     companion_full_disk,
+    companion_events,
     companion_health,
     companion_options,
     companion_restart,
@@ -115,6 +117,7 @@ mod companion_cli;
 mod companion_create;
 mod companion_deeds;
 mod companion_doctor;
+mod companion_events;
 mod companion_exec;
 mod companion_faults;
 mod companion_flags;
@@ -142,6 +145,7 @@ mod companion_run;
 mod companion_run_images;
 mod companion_run_networks;
 mod companion_search;
+mod companion_tools;
 mod companion_truths;
 mod companion_volumes;
 mod devices;
