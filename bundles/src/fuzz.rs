@@ -9,6 +9,7 @@ mod images;
 mod layers;
 mod texts;
 
+use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -92,7 +93,11 @@ pub(crate) fn each(name: &str, rounds: u64, case: impl Fn(&mut Random)) {
         assert!(at.elapsed() < LONGEST, "{name}: case {done}: {:?}; {again}", at.elapsed());
         done += 1;
     }
-    println!("{name}: {done} cases in {:.1} s", begun.elapsed().as_secs_f32());
+    if number("FUZZ").is_some() || long.is_some() {
+        let seconds = begun.elapsed().as_secs_f32();
+        let said = writeln!(io::stderr(), "{name}: {done} cases in {seconds:.1} s");
+        said.unwrap();
+    }
 }
 
 /// What people get to read of an error.
