@@ -3,6 +3,7 @@
 //! Runs in: an ordinary process of the user. Privilege: none of its own.
 
 mod attach;
+mod build;
 mod called;
 mod cli;
 mod commands;

@@ -1,0 +1,7 @@
+//! `build`: from a Dockerfile and a context to an image.
+
+mod change;
+mod expand;
+mod lines;
+mod parse;
+mod place;
