@@ -3,6 +3,7 @@
 //!
 //! Runs in: pure. See config.md of the OCI image-spec, and Docker's additions to it.
 
+use super::clean;
 use super::expand::{self, Lookup};
 use super::lines;
 use super::parse::{Command, Instruction, What, Word, duration};
@@ -255,15 +256,7 @@ impl Draft {
     /// A path from the working directory; without `.`, `..` and doubled slashes.
     pub(crate) fn absolute(&self, path: &str) -> String {
         let from = if path.starts_with('/') { "" } else { self.workdir() };
-        let mut parts: Vec<&str> = Vec::new();
-        for part in from.split('/').chain(path.split('/')) {
-            match part {
-                "" | "." => {}
-                ".." => drop(parts.pop()),
-                part => parts.push(part),
-            }
-        }
-        format!("/{}", parts.join("/"))
+        format!("/{}", clean(&format!("{from}/{path}")))
     }
 
     pub(crate) fn label(&mut self, name: &str, value: &str) {
