@@ -69,7 +69,7 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 const USAGE: u8 = 125;
 
 fn main() -> ExitCode {
-    if let Some(code) = monitor::called().or_else(init::called) {
+    if let Some(code) = monitor::called().or_else(init::called).or_else(build::guard) {
         return code;
     }
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());

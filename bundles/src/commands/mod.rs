@@ -8,7 +8,7 @@ mod create;
 mod devices;
 mod end;
 mod exec;
-mod facts;
+pub(crate) mod facts;
 mod inspect;
 mod logs;
 mod mounts;
@@ -23,7 +23,7 @@ mod update;
 
 pub(crate) use bundle::bundle;
 pub(crate) use change::{pause, rename, unpause};
-pub(crate) use create::{create, run};
+pub(crate) use create::{create, find_image, run};
 pub(crate) use end::{kill, rm, stop, wait};
 pub(crate) use exec::exec;
 pub(crate) use inspect::inspect;
