@@ -2,6 +2,7 @@
 //!
 //! Runs in: before anything else. Touches nothing.
 
+pub(crate) mod build;
 pub(crate) mod container;
 mod dash;
 pub(crate) mod doctor;
@@ -19,6 +20,7 @@ pub(crate) mod pull;
 pub(crate) mod rootfs;
 pub(crate) mod run;
 pub(crate) mod system;
+pub(crate) mod tools;
 pub(crate) mod unshare;
 pub(crate) mod volume;
 
@@ -116,12 +118,17 @@ commands! {
     Exec(existing::Exec) "exec" flags,
     Wait(existing::Wait) "wait" flags,
     Inspect(existing::Inspect) "inspect" flags,
+    Healthcheck(health::Command) "healthcheck" group,
     Container(container::Command) "container" group,
+    Build(Box<build::Build>) "build" flags,
+    Builder(build::Builder) "builder" group,
     Images(images::Images) "images" flags,
     Load(images::Load) "load" flags,
     Pull(pull::Pull) "pull" flags,
+    Push(pull::Push) "push" flags,
     Login(pull::Login) "login" flags,
     Logout(pull::Logout) "logout" flags,
+    Commit(tools::Commit) "commit" flags,
     Tag(images::Tag) "tag" flags,
     Rmi(images::Remove) "rmi" flags,
     Image(images::Command) "image" group,

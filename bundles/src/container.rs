@@ -10,6 +10,7 @@ pub(crate) use restart::{BackOff, Restart};
 
 use crate::digest::Digest;
 use crate::error::{self, OrHint as _};
+use crate::health::{self, Check, Health};
 use crate::home::{self, Home, Scratch};
 use crate::monitor::cgroup;
 use crate::networking::Networking;
@@ -64,6 +65,8 @@ pub(crate) struct Record {
     pub(crate) restart: Restart,
     #[serde(default)]
     pub(crate) log: LogOptions,
+    #[serde(default)]
+    pub(crate) health: Option<Check>,
     pub(crate) state: State,
 }
 
@@ -310,6 +313,16 @@ impl Container {
         serde_json::from_slice(&text).with_context(|| file.display().to_string())
     }
 
+    /// What is known of its health, if that is asked for and it was started.
+    pub(crate) fn health(&self) -> Option<Health> {
+        self.record.health.as_ref().filter(|_| self.record.state.status != Status::Created)?;
+        let mut health = Health::read(&self.dir);
+        if !self.record.is_running() {
+            health.status = health::Status::Unhealthy; // so Docker has it
+        }
+        Some(health)
+    }
+
     pub(crate) fn save(&self) -> Result<()> {
         save(&self.dir, &self.record)
     }
@@ -496,6 +509,7 @@ mod tests {
             stop_timeout: 10,
             restart: Restart::default(),
             log: LogOptions::default(),
+            health: None,
             state: State::default(),
         }
     }

@@ -186,6 +186,29 @@ pub(crate) fn age(age: Duration) -> String {
     }
 }
 
+/// As Go writes one: `1m30s`, `500ms`, `1.5s`. Less than a microsecond is not told.
+pub(crate) fn duration(time: Duration) -> String {
+    let decimal = |whole: u64, rest: u32, digits: usize| {
+        let text = format!("{whole}.{rest:0digits$}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    let (seconds, micros) = (time.as_secs(), time.subsec_micros());
+    if seconds == 0 {
+        return match micros {
+            0 => "0s".to_owned(),
+            1..1000 => format!("{micros}\u{b5}s"),
+            _ => decimal(u64::from(micros / 1000), micros % 1000, 3) + "ms",
+        };
+    }
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    let seconds = decimal(seconds % 60, micros, 6);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{seconds}s"),
+        _ => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
 /// What `docker ps` has under CREATED. A clock that was put back is no reason to fail.
 pub(crate) fn since(time: SystemTime) -> String {
     format!("{} ago", age(time.elapsed().unwrap_or_default()))
@@ -325,6 +348,23 @@ mod tests {
             (730 * DAY, "2 years"),
         ] {
             assert_eq!(age(Duration::from_secs(seconds)), text, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn durations_are_gos() {
+        for (micros, text) in [
+            (0, "0s"),
+            (7, "7\u{b5}s"),
+            (1_500, "1.5ms"),
+            (500_000, "500ms"),
+            (1_000_000, "1s"),
+            (1_500_000, "1.5s"),
+            (90_000_000, "1m30s"),
+            (3_600_000_000, "1h0m0s"),
+            (90_061_000_001, "25h1m1.000001s"),
+        ] {
+            assert_eq!(duration(Duration::from_micros(micros)), text, "{micros}");
         }
     }
 

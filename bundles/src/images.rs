@@ -29,6 +29,7 @@ pub(crate) fn image(home: &Home, command: &Command, screen: &mut Screen<'_>) -> 
         Command::Ls(args) => list(home, args, screen),
         Command::Load(args) => load(home, args, screen),
         Command::Pull(args) => crate::pull::command(home, args, screen),
+        Command::Push(args) => crate::push::command(home, args, screen),
         Command::Tag(args) => tag(home, args),
         Command::Rm(args) => remove(home, args, screen),
         Command::Inspect(args) => inspect(home, args, screen),

@@ -53,7 +53,7 @@ fn watch(child: Pid) -> Result<u8> {
     mask.thread_block().context("block signals")?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).context("signalfd")?;
     loop {
-        if let Some(code) = process::reap(child)? {
+        if let Some(code) = process::reap(child, |_, _| ())? {
             return Ok(u8::try_from(code)?);
         }
         let signal = match signals.read_signal() {

@@ -1,12 +1,18 @@
-//! Layers: from the bytes of an archive to a directory.
+//! Layers: from the bytes of an archive to a directory, and back.
 
 mod ahead;
 mod apply;
 pub(crate) mod archive;
 pub(crate) mod attributes;
+mod behind;
+mod header;
+mod pack;
 mod pax;
 mod sparse;
 mod unpack;
+mod write;
 
 pub(crate) use apply::Limits;
-pub(crate) use unpack::{Compression, Unpacked, digests, inflate, unpack};
+pub(crate) use pack::{Packed, pack};
+pub(crate) use unpack::{Compression, Unpacked, digests, extract, inflate, is_archive, unpack};
+pub(crate) use write::What;

@@ -16,6 +16,7 @@ mod error;
 mod etc;
 mod filter;
 mod fmt;
+mod health;
 mod home;
 mod host;
 mod ids;
@@ -30,6 +31,7 @@ mod load;
 mod loader;
 mod login;
 mod monitor;
+mod mountpoints;
 mod net;
 mod network;
 mod networking;
@@ -37,6 +39,7 @@ mod overlay;
 mod ports;
 mod process;
 mod pull;
+mod push;
 mod reference;
 mod registry;
 mod rootfs;
@@ -49,6 +52,7 @@ mod system;
 mod template;
 #[cfg(test)]
 mod testing;
+mod transfer;
 mod tree;
 mod users;
 mod version;
@@ -94,8 +98,10 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             screen.note(&error::report(&error));
-            let own =
-                matches!(cli.command, Command::Run(_) | Command::Create(_) | Command::Exec(_));
+            let own = matches!(
+                cli.command,
+                Command::Run(_) | Command::Create(_) | Command::Exec(_) | Command::Healthcheck(_)
+            );
             if own { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
@@ -153,14 +159,19 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Ps(args) => commands::ps(home, args, screen),
         Command::Logs(args) => commands::logs(home, args, screen),
         Command::Exec(args) => return commands::exec(home, args, screen),
+        Command::Healthcheck(command) => return commands::healthcheck(home, command, screen),
         Command::Wait(args) => commands::wait(home, args, screen),
         Command::Container(args) => commands::prune::run(home, args, screen),
         Command::Inspect(args) => commands::inspect(home, args, screen),
         Command::Network(command) => network::run(command, home, screen),
         Command::Port(args) => networking::show::port(home, args, screen),
+        Command::Build(args) => build::build(home, args, screen),
+        Command::Builder(command) => build::builder(home, command, screen),
         Command::Pull(args) => pull::command(home, args, screen),
+        Command::Push(args) => push::command(home, args, screen),
         Command::Load(args) => images::load(home, args, screen),
         Command::Images(args) => images::list(home, args, screen),
+        Command::Commit(args) => commands::commit(home, args, screen),
         Command::Tag(args) => images::tag(home, args),
         Command::Rmi(args) => images::remove(home, args, screen),
         Command::Image(command) => images::image(home, command, screen),

@@ -68,10 +68,12 @@ pub(crate) fn mount_layers(lower: &[PathBuf], upper: Option<&Upper<'_>>, at: &Pa
     if upper.is_some_and(|upper| upper.volatile) {
         options.push_str(",volatile");
     }
-    // There an overlay keeps its marks in `user.` attributes.
-    if rootless::ids()?.is_some() {
-        options.push_str(",userxattr");
-    }
+    // There an overlay keeps its marks in `user.` attributes, and has none that lead elsewhere; for
+    // root the host may have chosen otherwise, and what is written has to be a layer by itself.
+    options.push_str(match rootless::ids()? {
+        Some(_) => ",userxattr",
+        None => ",redirect_dir=off,metacopy=off,index=off",
+    });
     let at = std::path::absolute(at)?;
     // The working directory is that of all threads.
     static CHANGED: Mutex<()> = Mutex::new(());

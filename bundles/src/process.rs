@@ -62,9 +62,12 @@ impl Process {
     }
 }
 
-/// Asks for all children that have ended: the exit code of this one, if it is among them. For a signal
-/// it is that of a shell, 128 and its number.
-pub(crate) fn reap(wanted: nix::unistd::Pid) -> Result<Option<i32>> {
+/// Asks for all children that have ended: the exit code of this one, if it is among them; the others are
+/// told. For a signal it is that of a shell, 128 and its number.
+pub(crate) fn reap(
+    wanted: nix::unistd::Pid,
+    mut other: impl FnMut(nix::unistd::Pid, i32),
+) -> Result<Option<i32>> {
     loop {
         let (pid, code) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(pid, code)) => (pid, code),
@@ -76,6 +79,7 @@ pub(crate) fn reap(wanted: nix::unistd::Pid) -> Result<Option<i32>> {
         if pid == wanted {
             return Ok(Some(code));
         }
+        other(pid, code);
     }
 }
 

@@ -9,7 +9,6 @@
 
 mod layers;
 mod manifest;
-mod progress;
 
 use crate::cli::pull as cli;
 use crate::digest::Digest;
@@ -22,9 +21,9 @@ use crate::registry::{self, Registries, Session, credentials};
 use crate::screen::Screen;
 use crate::store::layout::{Manifest, Platform};
 use crate::store::{Added, Image, LONGEST_JSON, Parts, Store};
+use crate::transfer::Progress;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use layers::Layer;
-use progress::Progress;
 use serde::Deserialize;
 use std::io;
 
@@ -163,7 +162,7 @@ fn from(
 
 /// What is put into the store before the image is there.
 fn parts(config: &Digest, layers: &[Layer]) -> Parts {
-    let blobs = layers.iter().map(|layer| layer.blob.clone()).chain([config.clone()]);
+    let blobs = layers.iter().map(|layer| layer.blob.digest.clone()).chain([config.clone()]);
     Parts { blobs: blobs.collect(), layers: layers.iter().map(|one| one.diff_id.clone()).collect() }
 }
 

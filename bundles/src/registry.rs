@@ -1,4 +1,4 @@
-//! Registries of images: which one a name leads to, who we are there, and how blobs come from it.
+//! Registries of images: which one a name leads to, who we are there, and how blobs come and go.
 //!
 //! Runs in: an ordinary process of the user. Privilege: none.
 
@@ -7,12 +7,16 @@ mod certs;
 mod conf;
 pub(crate) mod credentials;
 mod download;
+mod fetch;
 mod http;
 mod session;
+mod upload;
 
 pub(crate) use conf::{Endpoint, Registries};
 pub(crate) use download::Download;
+pub(crate) use fetch::fetch;
 pub(crate) use session::{Options, Session};
+pub(crate) use upload::{Sent, Upload};
 
 use std::path::PathBuf;
 

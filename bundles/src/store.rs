@@ -6,12 +6,16 @@
 //! whole under its name or not there at all, and useless to nobody if nothing follows. Nothing
 //! counts references: who removes an image looks at what the others need.
 
+mod create;
 mod image;
 pub(crate) mod layout;
 mod remove;
+mod steps;
 
+pub(crate) use create::{Changes, Layer};
 pub(crate) use image::{Image, Missing, find};
 pub(crate) use remove::Parts;
+pub(crate) use steps::Step;
 
 use crate::digest::{Digest, Hashing};
 use crate::error::OrHint as _;
@@ -186,17 +190,22 @@ impl<'a> Store<'a> {
         let got = layer::unpack(blob, directory.as_fd(), limits)
             .with_context(|| format!("layer {diff_id}"))?;
         let compression = wanted.check(&got)?;
-        let layer = scratch.path().join("layer");
-        replace(&layer.join(SIZE), format!("{}\n", got.size).as_bytes())?;
+        self.keep_layer(&scratch.path().join("layer"), got.size, diff_id)?;
+        Ok(compression)
+    }
+
+    /// Gives a directory with the files of a layer, whose size is in bytes, its name.
+    fn keep_layer(&self, layer: &Path, size: u64, diff_id: &Digest) -> Result<()> {
+        replace(&layer.join(SIZE), format!("{size}\n").as_bytes())?;
         // A layer is trusted by its name: a power cut must not leave the name with empty files.
+        let directory = File::open(layer).with_context(|| layer.display().to_string())?;
         rustix::fs::syncfs(&directory).map_err(io::Error::from).context("syncfs")?;
         let to = self.layers.join(diff_id.hex());
-        match fs::rename(&layer, &to) {
+        match fs::rename(layer, &to) {
             // Somebody else was quicker.
-            Err(_) if self.has_layer(diff_id) => {}
-            done => done.with_context(|| format!("rename(…, {})", to.display()))?,
+            Err(_) if self.has_layer(diff_id) => Ok(()),
+            done => done.with_context(|| format!("rename(…, {})", to.display())),
         }
-        Ok(compression)
     }
 
     /// Makes an image of what was put, kept and unpacked before. Names are taken from others.
@@ -220,14 +229,9 @@ impl<'a> Store<'a> {
         }
         let mut index = self.index()?;
         let mut annotations = BTreeMap::new();
-        // A digest by which the image was pulled earlier stays true.
-        let same = index.manifests.iter().filter(|one| one.digest == manifest.digest);
-        let mut from: Vec<String> = same.flat_map(from).map(str::to_owned).collect();
-        from.extend(added.digests.iter().map(ToString::to_string));
-        from.sort();
-        from.dedup();
+        let from = known(&index, &manifest.digest, added.digests);
         if !from.is_empty() {
-            annotations.insert(FROM.to_owned(), from.join(" "));
+            annotations.insert(FROM.to_owned(), from);
         }
         let descriptor = Descriptor {
             media_type: added.media_type.to_owned(),
@@ -241,6 +245,24 @@ impl<'a> Store<'a> {
         self.write_index(&index)?;
         drop(index);
         self.read_named(&manifest.digest)
+    }
+
+    /// Notes that a registry has it, under `name@digest`.
+    pub(crate) fn note(&self, manifest: &Digest, given: &Reference) -> Result<()> {
+        let _lock = self.lock()?;
+        let mut index = self.index()?;
+        let from = known(&index, manifest, std::slice::from_ref(given));
+        for one in index.manifests.iter_mut().filter(|one| one.digest == *manifest) {
+            one.annotations.insert(FROM.to_owned(), from.clone());
+        }
+        self.write_index(&index)
+    }
+
+    /// What a name stands for: a manifest, with its media type.
+    pub(crate) fn named(&self, name: &Reference) -> Result<Option<Descriptor>> {
+        let _lock = self.lock()?;
+        let name = name.to_string();
+        Ok(self.index()?.manifests.into_iter().find(|one| name_of(one) == Some(&name)))
     }
 
     /// One more name; taken from the image that had it.
@@ -304,6 +326,16 @@ fn untag(index: &mut Index, name: &str) {
 
 fn name_of(descriptor: &Descriptor) -> Option<&str> {
     descriptor.annotations.get(REF_NAME).map(String::as_str)
+}
+
+/// A digest by which an image was known earlier stays true.
+fn known(index: &Index, manifest: &Digest, new: &[Reference]) -> String {
+    let same = index.manifests.iter().filter(|one| one.digest == *manifest);
+    let mut all: Vec<String> = same.flat_map(from).map(str::to_owned).collect();
+    all.extend(new.iter().map(ToString::to_string));
+    all.sort();
+    all.dedup();
+    all.join(" ")
 }
 
 fn from(descriptor: &Descriptor) -> impl Iterator<Item = &str> {

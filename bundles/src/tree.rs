@@ -127,7 +127,7 @@ fn id(dir: &OwnedFd) -> Result<(u64, u64)> {
     Ok((stat.st_dev, stat.st_ino))
 }
 
-fn names_in(dir: &OwnedFd) -> Result<Vec<OsString>> {
+pub(crate) fn names_in(dir: &OwnedFd) -> Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in call("getdents64", Dir::read_from(dir))? {
         let entry = call("getdents64", entry)?;

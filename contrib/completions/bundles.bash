@@ -22,6 +22,9 @@ _bundles() {
             bundles,bundle)
                 cmd="bundles__subcmd__bundle"
                 ;;
+            bundles,commit)
+                cmd="bundles__subcmd__commit"
+                ;;
             bundles,container)
                 cmd="bundles__subcmd__container"
                 ;;
@@ -33,6 +36,9 @@ _bundles() {
                 ;;
             bundles,exec)
                 cmd="bundles__subcmd__exec"
+                ;;
+            bundles,healthcheck)
+                cmd="bundles__subcmd__healthcheck"
                 ;;
             bundles,help)
                 cmd="bundles__subcmd__help"
@@ -78,6 +84,9 @@ _bundles() {
                 ;;
             bundles,pull)
                 cmd="bundles__subcmd__pull"
+                ;;
+            bundles,push)
+                cmd="bundles__subcmd__push"
                 ;;
             bundles,rename)
                 cmd="bundles__subcmd__rename"
@@ -133,6 +142,9 @@ _bundles() {
             bundles,wait)
                 cmd="bundles__subcmd__wait"
                 ;;
+            bundles__subcmd__container,commit)
+                cmd="bundles__subcmd__container__subcmd__commit"
+                ;;
             bundles__subcmd__container,create)
                 cmd="bundles__subcmd__container__subcmd__create"
                 ;;
@@ -171,6 +183,9 @@ _bundles() {
                 ;;
             bundles__subcmd__container,wait)
                 cmd="bundles__subcmd__container__subcmd__wait"
+                ;;
+            bundles__subcmd__container__subcmd__help,commit)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__commit"
                 ;;
             bundles__subcmd__container__subcmd__help,create)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__create"
@@ -211,11 +226,26 @@ _bundles() {
             bundles__subcmd__container__subcmd__help,wait)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__wait"
                 ;;
+            bundles__subcmd__healthcheck,help)
+                cmd="bundles__subcmd__healthcheck__subcmd__help"
+                ;;
+            bundles__subcmd__healthcheck,run)
+                cmd="bundles__subcmd__healthcheck__subcmd__run"
+                ;;
+            bundles__subcmd__healthcheck__subcmd__help,help)
+                cmd="bundles__subcmd__healthcheck__subcmd__help__subcmd__help"
+                ;;
+            bundles__subcmd__healthcheck__subcmd__help,run)
+                cmd="bundles__subcmd__healthcheck__subcmd__help__subcmd__run"
+                ;;
             bundles__subcmd__help,attach)
                 cmd="bundles__subcmd__help__subcmd__attach"
                 ;;
             bundles__subcmd__help,bundle)
                 cmd="bundles__subcmd__help__subcmd__bundle"
+                ;;
+            bundles__subcmd__help,commit)
+                cmd="bundles__subcmd__help__subcmd__commit"
                 ;;
             bundles__subcmd__help,container)
                 cmd="bundles__subcmd__help__subcmd__container"
@@ -228,6 +258,9 @@ _bundles() {
                 ;;
             bundles__subcmd__help,exec)
                 cmd="bundles__subcmd__help__subcmd__exec"
+                ;;
+            bundles__subcmd__help,healthcheck)
+                cmd="bundles__subcmd__help__subcmd__healthcheck"
                 ;;
             bundles__subcmd__help,help)
                 cmd="bundles__subcmd__help__subcmd__help"
@@ -273,6 +306,9 @@ _bundles() {
                 ;;
             bundles__subcmd__help,pull)
                 cmd="bundles__subcmd__help__subcmd__pull"
+                ;;
+            bundles__subcmd__help,push)
+                cmd="bundles__subcmd__help__subcmd__push"
                 ;;
             bundles__subcmd__help,rename)
                 cmd="bundles__subcmd__help__subcmd__rename"
@@ -346,6 +382,9 @@ _bundles() {
             bundles__subcmd__image,pull)
                 cmd="bundles__subcmd__image__subcmd__pull"
                 ;;
+            bundles__subcmd__image,push)
+                cmd="bundles__subcmd__image__subcmd__push"
+                ;;
             bundles__subcmd__image,rm)
                 cmd="bundles__subcmd__image__subcmd__rm"
                 ;;
@@ -369,6 +408,9 @@ _bundles() {
                 ;;
             bundles__subcmd__image__subcmd__help,pull)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__pull"
+                ;;
+            bundles__subcmd__image__subcmd__help,push)
+                cmd="bundles__subcmd__image__subcmd__help__subcmd__push"
                 ;;
             bundles__subcmd__image__subcmd__help,rm)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__rm"
@@ -491,7 +533,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-v -h --version --root --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system info version doctor unshare bundle rootfs help"
+            opts="-v -h --version --root --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout commit tag rmi image network port volume system info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -924,13 +966,97 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__container)
-            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect prune help"
+        bundles__subcmd__commit)
+            opts="-a -m -p -h --root --author --message --pause --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --author)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pause)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container)
+            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect commit prune help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__commit)
+            opts="-a -m -p -h --author --message --pause --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --author)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pause)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1379,8 +1505,22 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__help)
-            opts="run create start stop kill rm ls logs exec wait inspect prune help"
+            opts="run create start stop kill rm ls logs exec wait inspect commit prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__commit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2688,8 +2828,86 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__healthcheck)
+            opts="-h --root --help run help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__healthcheck__subcmd__help)
+            opts="run help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__healthcheck__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__healthcheck__subcmd__help__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__healthcheck__subcmd__run)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__help)
-            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect container images load pull login logout tag rmi image network port volume system info version doctor unshare bundle rootfs help"
+            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout commit tag rmi image network port volume system info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2717,6 +2935,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help__subcmd__bundle)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__commit)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2773,6 +3005,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help__subcmd__exec)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__healthcheck)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2983,6 +3229,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help__subcmd__pull)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__push)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3249,7 +3509,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image)
-            opts="-h --root --help ls load pull tag rm inspect prune help"
+            opts="-h --root --help ls load pull push tag rm inspect prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3267,7 +3527,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help)
-            opts="ls load pull tag rm inspect prune help"
+            opts="ls load pull push tag rm inspect prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3351,6 +3611,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help__subcmd__pull)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__help__subcmd__push)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3507,6 +3781,36 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --cert-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__push)
+            opts="-a -q -h --all-tags --quiet --insecure --cert-dir --timeout --retry --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --cert-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -4242,6 +4546,36 @@ _bundles() {
                     return 0
                     ;;
                 --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cert-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__push)
+            opts="-a -q -h --root --all-tags --quiet --insecure --cert-dir --timeout --retry --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -21,6 +21,7 @@ pub mod cgroups;
 pub mod companion;
 pub mod config;
 pub mod container;
+pub mod depot;
 pub mod hostmount;
 pub mod inside;
 pub mod isolate;

@@ -58,6 +58,16 @@ pub fn loopback() {
     assert!(up.expect("run ip").success(), "ip link set lo up");
 }
 
+/// For `tester` with the password `secret`, by htpasswd -B.
+const HTPASSWD: &str = "tester:$2y$05$egQV5lJgHFvLmo3/ZSGTMuMvPQ7A2JKN.fxbnAWGeHMgWXv4SkAc6\n";
+
+/// The lines for [`Registry::with`] that let in nobody else.
+pub fn htpasswd() -> String {
+    let path = scratch().join("htpasswd");
+    fs::write(&path, HTPASSWD).expect("write");
+    format!("auth:\n  htpasswd:\n    realm: test\n    path: {}", path.display())
+}
+
 /// What a registry keeps of an image.
 #[derive(Debug, Clone)]
 pub struct Pushed {
@@ -211,7 +221,7 @@ pub struct Request {
     pub path: String,
     pub headers: BTreeMap<String, String>,
     pub body: Vec<u8>,
-    /// How often this path was asked for before.
+    /// How often this path was asked for before, by the same method.
     pub before: usize,
 }
 
@@ -242,6 +252,16 @@ impl Answer {
     }
 }
 
+/// What becomes of the body of a request.
+#[derive(Debug, Clone)]
+pub enum Body {
+    Whole,
+    /// The connection is cut when so many bytes have come; there is no answer.
+    Cut(usize),
+    /// The answer comes before the body, which nobody reads.
+    Refused(Answer),
+}
+
 /// A server of the test's own, without TLS.
 #[derive(Debug)]
 pub struct Server {
@@ -254,21 +274,30 @@ pub struct Server {
 impl Server {
     /// Each connection has a thread of its own, and one request.
     pub fn start(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        Self::taking(|_| Body::Whole, answer)
+    }
+
+    /// With a say in how much of a request is taken, before its body has come.
+    pub fn taking(
+        take: impl Fn(&Request) -> Body + Send + Sync + 'static,
+        answer: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         loopback();
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let port = listener.local_addr().expect("an address").port();
         let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
         let stop: Arc<AtomicBool> = Arc::default();
-        let (all, stopped, answer) = (Arc::clone(&seen), Arc::clone(&stop), Arc::new(answer));
+        let (all, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
+        let (take, answer) = (Arc::new(take), Arc::new(answer));
         let listening = std::thread::spawn(move || {
             let mut serving = Vec::new();
             for stream in listener.incoming().flatten() {
                 if stopped.load(Ordering::Relaxed) {
                     break;
                 }
-                let (all, answer) = (Arc::clone(&all), Arc::clone(&answer));
-                let stopped = Arc::clone(&stopped);
-                let one = move || serve(stream, &all, &*answer, &stopped);
+                let (all, stopped) = (Arc::clone(&all), Arc::clone(&stopped));
+                let (take, answer) = (Arc::clone(&take), Arc::clone(&answer));
+                let one = move || serve(stream, &all, (&*take, &*answer), &stopped);
                 serving.push(std::thread::spawn(one));
             }
             for one in serving {
@@ -308,7 +337,7 @@ impl Drop for Server {
 fn serve(
     stream: TcpStream,
     seen: &Mutex<Vec<Request>>,
-    answer: &(impl Fn(&Request) -> Answer + ?Sized),
+    (take, answer): (&impl Fn(&Request) -> Body, &impl Fn(&Request) -> Answer),
     stopped: &AtomicBool,
 ) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
@@ -321,15 +350,37 @@ fn serve(
     let mut words = first.split(' ').map(str::to_owned);
     let (method, path) = (words.next()?, words.next()?);
     let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let request = {
-        let mut all = seen.lock().ok()?;
-        let before = all.iter().filter(|one| one.path == path).count();
-        all.push(Request { method, path, headers, body, before });
-        all.last()?.clone()
+    let before = {
+        let all = seen.lock().ok()?;
+        all.iter().filter(|one| (&one.path, &one.method) == (&path, &method)).count()
     };
-    let answer = answer(&request);
+    let mut request = Request { method, path, headers, body: Vec::new(), before };
+    let taken = take(&request);
+    let least = if let Body::Cut(least) = taken { least.min(length) } else { length };
+    if !matches!(taken, Body::Refused(_)) {
+        if request.headers.contains_key("expect") {
+            (&stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+        }
+        request.body = vec![0; least];
+        reader.read_exact(&mut request.body).ok()?;
+    }
+    seen.lock().ok()?.push(request.clone());
+    let answer = match taken {
+        Body::Refused(answer) => answer,
+        Body::Whole | Body::Cut(_) => answer(&request),
+    };
+    if least < length {
+        return stream.shutdown(Shutdown::Both).ok();
+    }
+    say(stream, &request, &answer, stopped)
+}
+
+fn say(
+    mut stream: TcpStream,
+    request: &Request,
+    answer: &Answer,
+    stopped: &AtomicBool,
+) -> Option<()> {
     let mut head = format!("HTTP/1.1 {} Said\r\nConnection: close\r\n", answer.status);
     if !answer.endless {
         head.push_str(&format!("Content-Length: {}\r\n", answer.body.len()));
@@ -338,9 +389,9 @@ fn serve(
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str("\r\n");
-    let mut stream = stream;
     stream.write_all(head.as_bytes()).ok()?;
-    let most = answer.cut.unwrap_or(usize::MAX).min(answer.body.len());
+    let length = if request.method == "HEAD" { 0 } else { answer.body.len() };
+    let most = answer.cut.unwrap_or(usize::MAX).min(length);
     stream.write_all(answer.body.get(..most)?).ok()?;
     let until = Instant::now() + answer.silence;
     while Instant::now() < until && !stopped.load(Ordering::Relaxed) {

@@ -12,6 +12,7 @@ use crate::error::OrHint as _;
 use crate::ports;
 use crate::spec;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use oci_spec::image;
 use serde_json::{Map, Value, json};
 
 /// What a shell form is given to where no `SHELL` says otherwise.
@@ -251,6 +252,12 @@ impl Draft {
                 words
             }
         }
+    }
+
+    /// What a container is made from.
+    pub(crate) fn runtime_config(&self) -> Result<image::Config> {
+        let config = self.image.get("config").cloned().unwrap_or_else(|| json!({}));
+        serde_json::from_value(config).context("image configuration")
     }
 
     /// A path from the working directory; without `.`, `..` and doubled slashes.

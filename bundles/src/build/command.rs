@@ -71,13 +71,21 @@ impl Stage<'_> {
             seen.push(self.described(mount, instruction)?);
         }
         let env: Vec<String> = self.arguments(state);
-        let is_proxy = |variable: &&String| {
-            PROXIES.contains(&variable.split('=').next().unwrap_or_default())
-        };
+        let is_proxy =
+            |variable: &&String| PROXIES.contains(&variable.split('=').next().unwrap_or_default());
         let decisive: Vec<&String> = env.iter().filter(|variable| !is_proxy(variable)).collect();
         let key = key(&json!([
-            "RUN", state.key, run.words, run.script, state.draft.env(), decisive, state.draft.user(),
-            state.draft.workdir(), seen, network, security,
+            "RUN",
+            state.key,
+            run.words,
+            run.script,
+            state.draft.env(),
+            decisive,
+            state.draft.user(),
+            state.draft.workdir(),
+            seen,
+            network,
+            security,
         ]));
         let shown = match decisive.as_slice() {
             [] => run.words.join(" "),
@@ -121,7 +129,8 @@ impl Stage<'_> {
     fn arguments(&self, state: &State) -> Vec<String> {
         let env = state.draft.env();
         let name = |variable: &String| variable.split('=').next().unwrap_or_default().to_owned();
-        let proxies = self.work.arguments.iter().filter(|one| PROXIES.contains(&name(one).as_str()));
+        let proxies =
+            self.work.arguments.iter().filter(|one| PROXIES.contains(&name(one).as_str()));
         let all = state.arguments.iter().chain(proxies);
         let mut arguments: Vec<String> = Vec::new();
         for argument in all.filter(|one| value_of(&env, &name(one)).is_none()) {
@@ -190,13 +199,17 @@ impl Stage<'_> {
             };
             match &mount.kind {
                 Kind::Bind { from, source, writable } => {
-                    let source = self.bound(from.as_deref(), source, instruction, mounted, number)?;
+                    let source =
+                        self.bound(from.as_deref(), source, instruction, mounted, number)?;
                     held.mounts.push(bound(usual, source, *writable, mounted, number)?);
                 }
-                Kind::Cache { .. } => self.cache(&mount.kind, usual, instruction, mounted, &mut held)?,
+                Kind::Cache { .. } => {
+                    self.cache(&mount.kind, usual, instruction, mounted, &mut held)?
+                }
                 Kind::Tmpfs { size } => {
                     let options = size.map(|size| format!("size={size}")).into_iter();
-                    let options = options.chain(["exec".to_owned(), "mode=1777".to_owned()]).collect();
+                    let options =
+                        options.chain(["exec".to_owned(), "mode=1777".to_owned()]).collect();
                     held.mounts.push(Mount { kind: "tmpfs".into(), options, ..usual });
                 }
                 Kind::Secret { id, required, owner, mode, file, env } => {
@@ -237,7 +250,13 @@ impl Stage<'_> {
                 let to = mounted.directory(&format!("context-{number}"))?;
                 let how = files::How { owner: Some((0, 0)), ..files::How::default() };
                 let destination = files::Destination::new("/", "/");
-                files::copy(&self.work.context, &sources, File::open(&to)?.as_fd(), &destination, &how)?;
+                files::copy(
+                    &self.work.context,
+                    &sources,
+                    File::open(&to)?.as_fd(),
+                    &destination,
+                    &how,
+                )?;
                 let is_file = sources.first().filter(|one| !one.is_directory());
                 return Ok(is_file.map_or(to.clone(), |one| to.join(&one.name)));
             };
@@ -260,7 +279,9 @@ impl Stage<'_> {
         mounted: &Mounted,
         held: &mut Held,
     ) -> Result<()> {
-        let Kind::Cache { id, from, source, read_only, sharing, owner, mode } = kind else { return Ok(()) };
+        let Kind::Cache { id, from, source, read_only, sharing, owner, mode } = kind else {
+            return Ok(());
+        };
         let path = self.work.store.cache(id)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let lock = self.work.home.lock(&format!("cache-{name}"))?;
@@ -273,12 +294,24 @@ impl Stage<'_> {
                     let files = self.work.files(&layers, &key)?;
                     let from = copy::directory_in(files.path(), source)?;
                     let from = from.with_context(|| format!("cache: {source}: no directory"))?;
-                    copy::tree(rustix::fs::openat(&from, ".", rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty())?.as_fd(), File::open(&new)?.as_fd())?;
+                    copy::tree(
+                        rustix::fs::openat(
+                            &from,
+                            ".",
+                            rustix::fs::OFlags::RDONLY
+                                | rustix::fs::OFlags::DIRECTORY
+                                | rustix::fs::OFlags::CLOEXEC,
+                            rustix::fs::Mode::empty(),
+                        )?
+                        .as_fd(),
+                        File::open(&new)?.as_fd(),
+                    )?;
                 }
                 None => {
                     fs::set_permissions(&new, fs::Permissions::from_mode(*mode))?;
                     let owned = std::os::unix::fs::chown(&new, Some(owner.0), Some(owner.1));
-                    owned.with_context(|| format!("cache {id}: chown({}, {})", owner.0, owner.1))?;
+                    owned
+                        .with_context(|| format!("cache {id}: chown({}, {})", owner.0, owner.1))?;
                 }
             }
             fs::rename(&new, &path).with_context(|| format!("rename(…, {})", path.display()))?;
@@ -293,7 +326,13 @@ impl Stage<'_> {
 }
 
 /// What is written to a writable one is lost with the command.
-fn bound(usual: Mount, source: PathBuf, writable: bool, mounted: &Mounted, number: usize) -> Result<Mount> {
+fn bound(
+    usual: Mount,
+    source: PathBuf,
+    writable: bool,
+    mounted: &Mounted,
+    number: usize,
+) -> Result<Mount> {
     if !writable {
         return Ok(Mount { source, read_only: true, ..usual });
     }
@@ -302,7 +341,10 @@ fn bound(usual: Mount, source: PathBuf, writable: bool, mounted: &Mounted, numbe
         fs::copy(&source, &copied).with_context(|| source.display().to_string())?;
         return Ok(Mount { source: copied, ..usual });
     }
-    let (upper, work) = (mounted.directory(&format!("upper-{number}"))?, mounted.directory(&format!("work-{number}"))?);
+    let (upper, work) = (
+        mounted.directory(&format!("upper-{number}"))?,
+        mounted.directory(&format!("work-{number}"))?,
+    );
     let options = vec![
         format!("lowerdir={}", source.display()),
         format!("upperdir={}", upper.display()),

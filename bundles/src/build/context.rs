@@ -30,15 +30,18 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn open(home: &Home, args: &Build, screen: &mut Screen<'_>) -> Result<Self> {
         let wanted = args.context.as_deref();
-        let wanted = wanted.ok_or_else(|| anyhow!("no context")).hint(
-            "add . to the command: the directory of the files that COPY and ADD take",
-        )?;
+        let wanted = wanted
+            .ok_or_else(|| anyhow!("no context"))
+            .hint("add . to the command: the directory of the files that COPY and ADD take")?;
         let from_input = args.file.as_deref() == Some(Path::new("-"));
         if wanted == "-" {
             ensure!(!from_input, "-f - and -: standard input is one of them");
             return Self::input(home, args, screen);
         }
-        if ["http://", "https://", "git@", "git://", "ssh://"].iter().any(|scheme| wanted.starts_with(scheme)) {
+        if ["http://", "https://", "git@", "git://", "ssh://"]
+            .iter()
+            .any(|scheme| wanted.starts_with(scheme))
+        {
             return Err(anyhow!("{wanted}: contexts of the network are not supported"))
                 .hint("get it first, and name the directory");
         }
@@ -102,7 +105,8 @@ impl Context {
         }
         layer::extract(File::open(&spool)?, File::open(&dir)?.as_fd(), &Limits::default())
             .context("standard input")?;
-        let inside = args.file.as_deref().map(|file| dir.join(file.strip_prefix("/").unwrap_or(file)));
+        let inside =
+            args.file.as_deref().map(|file| dir.join(file.strip_prefix("/").unwrap_or(file)));
         let (name, file) = dockerfile(&dir, inside.as_deref())?;
         // A link of the archive leads nowhere else.
         let file = fs::canonicalize(&file).with_context(|| name.clone())?;

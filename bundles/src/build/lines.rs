@@ -190,6 +190,17 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
+/// Whether the whole text announces a here-document, and does nothing else.
+pub(crate) fn is_document(text: &str) -> bool {
+    let mut words = words(text).into_iter();
+    words.next().is_some_and(|word| document(word).is_some()) && words.next().is_none()
+}
+
+/// The name of the here-document that a word announces.
+pub(crate) fn document_name(word: &str) -> Option<String> {
+    document(word.to_owned()).map(|document| document.name)
+}
+
 /// `<<NAME`, `<<-NAME`, `0<<NAME`; the name may be quoted.
 fn document(word: String) -> Option<Document> {
     let rest = word.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("<<")?;

@@ -28,7 +28,6 @@ use crate::cli::build as cli;
 use crate::cli::run::Pull;
 use crate::commands;
 use crate::digest::Digest;
-use crate::error::{self, OrHint as _};
 use crate::fmt;
 use crate::home::{self, Home};
 use crate::overlay;
@@ -36,7 +35,7 @@ use crate::reference::Reference;
 use crate::screen::Screen;
 use crate::store::layout::Platform;
 use crate::store::{Step, Store};
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use context::Context;
 use parse::What;
 use plan::{From, Plan, platform_arguments};
@@ -55,13 +54,16 @@ pub(crate) fn build(home: &Home, args: &cli::Build, screen: &mut Screen<'_>) -> 
     let names = args.tag.iter().map(|name| tag(name)).collect::<Result<Vec<_>>>()?;
     let arguments = arguments(&args.build_arg);
     let own = Platform::here();
-    let platform = platform_arguments(&own.os, &own.architecture, own.variant().unwrap_or_default());
+    let platform =
+        platform_arguments(&own.os, &own.architecture, own.variant().unwrap_or_default());
     let mut context = Context::open(home, args, screen)?;
     let name = context.name.clone();
-    let plan = Plan::of(&context.dockerfile, &arguments, &platform).with_context(|| name.clone())?;
+    let plan =
+        Plan::of(&context.dockerfile, &arguments, &platform).with_context(|| name.clone())?;
     if let Some(wanted) = &args.platform {
         let own = change::value_of(&platform, "TARGETPLATFORM").unwrap_or_default();
-        let fits = own == *wanted || own.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        let fits = own == *wanted
+            || own.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with('/'));
         ensure!(fits, "--platform {wanted}: this machine is {own}");
     }
     let target = plan.target(args.target.as_deref())?;
@@ -86,7 +88,9 @@ pub(crate) fn build(home: &Home, args: &cli::Build, screen: &mut Screen<'_>) -> 
     let needed = prepare(&mut work, target, args, screen).with_context(|| name.clone())?;
     let runs = |stage: &usize| {
         let stage = work.plan.stages.get(*stage);
-        stage.is_some_and(|stage| stage.instructions.iter().any(|one| matches!(one.what, What::Run(_))))
+        stage.is_some_and(|stage| {
+            stage.instructions.iter().any(|one| matches!(one.what, What::Run(_)))
+        })
     };
     if needed.iter().any(runs) {
         work.runner = Some(Runner::new(home, args.runtime.as_deref(), flags(args)?)?);
@@ -141,7 +145,8 @@ fn epoch(arguments: &[String]) -> Result<Option<i64>> {
     let given = change::value_of(arguments, EPOCH).or_else(|| std::env::var(EPOCH).ok());
     let Some(text) = given.filter(|text| !text.is_empty()) else { return Ok(None) };
     let seconds = text.parse().ok().filter(|seconds| *seconds >= 0);
-    let seconds = seconds.with_context(|| format!("{EPOCH}={text}: not a number of seconds since 1970"))?;
+    let seconds =
+        seconds.with_context(|| format!("{EPOCH}={text}: not a number of seconds since 1970"))?;
     Ok(Some(seconds))
 }
 
@@ -178,12 +183,14 @@ fn prepare(
         let Some(next) = needed.iter().find(|stage| !ready.contains(*stage)).copied() else {
             return Ok(needed);
         };
-        let stage = work.plan.stages.get(next).context("internal error, please report: no stage")?;
+        let stage =
+            work.plan.stages.get(next).context("internal error, please report: no stage")?;
         let triggers = match &stage.from {
             From::Scratch => Vec::new(),
             From::Stage(other) => work.plan.triggers(*other),
             From::Image(name) => {
-                let image = work.images.get(name).context("internal error, please report: image")?;
+                let image =
+                    work.images.get(name).context("internal error, please report: image")?;
                 change::Draft::of(&image.raw).take_triggers()
             }
         };
@@ -216,7 +223,8 @@ fn all_stages(
         let results = threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked));
         results.filter_map(Result::err).collect::<Vec<_>>()
     });
-    let mut failed: Vec<anyhow::Error> = failed.into_iter().filter(|err| !err.is::<Stopped>()).collect();
+    let mut failed: Vec<anyhow::Error> =
+        failed.into_iter().filter(|err| !err.is::<Stopped>()).collect();
     if failed.is_empty() { Ok(()) } else { Err(failed.remove(0)) }
 }
 
@@ -236,18 +244,28 @@ fn warn_of_unused(work: &Work<'_>, progress: &mut Progress, screen: &mut Screen<
     known.extend(stage::PROXIES.map(str::to_owned));
     known.insert(EPOCH.to_owned());
     let name = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
-    let unused: Vec<String> = work.arguments.iter().map(name).filter(|name| !known.contains(name)).collect();
+    let unused: Vec<String> =
+        work.arguments.iter().map(name).filter(|name| !known.contains(name)).collect();
     if !unused.is_empty() {
-        progress.note(screen, &format!("bundles: --build-arg {}: no ARG has that name", unused.join(" ")));
+        progress.note(
+            screen,
+            &format!("bundles: --build-arg {}: no ARG has that name", unused.join(" ")),
+        );
     }
 }
 
 /// Makes the image.
-fn finish(work: &Work<'_>, mut state: State, labels: &[String], names: &[Reference]) -> Result<Digest> {
+fn finish(
+    work: &Work<'_>,
+    mut state: State,
+    labels: &[String],
+    names: &[Reference],
+) -> Result<Digest> {
     for (name, value) in crate::cli::pairs(labels) {
         state.draft.label(&name, &value);
     }
-    let diff_ids: Vec<String> = state.layers.iter().map(|layer| layer.diff_id.to_string()).collect();
+    let diff_ids: Vec<String> =
+        state.layers.iter().map(|layer| layer.diff_id.to_string()).collect();
     // The same build has the same image: what was made once keeps its time.
     let key = key(&json!(["image", state.key, state.draft.finish(&diff_ids, "")]));
     let known = if work.no_cache { None } else { work.store.step(&key) };
@@ -264,7 +282,8 @@ fn finish(work: &Work<'_>, mut state: State, labels: &[String], names: &[Referen
             entry.entry("created").or_insert_with(|| json!(created));
         }
     }
-    let image = work.store.add_image(state.draft.finish(&diff_ids, &created), &state.layers, names)?;
+    let image =
+        work.store.add_image(state.draft.finish(&diff_ids, &created), &state.layers, names)?;
     Ok(image.id)
 }
 

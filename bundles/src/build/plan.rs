@@ -48,13 +48,16 @@ pub(crate) struct Plan {
     pub(crate) escape: char,
     /// `NAME=VALUE` of the arguments before the first FROM.
     pub(crate) globals: Vec<String>,
+    /// Their names, also of those without a value.
+    pub(crate) global_names: Vec<String>,
 }
 
 impl Plan {
     /// `arguments` are those of the command line, `NAME=VALUE`; `platform` is that of the image.
     pub(crate) fn of(text: &str, arguments: &[String], platform: &[String]) -> Result<Self> {
         let Lines { lines, escape } = lines::split(text)?;
-        let mut plan = Self { stages: Vec::new(), escape, globals: Vec::new() };
+        let mut plan =
+            Self { stages: Vec::new(), escape, globals: Vec::new(), global_names: Vec::new() };
         for line in &lines {
             let instruction = Instruction::parse(line, escape)?;
             match (&instruction.what, plan.stages.last_mut()) {
@@ -82,6 +85,7 @@ impl Plan {
     ) -> Result<()> {
         let What::Arg(arguments) = &instruction.what else { return Ok(()) };
         for (name, value) in arguments {
+            self.global_names.push(name.text.clone());
             let known = self.globals.clone();
             let lookup = |name: &str| value_of(&known, name).or_else(|| value_of(platform, name));
             let words = Words { instruction, escape: self.escape, lookup: &lookup };

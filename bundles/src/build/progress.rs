@@ -69,7 +69,9 @@ impl Progress {
             Event::Begun { step, title } => self.begin(screen, step, title),
             Event::Output { step, bytes } => self.output(screen, step, &bytes),
             Event::Cached { step, title } => match &self.look {
-                Look::Plain => screen.note(&format!("#{step} {}\n#{step} CACHED\n\n", plain(&title))),
+                Look::Plain => {
+                    screen.note(&format!("#{step} {}\n#{step} CACHED\n\n", plain(&title)))
+                }
                 _ => self.note(screen, &format!(" => CACHED {}", plain(&title))),
             },
             Event::Done { step } => self.end(screen, step, false),
@@ -82,7 +84,8 @@ impl Progress {
         let bar = match &self.look {
             Look::Terminal(bars) => {
                 let bar = bars.add(ProgressBar::new_spinner());
-                let style = ProgressStyle::with_template(" => {prefix:.bold} {elapsed} {wide_msg:.dim}");
+                let style =
+                    ProgressStyle::with_template(" => {prefix:.bold} {elapsed} {wide_msg:.dim}");
                 bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
                 bar.set_prefix(title.clone());
                 bar.enable_steady_tick(Duration::from_millis(250));
@@ -94,7 +97,8 @@ impl Progress {
             }
             Look::Quiet => None,
         };
-        let running = Running { title, begun: Instant::now(), line: Vec::new(), tail: Vec::new(), bar };
+        let running =
+            Running { title, begun: Instant::now(), line: Vec::new(), tail: Vec::new(), bar };
         self.steps.insert(step, running);
     }
 
@@ -111,7 +115,8 @@ impl Progress {
         let since = running.begun.elapsed().as_secs_f64();
         match (&self.look, &running.bar) {
             (Look::Plain, _) => {
-                let lines = text.lines().map(|line| format!("#{step} {since:.3} {}\n", shown(line)));
+                let lines =
+                    text.lines().map(|line| format!("#{step} {since:.3} {}\n", shown(line)));
                 screen.note(&lines.collect::<String>());
             }
             (_, Some(bar)) => bar.set_message(shown(text.lines().last().unwrap_or_default())),

@@ -34,7 +34,7 @@ impl Secrets {
             let (id, content) = secret(word).with_context(|| format!("--secret {word}"))?;
             all.insert(id, content);
         }
-        Ok(Self { all, ..Self::default() })
+        Ok(Self { all, dir: None, count: AtomicUsize::new(0) })
     }
 
     /// A place in memory for them, if there are any.
@@ -107,7 +107,8 @@ fn secret(word: &str) -> Result<(String, Vec<u8>)> {
     }
     let path = file.unwrap_or_else(|| id.clone());
     let mut content = Vec::new();
-    let read = fs::File::open(&path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut content));
+    let read =
+        fs::File::open(&path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut content));
     read.with_context(|| path.clone())?;
     ensure!(content.len() as u64 <= LARGEST, "{path}: more than {LARGEST} bytes");
     Ok((id, content))
@@ -129,7 +130,10 @@ mod tests {
         for (word, told) in [
             ("src=x", "--secret src=x: no id"),
             ("id=a,nope=1", "--secret id=a,nope=1: unknown word \"nope\""),
-            ("id=a,env=NO_SUCH_VARIABLE", "--secret id=a,env=NO_SUCH_VARIABLE: $NO_SUCH_VARIABLE: not set"),
+            (
+                "id=a,env=NO_SUCH_VARIABLE",
+                "--secret id=a,env=NO_SUCH_VARIABLE: $NO_SUCH_VARIABLE: not set",
+            ),
         ] {
             let err = Secrets::read(&[word.to_owned()]).err().unwrap();
             assert_eq!(crate::error::chain(&err), told);

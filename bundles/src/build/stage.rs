@@ -12,7 +12,6 @@ use super::secrets::Secrets;
 use super::tree::Tree;
 use crate::container;
 use crate::digest::Digest;
-use crate::fmt;
 use crate::home::{Home, Scratch};
 use crate::overlay::View;
 use crate::store::{Changes, Image, Layer, Step, Store};
@@ -26,8 +25,16 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Known to every command without an `ARG`, and no part of what it makes.
 pub(crate) const PROXIES: [&str; 10] = [
-    "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY", "ftp_proxy",
-    "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "FTP_PROXY",
+    "ftp_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
 ];
 
 /// What all stages of a build have in common.
@@ -161,7 +168,9 @@ impl Work<'_> {
     }
 
     fn image(&self, name: &str) -> Result<&Image> {
-        self.images.get(name).with_context(|| format!("internal error, please report: image {name}"))
+        self.images
+            .get(name)
+            .with_context(|| format!("internal error, please report: image {name}"))
     }
 
     pub(crate) fn layers(&self, layers: &[Layer]) -> Vec<PathBuf> {
@@ -324,7 +333,9 @@ impl<'a> Stage<'a> {
                 self.tell(Event::Begun { step, title });
                 let made = self.make(state, &layer, step, make);
                 self.tell(if made.is_ok() { Event::Done { step } } else { Event::Failed { step } });
-                made.with_context(|| at(layer.instruction.place(), layer.instruction.line.keyword().0))?
+                made.with_context(|| {
+                    at(layer.instruction.place(), layer.instruction.line.keyword().0)
+                })?
             }
         };
         let mut history = json!({ "created": made.created, "created_by": layer.created_by });
@@ -368,12 +379,8 @@ pub(crate) struct LayerStep<'a> {
 
 /// What is told of a command that failed.
 pub(crate) fn failure(code: i32, words: &[String]) -> anyhow::Error {
-    let command = fmt_command(words);
-    anyhow!("{command}: exit code {code}")
-}
-
-fn fmt_command(words: &[String]) -> String {
     let text = words.join(" ");
-    let first = text.lines().next().unwrap_or_default();
-    if first.len() < text.len() { format!("{first} …") } else { fmt::shortened(first) }
+    let first: String = text.lines().next().unwrap_or_default().chars().take(80).collect();
+    let rest = if first.len() < text.len() { " …" } else { "" };
+    anyhow!("{first}{rest}: exit code {code}")
 }

@@ -9,7 +9,7 @@ use super::lines;
 use super::parse::Word;
 use super::place::at;
 use super::run::Mounted;
-use super::stage::{LayerStep, Stage, State, key};
+use super::stage::{Files, LayerStep, Stage, State, key};
 use super::tree::{Source, Tree};
 use crate::digest::Digest;
 use crate::error::OrHint as _;
@@ -23,13 +23,12 @@ use serde_json::json;
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::sync::Arc;
-
-use super::stage::Files;
 
 /// An instruction, understood.
 struct Taking {
+    /// The sources, but for here-documents with the values of variables.
+    names: Vec<String>,
     /// Absolute.
     destination: Destination,
     /// `--chown`, as it was written.
@@ -64,24 +63,24 @@ impl Stage<'_> {
     ) -> Result<()> {
         let taking = taking(state, words, paths)?;
         let Some(from) = words.instruction.flag("from")? else {
-            let parts = self.parts(words, paths, false)?;
+            let parts = self.parts(words, paths, &taking.names, false)?;
             return self.take(state, words, &taking, &parts, None);
         };
         let from = self.work.plan.source(self.number, words.instruction, &from.text)?;
         let (layers, source) = self.work.source(&from)?;
         let (sources, _) = split(paths);
-        let names = sources.iter().map(|word| words.one(word)).collect::<Result<Vec<_>>>()?;
         // Whoever made the same files from the same has the same; only otherwise they are looked at.
-        let quick = key(&json!(["--from", source, names, taking.owner, taking.mode]));
+        let quick = key(&json!(["--from", source, taking.names, taking.owner, taking.mode]));
         let known = if self.work.no_cache { None } else { self.work.store.step(&quick) };
         if let Some(content) = known.and_then(|step| step.content) {
-            let step = taking.step(state, words, &content, names);
+            let step = taking.step(state, words, &content);
             if self.work.store.step(&step.key).is_some() {
-                return self.layer(state, step, |_, _, _| bail!("internal error, please report: known"));
+                return self
+                    .layer(state, step, |_, _, _| bail!("internal error, please report: known"));
             }
         }
         let files = self.work.files(&layers, &source)?;
-        let sources = select(&files.tree, words, sources, &names)?;
+        let sources = select(&files.tree, words, sources, &taking.names)?;
         let parts = [Part { place: Place::Stage(files), sources, keeps: true }];
         self.take(state, words, &taking, &parts, Some(&quick))
     }
@@ -93,7 +92,7 @@ impl Stage<'_> {
         paths: &[Word],
     ) -> Result<()> {
         let taking = taking(state, words, paths)?;
-        let parts = self.parts(words, paths, true)?;
+        let parts = self.parts(words, paths, &taking.names, true)?;
         self.take(state, words, &taking, &parts, None)
     }
 
@@ -109,14 +108,13 @@ impl Stage<'_> {
         let mut digests = Vec::new();
         for part in parts {
             // Which numbers the names of --chown have is decided by the files below.
-            let how = taking.how(part, Some((0, 0)).filter(|_| !part.keeps || taking.owner.is_some()));
+            let how =
+                taking.how(part, Some((0, 0)).filter(|_| !part.keeps || taking.owner.is_some()));
             let digest = files::digest(self.tree(&part.place), &part.sources, &how);
             digests.push(digest.with_context(place)?);
         }
         let content = key(&json!([digests, taking.owner, taking.mode]));
-        let (sources, _) = split(&words_of(words));
-        let names = sources.iter().map(|word| words.one(word)).collect::<Result<Vec<_>>>()?;
-        let step = taking.step(state, words, &content, names);
+        let step = taking.step(state, words, &content);
         self.layer(state, step, |stage, _, mounted| {
             let owner = taking.owner.as_deref().map(|owner| numbers(mounted, owner)).transpose()?;
             let root = File::open(mounted.root())?;
@@ -136,7 +134,9 @@ impl Stage<'_> {
         })?;
         if let Some(quick) = quick {
             let created = self.work.now();
-            self.work.store.keep_step(quick, &Step { created, layer: None, content: Some(content) })?;
+            self.work
+                .store
+                .keep_step(quick, &Step { created, layer: None, content: Some(content) })?;
         }
         Ok(())
     }
@@ -151,21 +151,28 @@ impl Stage<'_> {
 
     /// What the words stand for: files of the context, here-documents, and with `ADD` what comes
     /// from elsewhere or is in an archive.
-    fn parts(&self, words: &Words<'_>, paths: &[Word], adds: bool) -> Result<Vec<Part>> {
+    fn parts(
+        &self,
+        words: &Words<'_>,
+        paths: &[Word],
+        names: &[String],
+        adds: bool,
+    ) -> Result<Vec<Part>> {
         let (sources, _) = split(paths);
         let mut parts = Vec::new();
-        for word in sources {
+        for (word, name) in sources.iter().zip(names) {
             if let Some(name) = lines::document_name(&word.text) {
                 parts.push(self.document(words, &name)?);
                 continue;
             }
-            let name = words.one(word)?;
-            let here = || at(words.instruction.line.place(word.offset), words.instruction.line.keyword().0);
-            if adds && is_remote(&name) {
-                parts.push(self.fetch(words, &name).with_context(here)?);
+            let here = || {
+                at(words.instruction.line.place(word.offset), words.instruction.line.keyword().0)
+            };
+            if adds && is_remote(name) {
+                parts.push(self.fetch(words, name).with_context(here)?);
                 continue;
             }
-            let found = self.work.context.select(&name).with_context(here)?;
+            let found = self.work.context.select(name).with_context(here)?;
             let (archives, plain): (Vec<_>, Vec<_>) =
                 found.into_iter().partition(|source| adds && self.is_archive(source));
             if !plain.is_empty() {
@@ -183,12 +190,21 @@ impl Stage<'_> {
         let document = documents.clone().find(|document| document.name == name);
         let document = document.context("internal error, please report: no here-document")?;
         let text = match document.expand {
-            true => expand::document(&document.content, words.escape, words.lookup)
-                .map_err(|wrong| anyhow!(at(words.instruction.place(), format_args!("here-document {name}: {wrong}"))))?,
+            true => expand::document(&document.content, words.escape, words.lookup).map_err(
+                |wrong| {
+                    anyhow!(at(
+                        words.instruction.place(),
+                        format_args!("here-document {name}: {wrong}")
+                    ))
+                },
+            )?,
             false => document.content.clone(),
         };
         let scratch = self.work.home.scratch()?;
-        ensure!(!name.contains('/') && !matches!(name, "." | ".."), "here-document {name}: not the name of a file");
+        ensure!(
+            !name.contains('/') && !matches!(name, "." | ".."),
+            "here-document {name}: not the name of a file"
+        );
         let file = scratch.path().join(name);
         home::write(&file, text.as_bytes()).context("here-document")?;
         fs::set_permissions(&file, Permissions::from_mode(0o644)).context("here-document")?;
@@ -208,7 +224,8 @@ impl Stage<'_> {
                 .hint("clone it into the context, and COPY it from there");
         }
         let path = url.split(['?', '#']).next().unwrap_or_default();
-        let name = path.splitn(4, '/').nth(3).unwrap_or_default().rsplit('/').next().unwrap_or_default();
+        let name =
+            path.splitn(4, '/').nth(3).unwrap_or_default().rsplit('/').next().unwrap_or_default();
         if name.is_empty() {
             return Err(anyhow!("{url}: has no file name")).hint("name a file of the server");
         }
@@ -256,13 +273,13 @@ impl Taking {
     }
 
     /// `content` is the digest of the files.
-    fn step<'i>(&self, state: &State, words: &Words<'i>, content: &Digest, names: Vec<String>) -> LayerStep<'i> {
+    fn step<'i>(&self, state: &State, words: &Words<'i>, content: &Digest) -> LayerStep<'i> {
         let Destination { path, is_directory } = &self.destination;
         let below = Some(&state.key).filter(|_| !self.link);
         let key = key(&json!(["COPY", below, content, path, is_directory, self.mode, self.owner]));
         let keyword = words.instruction.line.keyword().0;
         let slash = if *is_directory && !path.is_empty() { "/" } else { "" };
-        let created_by = format!("{keyword} {} /{path}{slash}", names.join(" "));
+        let created_by = format!("{keyword} {} /{path}{slash}", self.names.join(" "));
         LayerStep { key, alone: self.link, instruction: words.instruction, created_by }
     }
 }
@@ -275,21 +292,14 @@ fn split(paths: &[Word]) -> (&[Word], Option<&Word>) {
     }
 }
 
-fn words_of(words: &Words<'_>) -> Vec<Word> {
-    use super::parse::What;
-    match &words.instruction.what {
-        What::Copy(paths) | What::Add(paths) => paths.clone(),
-        _ => Vec::new(),
-    }
-}
-
 fn taking(state: &State, words: &Words<'_>, paths: &[Word]) -> Result<Taking> {
-    let (_, last) = split(paths);
+    let (sources, last) = split(paths);
+    let name = |word: &Word| match lines::document_name(&word.text) {
+        Some(_) => Ok(word.text.clone()),
+        None => words.one(word),
+    };
     let written = words.one(last.context("internal error, please report: no destination")?)?;
-    ensure!(
-        !written.is_empty(),
-        at(words.instruction.place(), "the destination is empty")
-    );
+    ensure!(!written.is_empty(), at(words.instruction.place(), "the destination is empty"));
     let destination = Destination::new(&state.draft.absolute(&written), &written);
     for flag in ["parents", "exclude", "keep-git-dir", "unpack"] {
         if words.instruction.flags.iter().any(|one| one.name == flag) {
@@ -298,10 +308,16 @@ fn taking(state: &State, words: &Words<'_>, paths: &[Word]) -> Result<Taking> {
     }
     let mode = words.flag("chmod")?.map(|text| {
         let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
-        mode.ok_or_else(|| anyhow!(at(words.instruction.place(), format_args!("--chmod={text}: not an octal number"))))
-            .hint("write it in digits, such as --chmod=755")
+        mode.ok_or_else(|| {
+            anyhow!(at(
+                words.instruction.place(),
+                format_args!("--chmod={text}: not an octal number")
+            ))
+        })
+        .hint("write it in digits, such as --chmod=755")
     });
     Ok(Taking {
+        names: sources.iter().map(name).collect::<Result<_>>()?,
         destination,
         owner: words.flag("chown")?.filter(|owner| !owner.is_empty()),
         mode: mode.transpose()?,
@@ -310,10 +326,16 @@ fn taking(state: &State, words: &Words<'_>, paths: &[Word]) -> Result<Taking> {
 }
 
 /// Sources of a tree, with the place of the word in an error.
-fn select(tree: &Tree, words: &Words<'_>, at_words: &[Word], names: &[String]) -> Result<Vec<Source>> {
+fn select(
+    tree: &Tree,
+    words: &Words<'_>,
+    at_words: &[Word],
+    names: &[String],
+) -> Result<Vec<Source>> {
     let mut all = Vec::new();
     for (word, name) in at_words.iter().zip(names) {
-        let here = || at(words.instruction.line.place(word.offset), words.instruction.line.keyword().0);
+        let here =
+            || at(words.instruction.line.place(word.offset), words.instruction.line.keyword().0);
         all.extend(tree.select(name).with_context(here)?);
     }
     Ok(all)
@@ -329,18 +351,15 @@ fn numbers(mounted: &Mounted, owner: &str) -> Result<(u32, u32)> {
 }
 
 fn is_remote(name: &str) -> bool {
-    ["http://", "https://", "git://", "git@", "ssh://", "ftp://"].iter().any(|scheme| name.starts_with(scheme))
+    ["http://", "https://", "git://", "git@", "ssh://", "ftp://"]
+        .iter()
+        .any(|scheme| name.starts_with(scheme))
 }
 
 /// A name, and no pattern.
 fn escaped(name: &str) -> String {
-    let special = |c: char| if matches!(c, '*' | '?' | '[' | '\\') { format!("\\{c}") } else { c.to_string() };
+    let special = |c: char| {
+        if matches!(c, '*' | '?' | '[' | '\\') { format!("\\{c}") } else { c.to_string() }
+    };
     name.chars().map(special).collect()
-}
-
-/// The full path of something in a tree.
-impl Tree {
-    pub(super) fn full(&self, path: &Path) -> Result<std::path::PathBuf> {
-        Ok(self.top_path()?.join(path))
-    }
 }

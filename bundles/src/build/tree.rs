@@ -15,7 +15,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -133,11 +133,14 @@ impl Tree {
 
     /// Where something is, without links, from the top.
     fn path_of(&self, fd: BorrowedFd<'_>) -> Result<PathBuf> {
-        use std::os::fd::AsRawFd as _;
-        let link = |fd: i32| std::fs::read_link(format!("/proc/self/fd/{fd}"));
-        let (top, path) = (link(self.top.as_raw_fd())?, link(fd.as_raw_fd())?);
-        let below = path.strip_prefix(&top);
-        Ok(below.map(ToOwned::to_owned).with_context(|| format!("{}: moved", path.display()))?)
+        let path = named(fd)?;
+        let below = path.strip_prefix(&named(self.top.as_fd())?).map(ToOwned::to_owned);
+        below.with_context(|| format!("{}: moved", path.display()))
+    }
+
+    /// The path of something in the tree, for who has no descriptor of it.
+    pub(crate) fn full(&self, path: &Path) -> Result<PathBuf> {
+        Ok(named(self.top.as_fd())?.join(path))
     }
 
     /// In the order of their names.
@@ -221,6 +224,11 @@ impl Tree {
         }
         Ok(false)
     }
+}
+
+fn named(fd: BorrowedFd<'_>) -> Result<PathBuf> {
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    link.context("readlink(/proc/self/fd)")
 }
 
 pub(crate) fn names(dir: BorrowedFd<'_>) -> Result<Vec<OsString>> {

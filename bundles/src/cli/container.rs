@@ -1,7 +1,7 @@
 //! `bundles container`: the commands about containers, by their longer names.
 
 use super::Command as Top;
-use super::{existing, run};
+use super::{existing, run, tools};
 use clap::{Args, Subcommand};
 
 /// Work with containers
@@ -20,6 +20,7 @@ pub(crate) enum Command {
     Exec(existing::Exec),
     Wait(existing::Wait),
     Inspect(existing::Inspect),
+    Commit(tools::Commit),
     Prune(Prune),
 }
 
@@ -54,6 +55,7 @@ impl Top {
                 args.kind.get_or_insert(existing::Kind::Container);
                 Self::Inspect(args)
             }
+            Command::Commit(args) => Self::Commit(args),
             Command::Prune(_) => Self::Container(command),
         }
     }

@@ -191,7 +191,7 @@ pub(crate) struct Ps {
     #[arg(short, long)]
     pub(crate) all: bool,
 
-    /// Only those that fit: id name label status exited ancestor before since volume network publish expose
+    /// Only those that fit: id name label status exited ancestor before since volume network publish expose health
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub(crate) filter: Vec<String>,
 

@@ -1,10 +1,11 @@
-//! The flags of `run` and `create` that say how it is told whether a container is well.
+//! The flags of `run` and `create` that say how it is told whether a container is well, and the
+//! command that asks.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct HealthFlags {
-    /// Command that tells whether it is well; recorded, and not run yet
+    /// Command that tells whether it is well
     #[arg(long, value_name = "COMMAND")]
     pub(crate) health_cmd: Option<String>,
 
@@ -31,4 +32,19 @@ pub(crate) struct HealthFlags {
     /// Forget the check of the image
     #[arg(long, conflicts_with = "health_cmd")]
     pub(crate) no_healthcheck: bool,
+}
+
+/// Ask containers whether they are well
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(Run),
+}
+
+/// Make the health check of a container now
+///
+/// The exit code is 0 when it succeeds, 1 when it fails and 125 when it cannot be made.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) container: String,
 }

@@ -112,6 +112,7 @@ pub(crate) enum Command {
     Ls(Images),
     Load(Load),
     Pull(super::pull::Pull),
+    Push(super::pull::Push),
     Tag(Tag),
     #[command(alias = "remove")]
     Rm(Remove),

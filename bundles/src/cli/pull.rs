@@ -45,6 +45,28 @@ pub(crate) struct Pull {
     pub(crate) image: String,
 }
 
+/// Give an image to a registry
+///
+/// The name says to which: localhost:5000/app:1 goes to the registry on port 5000 of this machine.
+/// Bytes go as they are in the store, so that the image has the same digest there.
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    /// All names in the repository, with their tags
+    #[arg(short, long)]
+    pub(crate) all_tags: bool,
+
+    /// Print only the name
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) registry: Registry,
+
+    /// [REGISTRY/]REPOSITORY[:TAG]
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
 /// Keep a login for a registry
 ///
 /// It is checked first. It is kept in auth.json, which podman and skopeo read too, or by the

@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::error::{self, OrHint as _};
 use crate::etc;
 use crate::home::{self, Home};
+use crate::mountpoints;
 use crate::networking::{self, Mode, Networking};
 use crate::overlay::{self, View};
 use crate::pull;
@@ -126,6 +127,7 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
             // It is the container's `/`: without that, the caller's umask would say who may see it.
             let (from, to) = (File::open(view.path())?, File::open(files.join(overlay::UPPER))?);
             copy::attributes(from.as_fd(), to.as_fd()).context("/ of the image")?;
+            mountpoints::make(view.path(), &files.join(mountpoints::DIRECTORY))?;
             later.join(overlay::ROOTFS)
         }
     };
@@ -214,6 +216,7 @@ fn record(
         stop_timeout: args.stop_timeout.unwrap_or(STOP_TIMEOUT),
         restart: args.restart,
         log: args.log.options()?,
+        health: shape::check(&args.health, &base.raw),
         state: State::default(),
     })
 }

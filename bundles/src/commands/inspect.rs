@@ -8,7 +8,7 @@ use crate::container::{Container, LogOptions, Mount, Record, Root, Status};
 use crate::home::Home;
 use crate::screen::Screen;
 use crate::store::Store;
-use crate::{images, links, network, networking, overlay, volume};
+use crate::{images, links, mountpoints, network, networking, overlay, volume};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
@@ -45,9 +45,7 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
     let record = &container.record;
     let spec = container.json("config.json")?;
     let mut shape = container.json(shape::FILE)?;
-    let env = || Ok(spec["process"]["env"].clone());
-    shape["Config"]["Env"] = links::own_env(container, env)?;
-    shape["Config"]["WorkingDir"] = spec["process"]["cwd"].clone();
+    complete(container, &spec, &mut shape)?;
     if let Some(host) = shape["HostConfig"].as_object_mut() {
         host.extend(shape::limits(&spec));
         host.extend(networking::show::host_config(home, record)?);
@@ -57,12 +55,16 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
         host.insert("RestartPolicy".to_owned(), policy);
     }
     let here = |name: &str| json!(container.dir.join(name));
+    let mut state = state(record);
+    if let Some(health) = container.health() {
+        state["Health"] = json!(health);
+    }
     Ok(json!({
         "Id": record.id,
         "Created": record.created,
         "Path": record.command.first(),
         "Args": record.command.get(1..),
-        "State": state(record),
+        "State": state,
         "Image": record.image_id(),
         "ResolvConfPath": here("resolv.conf"),
         "HostnamePath": here("hostname"),
@@ -82,6 +84,14 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
         "NetworkSettings": networking::show::settings(home, record)?,
         "Config": shape["Config"],
     }))
+}
+
+/// What of `Config` stands in config.json.
+pub(super) fn complete(container: &Container, spec: &Value, shape: &mut Value) -> Result<()> {
+    let env = || Ok(spec["process"]["env"].clone());
+    shape["Config"]["Env"] = links::own_env(container, env)?;
+    shape["Config"]["WorkingDir"] = spec["process"]["cwd"].clone();
+    Ok(())
 }
 
 fn state(record: &Record) -> Value {
@@ -114,7 +124,8 @@ fn graph_driver(home: &Home, container: &Container) -> Result<Value> {
         Root::Directory(dir) => json!({ "MergedDir": dir }),
         Root::Image { layers, .. } => {
             let store = Store::open(home)?;
-            let layers = layers.iter().rev().map(|layer| store.layer(layer).display().to_string());
+            let layers = mountpoints::layers_below(&store, &container.dir, layers);
+            let layers = layers.iter().rev().map(|layer| layer.display().to_string());
             json!({
                 "LowerDir": layers.collect::<Vec<_>>().join(":"),
                 "MergedDir": container.dir.join(overlay::ROOTFS),

@@ -4,11 +4,13 @@
 
 mod bundle;
 mod change;
+mod commit;
 mod create;
 mod devices;
 mod end;
 mod exec;
 pub(crate) mod facts;
+mod health;
 mod inspect;
 mod logs;
 mod mounts;
@@ -23,9 +25,11 @@ mod update;
 
 pub(crate) use bundle::bundle;
 pub(crate) use change::{pause, rename, unpause};
+pub(crate) use commit::commit;
 pub(crate) use create::{create, find_image, run};
 pub(crate) use end::{kill, rm, stop, wait};
 pub(crate) use exec::exec;
+pub(crate) use health::healthcheck;
 pub(crate) use inspect::inspect;
 pub(crate) use logs::{logs, moment};
 pub(crate) use ps::ps;

@@ -6,15 +6,13 @@ use crate::rootless;
 use crate::screen::Screen;
 use crate::spec::{self, Facts};
 use crate::store::layout::Platform;
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
+use std::time::Duration;
 
 pub(super) fn tell(args: &Create, screen: &mut Screen<'_>) -> Result<()> {
     check(args)?;
     if args.limits.kernel_memory.is_some() {
         screen.note("bundles: --kernel-memory is ignored: the kernel has no such limit any more\n");
-    }
-    if args.health.health_cmd.is_some() {
-        screen.note("bundles: the health check is recorded, but not run yet\n");
     }
     Ok(())
 }
@@ -34,6 +32,16 @@ pub(super) fn tell_limits(args: &Create, facts: &Facts<'_>, screen: &mut Screen<
 }
 
 fn check(args: &Create) -> Result<()> {
+    let health = &args.health;
+    for (flag, time) in [
+        ("--health-interval", health.health_interval),
+        ("--health-timeout", health.health_timeout),
+        ("--health-start-period", health.health_start_period),
+        ("--health-start-interval", health.health_start_interval),
+    ] {
+        let short = time.is_some_and(|time| !time.is_zero() && time < Duration::from_millis(1));
+        ensure!(!short, "{flag}: less than a millisecond");
+    }
     let refused = &args.refused;
     if let Some(platform) = refused.platform.as_deref().filter(|text| *text != "linux") {
         let (wanted, here): (Platform, _) = (platform.parse()?, Platform::here());

@@ -6,6 +6,7 @@ use crate::container::{self, Container, Mount, Record, Status};
 use crate::error;
 use crate::filter::Filters;
 use crate::fmt::{self, Listing, Row};
+use crate::health;
 use crate::home::Home;
 use crate::networking::show;
 use crate::screen::Screen;
@@ -18,6 +19,7 @@ const USUAL: &str =
 const TITLES: &[(&str, &str)] = &[
     ("Command", "COMMAND"),
     ("CreatedAt", "CREATED AT"),
+    ("HealthStatus", "HEALTH STATUS"),
     ("ID", "CONTAINER ID"),
     ("Image", "IMAGE"),
     ("Labels", "LABELS"),
@@ -51,15 +53,15 @@ pub(crate) fn ps(home: &Home, args: &Ps, screen: &mut Screen<'_>) -> Result<()> 
         let runs = |record: &Record| record.is_running() || record.status() == Status::Restarting;
         all.retain(|container| runs(&container.record));
     }
-    let wanted = |container: &&Container| fits(&container.record, &filters, &times);
-    let rows = all.iter().filter(wanted).map(|one| row(&one.record, args.no_trunc));
+    let wanted = |container: &&Container| fits(container, &filters, &times);
+    let rows = all.iter().filter(wanted).map(|one| row(one, args.no_trunc));
     screen.say(&listing.show(&rows.collect::<Vec<_>>(), TITLES)?)?;
     error::all(damaged)
 }
 
 const FILTERS: &[&str] = &[
     "id", "name", "label", "label!", "status", "exited", "ancestor", "before", "since", "volume",
-    "network", "publish", "expose",
+    "network", "publish", "expose", "health",
 ];
 
 /// When the containers of `before=` and `since=` were made.
@@ -80,7 +82,9 @@ impl Times {
     }
 }
 
-fn fits(record: &Record, filters: &Filters, times: &Times) -> bool {
+fn fits(container: &Container, filters: &Filters, times: &Times) -> bool {
+    let record = &container.record;
+    let health = || container.health().map_or("none", |health| health.status.word());
     let volume = |wanted: &str| {
         record.mounts.iter().any(|mount| mount.name == wanted || mount.destination == wanted)
     };
@@ -100,11 +104,13 @@ fn fits(record: &Record, filters: &Filters, times: &Times) -> bool {
         && filters.any("network", |wanted| show::networks(&record.network).contains(&wanted))
         && filters.any("publish", |wanted| show::has_port(&record.network, wanted, true))
         && filters.any("expose", |wanted| show::has_port(&record.network, wanted, false))
+        && (!filters.has("health") || filters.one_of("health", health()))
         && times.before.as_ref().is_none_or(|time| record.created < *time)
         && times.since.as_ref().is_none_or(|time| record.created > *time)
 }
 
-fn row(record: &Record, whole: bool) -> Row {
+fn row(container: &Container, whole: bool) -> Row {
+    let record = &container.record;
     let short = |text: &str| {
         let text = text.to_owned();
         if whole || text.chars().count() <= LONGEST_COMMAND {
@@ -122,10 +128,12 @@ fn row(record: &Record, whole: bool) -> Row {
     let created = container::time(&record.created);
     // What the kernel has to be asked for is asked for once.
     let (status, paused) = (record.status(), record.is_paused());
+    let health = container.health().map(|health| health.status);
     let local = record.mounts.iter().filter(|mount| mount.kind == "volume").count();
     let fields = json!({
         "Command": quote(&short(&record.command.join(" "))),
         "CreatedAt": humantime::format_rfc3339_seconds(created).to_string(),
+        "HealthStatus": health.map(health::Status::word).unwrap_or_default(),
         "ID": id,
         "Image": record.image,
         "Labels": fmt::labels(&record.labels),
@@ -136,12 +144,17 @@ fn row(record: &Record, whole: bool) -> Row {
         "Ports": show::ports(record),
         "RunningFor": fmt::since(created),
         "State": status.word(paused),
-        "Status": describe(record, status, paused),
+        "Status": describe(record, status, paused, health),
     });
     Row { fields, methods: Map::from_iter([("Label".to_owned(), json!(record.labels))]) }
 }
 
-fn describe(record: &Record, status: Status, paused: bool) -> String {
+fn describe(
+    record: &Record,
+    status: Status,
+    paused: bool,
+    health: Option<health::Status>,
+) -> String {
     let since = |time: &Option<String>| {
         let time = time.as_deref().map(container::time);
         time.map_or("?".to_owned(), |time| fmt::age(time.elapsed().unwrap_or_default()))
@@ -149,7 +162,15 @@ fn describe(record: &Record, status: Status, paused: bool) -> String {
     match status {
         Status::Created | Status::Starting => "Created".to_owned(),
         Status::Running if paused => format!("Up {} (Paused)", since(&record.state.started)),
-        Status::Running => format!("Up {}", since(&record.state.started)),
+        Status::Running => {
+            let health = match health {
+                None => "",
+                Some(health::Status::Starting) => " (health: starting)",
+                Some(health::Status::Healthy) => " (healthy)",
+                Some(health::Status::Unhealthy) => " (unhealthy)",
+            };
+            format!("Up {}{health}", since(&record.state.started))
+        }
         Status::Restarting => {
             format!("Restarting ({}) {} ago", record.exit_code(), since(&record.state.finished))
         }

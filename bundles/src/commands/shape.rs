@@ -7,6 +7,7 @@ use crate::cli::health::HealthFlags;
 use crate::cli::pairs;
 use crate::cli::run::Create;
 use crate::container::Record;
+use crate::health::Check;
 use crate::spec::{Facts, values};
 use oci_spec::image;
 use serde_json::{Map, Value, json};
@@ -87,6 +88,11 @@ fn exposed(record: &Record) -> Value {
     let all = &record.network.exposed;
     let ports = || all.iter().map(|port| (port.to_string(), json!({})));
     if all.is_empty() { Value::Null } else { Value::Object(ports().collect()) }
+}
+
+/// How it is told whether the container is well.
+pub(super) fn check(flags: &HealthFlags, image: &Value) -> Option<Check> {
+    Check::of(&healthcheck(flags, &image["Healthcheck"]), &image["Shell"])
 }
 
 /// Of the image, and of the flags; times in nanoseconds.

@@ -5,6 +5,7 @@
 
 use super::archive::Time;
 use crate::error::OrHint as _;
+use crate::overlay::OPAQUE;
 use crate::rootless;
 use anyhow::Result;
 use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags};
@@ -74,6 +75,33 @@ impl Attributes {
         Ok(Self { mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid, mtime, xattrs })
     }
 
+    /// Takes from a file what an overlay has noted there for itself, and gives it its time if that
+    /// is not its own.
+    pub(super) fn settle(
+        &self,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+        has_other_time: bool,
+    ) -> Result<()> {
+        let path = below(parent, name);
+        let overlay = |name: &str| is_of_overlay(name) && !OPAQUE.contains(&name);
+        for (xattr, _) in self.xattrs.iter().filter(|(xattr, _)| overlay(xattr)) {
+            let removed = rustix::fs::lremovexattr(&path, xattr.as_str());
+            call(&format!("lremovexattr({xattr})"), removed)?;
+        }
+        if !has_other_time {
+            return Ok(());
+        }
+        let this = AtFlags::SYMLINK_NOFOLLOW;
+        call("utimensat", rustix::fs::utimensat(parent, name, &times(self.mtime), this))
+    }
+
+    /// Keeps the extended attributes that another machine can use.
+    pub(super) fn forget_foreign(&mut self) {
+        self.xattrs.retain(|(name, _)| !is_foreign(name));
+        self.xattrs.sort();
+    }
+
     /// The order counts: chown(2) clears setuid bits and capabilities.
     pub(crate) fn set(&self, file: impl AsFd, owners: Owners) -> Result<()> {
         let file = file.as_fd();
@@ -138,12 +166,15 @@ fn names(path: &Path) -> Result<Vec<String>> {
 
 /// Not what belongs to an overlay, or to a policy, of the machine on which the file was made.
 fn kept(xattrs: &[(String, Vec<u8>)]) -> impl Iterator<Item = (&String, &Vec<u8>)> {
-    let foreign = |name: &str| {
-        name.starts_with("trusted.overlay.")
-            || name.starts_with("user.overlay.")
-            || (name.starts_with("security.") && name != "security.capability")
-    };
-    xattrs.iter().filter(move |(name, _)| !foreign(name)).map(|(name, value)| (name, value))
+    xattrs.iter().filter(|(name, _)| !is_foreign(name)).map(|(name, value)| (name, value))
+}
+
+fn is_foreign(name: &str) -> bool {
+    is_of_overlay(name) || (name.starts_with("security.") && name != "security.capability")
+}
+
+fn is_of_overlay(name: &str) -> bool {
+    name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.")
 }
 
 /// What this file system or this user cannot have is left out.

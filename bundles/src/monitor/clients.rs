@@ -229,7 +229,9 @@ impl Client {
                     wishes.push(Message::InputEnd);
                 }
             }
-            Ok(Some(wish @ (Message::Resize { .. } | Message::Signal(_)))) => wishes.push(wish),
+            Ok(Some(wish @ (Message::Resize { .. } | Message::Signal(_) | Message::Check))) => {
+                wishes.push(wish);
+            }
             Ok(Some(
                 Message::Started
                 | Message::Failed { .. }

@@ -7,6 +7,7 @@
 //! container goes on, and the next command that looks starts a monitor which takes over.
 
 pub(crate) mod cgroup;
+mod checkup;
 pub(crate) mod clients;
 mod keeper;
 pub(crate) mod log;
@@ -23,6 +24,7 @@ use crate::process;
 use crate::rootless;
 use crate::runtime::{self, Runtime};
 use anyhow::{Context as _, Result, bail};
+use checkup::Checkup;
 use clients::Clients;
 use log::Log;
 use nix::errno::Errno;
@@ -234,13 +236,20 @@ impl Monitor<'_> {
             let output = streams.output.iter();
             fds.extend(output.map(|(_, file)| PollFd::new(file.as_fd(), PollFlags::POLLIN)));
         }
-        let happened = wait(&mut fds, PollTimeout::NONE)?;
+        let checkup = self.life.checkup.as_ref();
+        let says = checkup.and_then(Checkup::fd);
+        fds.extend(says.map(|output| PollFd::new(output, PollFlags::POLLIN)));
+        let limit = checkup.map(Checkup::deadline).map_or(Ok(PollTimeout::NONE), until)?;
+        let happened = wait(&mut fds, limit)?;
         let wishes = self.clients.receive(&happened);
         for wish in wishes {
             self.grant(wish);
         }
         if let Some(ports) = &mut self.life.ports {
             ports.turn();
+        }
+        if let Some(checkup) = &mut self.life.checkup {
+            checkup.turn(&self.container);
         }
         self.feed();
         self.clients.flush();
@@ -253,7 +262,11 @@ impl Monitor<'_> {
     /// All children that have ended; how the container has, when it is among them.
     fn reap(&mut self) -> Result<Option<Exit>> {
         while let Some(_signal) = self.signals.read_signal()? {}
-        if let Some(code) = process::reap(self.life.pid)? {
+        let checkup = &mut self.life.checkup;
+        let exit = process::reap(self.life.pid, |pid, code| {
+            checkup.as_mut().and_then(|checkup| checkup.ended(pid, code));
+        })?;
+        if let Some(code) = exit {
             return Ok(Some(Some(code)));
         }
         let orphan = self.life.orphan.as_ref();
@@ -295,6 +308,11 @@ impl Monitor<'_> {
             Message::Signal(number) => {
                 // It may have ended a moment ago.
                 self.runtime.kill(&self.container.record.id, number).ok();
+            }
+            Message::Check => {
+                if let Some(checkup) = &mut self.life.checkup {
+                    checkup.hurry();
+                }
             }
             // No wishes.
             Message::Started
@@ -386,8 +404,7 @@ impl Monitor<'_> {
             }
             let mut fds = Vec::new();
             self.clients.fds(&mut fds);
-            let left = left.max(Duration::from_millis(1));
-            let happened = wait(&mut fds, PollTimeout::try_from(left)?)?;
+            let happened = wait(&mut fds, until(end)?)?;
             // There is nobody yet who could read what they type.
             drop(self.clients.receive(&happened));
             self.clients.flush();
@@ -421,6 +438,13 @@ fn wait(fds: &mut [PollFd<'_>], limit: PollTimeout) -> Result<Vec<bool>> {
     let readable = PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR;
     let events = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
     Ok(events.map(|events| events.intersects(readable)).collect())
+}
+
+/// At most an hour, which is long enough to look again.
+fn until(end: Instant) -> Result<PollTimeout> {
+    let left = end.saturating_duration_since(Instant::now());
+    let left = left.clamp(Duration::from_millis(1), Duration::from_secs(3600));
+    Ok(PollTimeout::try_from(left)?)
 }
 
 fn has_ended(process: &OwnedFd) -> bool {

@@ -105,7 +105,7 @@ impl Session {
     /// The exit code, when the command has ended.
     fn turn(&mut self) -> Result<Option<i32>> {
         while let Some(_signal) = self.signals.read_signal()? {}
-        if let Some(code) = process::reap(self.pid)? {
+        if let Some(code) = process::reap(self.pid, |_, _| ())? {
             return Ok(Some(code));
         }
         let waits = self.flush();

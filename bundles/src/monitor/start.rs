@@ -2,6 +2,7 @@
 //!
 //! Runs in: the monitor, in the container's directory.
 
+use super::checkup::Checkup;
 use super::ports::{Ports, descriptors};
 use super::streams::{self, Streams};
 use super::{cgroup, keeper};
@@ -9,6 +10,7 @@ use crate::container::{self, Container, Record, Root, State, Status};
 use crate::home::Home;
 use crate::joins;
 use crate::links;
+use crate::mountpoints;
 use crate::networking::{self, Who};
 use crate::overlay;
 use crate::process::Process;
@@ -30,6 +32,7 @@ pub(super) struct Life {
     /// Where the kernel counts the processes which it has killed for want of memory.
     pub(super) oom: Option<PathBuf>,
     pub(super) ports: Option<Ports>,
+    pub(super) checkup: Option<Checkup>,
     pub(super) begun: Instant,
 }
 
@@ -79,7 +82,7 @@ pub(super) fn start(
 fn mount_root(home: &Home, record: &Record) -> Result<()> {
     let Root::Image { layers, .. } = &record.root else { return Ok(()) };
     let store = Store::open(home)?;
-    let layers: Vec<PathBuf> = layers.iter().map(|layer| store.layer(layer)).collect();
+    let layers = mountpoints::layers_below(&store, Path::new("."), layers);
     overlay::leave_mounts()?;
     let (files, work) = (Path::new(overlay::UPPER), Path::new(overlay::WORK));
     let upper = overlay::Upper { files, work, volatile: record.remove };
@@ -141,9 +144,10 @@ fn create_and_start(
     if let Some((rows, columns)) = size {
         streams.resize(rows, columns); // before it looks
     }
+    let checkup = Checkup::new(&container.record, true)?;
     runtime.run(&mut runtime.command(["start", &container.record.id]))?;
     is_running(container)?;
-    Ok(Life { pid, orphan: None, streams, oom, ports, begun: Instant::now() })
+    Ok(Life { pid, orphan: None, streams, oom, ports, checkup, begun: Instant::now() })
 }
 
 fn is_running(container: &mut Container) -> Result<()> {
@@ -182,5 +186,6 @@ pub(super) fn adopt(home: &Home, container: &mut Container, runtime: &Runtime) -
         container.save()?;
     }
     let oom = cgroup::oom_counter(pid.as_raw());
-    Ok(Life { pid, orphan, streams, oom, ports, begun: Instant::now() })
+    let checkup = Checkup::new(&container.record, false)?;
+    Ok(Life { pid, orphan, streams, oom, ports, checkup, begun: Instant::now() })
 }

@@ -7,6 +7,7 @@
 //!                     <--         Started, or Failed
 //!     Input Resize Signal -->     <-- Output, Taken
 //!     InputEnd, Detach -->        <-- Exited
+//!     Check -->
 
 use anyhow::{Result, bail};
 use rustix::net::{RecvFlags, SendFlags};
@@ -51,6 +52,8 @@ pub(crate) enum Message {
         columns: u16,
     },
     Signal(i32),
+    /// Wants the health check to be made now.
+    Check,
 }
 
 impl Message {
@@ -75,6 +78,7 @@ impl Message {
                 with(b'r', &[rows.to_le_bytes(), columns.to_le_bytes()].concat())
             }
             Self::Signal(number) => with(b'k', &number.to_le_bytes()),
+            Self::Check => vec![b'h'],
         }
     }
 
@@ -98,6 +102,7 @@ impl Message {
             b'e' => Self::InputEnd,
             b'r' => Self::Resize { rows: half(0)?, columns: half(2)? },
             b'k' => Self::Signal(number()?),
+            b'h' => Self::Check,
             _ => return None,
         })
     }
@@ -153,6 +158,7 @@ mod tests {
             Message::InputEnd,
             Message::Resize { rows: 24, columns: 80 },
             Message::Signal(15),
+            Message::Check,
         ] {
             assert_eq!(Message::decode(&message.encode()), Some(message));
         }

@@ -6,10 +6,11 @@
 
 use super::credentials::{Login, Secret};
 use super::http::{self, Verify};
-use super::session::{Failure, Session};
+use super::session::{Failure, Right, Session};
 use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 /// Of an answer with a token, in bytes.
@@ -25,13 +26,17 @@ enum Challenge {
 pub(super) fn answer<'a>(
     session: &Session,
     challenges: impl Iterator<Item = &'a str>,
-    scope: Option<&str>,
 ) -> Result<Option<String>, Failure> {
     match challenges.filter_map(parse).next() {
         Some(Challenge::Basic) => Ok(session.login.as_ref().and_then(basic)),
         Some(Challenge::Bearer { realm, service, scope: asked }) => {
-            let scope = asked.as_deref().or(scope);
-            token(session, &realm, service.as_deref(), scope).map(Some)
+            // Who pushes has his token for all that will be asked, not a new one at each step.
+            let own = asked.is_none() || session.right == Right::Push;
+            let own = if own { session.scopes.as_slice() } else { &[] };
+            let scopes = merged(
+                asked.iter().flat_map(|text| text.split(' ')).chain(own.iter().map(String::as_str)),
+            );
+            token(session, &realm, service.as_deref(), &scopes).map(Some)
         }
         None => Ok(None),
     }
@@ -49,11 +54,24 @@ fn basic(login: &Login) -> Option<String> {
     }
 }
 
+/// Each thing once, with all that is to be done to it.
+fn merged<'a>(scopes: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for scope in scopes.filter(|scope| !scope.is_empty()) {
+        let (thing, deeds) = scope.rsplit_once(':').unwrap_or((scope, ""));
+        all.entry(thing).or_default().extend(deeds.split(','));
+    }
+    let text = |(thing, deeds): (&str, BTreeSet<&str>)| {
+        format!("{thing}:{}", deeds.into_iter().collect::<Vec<_>>().join(","))
+    };
+    all.into_iter().map(text).collect()
+}
+
 fn token(
     session: &Session,
     realm: &str,
     service: Option<&str>,
-    scope: Option<&str>,
+    scopes: &[String],
 ) -> Result<String, Failure> {
     #[derive(Deserialize)]
     struct Answer {
@@ -77,15 +95,17 @@ fn token(
     };
     let agent = other.as_ref().unwrap_or(&session.agent);
     let of = service.map(|service| ("service", service)).into_iter();
-    let all: Vec<(&str, &str)> = of.chain(scope.map(|scope| ("scope", scope))).collect();
     let answer = match session.login.as_ref().map(|login| &login.secret) {
         Some(Secret::Token(token)) => {
             let known = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
             let client = [("client_id", "bundles")];
-            agent.post(realm).send_form(known.into_iter().chain(client).chain(all))
+            let scope = scopes.join(" ");
+            let scope = Some(("scope", scope.as_str())).filter(|(_, scope)| !scope.is_empty());
+            agent.post(realm).send_form(known.into_iter().chain(client).chain(of).chain(scope))
         }
         Some(Secret::Password { .. }) | None => {
-            let mut request = agent.get(realm).query_pairs(all);
+            let each = scopes.iter().map(|scope| ("scope", scope.as_str()));
+            let mut request = agent.get(realm).query_pairs(of.chain(each));
             if let Some(shown) = session.login.as_ref().and_then(basic) {
                 request = request.header("Authorization", shown);
             }
@@ -138,6 +158,13 @@ fn parse(header: &str) -> Option<Challenge> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scopes_are_asked_for_once_each() {
+        let asked = ["repository:b:pull", "repository:h:5000/a:push", "", "repository:b:push,pull"];
+        let wanted = ["repository:b:pull,push", "repository:h:5000/a:push"];
+        assert_eq!(merged(asked.into_iter()), wanted);
+    }
 
     #[test]
     fn challenges_are_told_apart() {

@@ -27,7 +27,8 @@ pub(crate) fn fetch(url: &str, to: &mut File) -> Result<(Digest, Option<SystemTi
     let header = answer.headers().get("last-modified").and_then(|value| value.to_str().ok());
     let modified = header.and_then(|text| httpdate(text));
     let mut hashing = Hashing::new(to);
-    io::copy(&mut answer.body_mut().as_reader(), &mut hashing).with_context(|| format!("GET {url}"))?;
+    io::copy(&mut answer.body_mut().as_reader(), &mut hashing)
+        .with_context(|| format!("GET {url}"))?;
     Ok((hashing.finish().0, modified))
 }
 

@@ -1,4 +1,5 @@
-//! HTTP over TCP and TLS: with whose certificates, how long to wait, and what its errors mean.
+//! HTTP over TCP and TLS: with whose certificates, how long to wait, what goes with a request, and
+//! what errors mean.
 //!
 //! Runs in: an ordinary process of the user; the agent is used by several threads.
 #![expect(
@@ -11,13 +12,86 @@ use super::conf::host;
 use super::session::Options;
 use crate::error::hinted;
 use anyhow::{Result, anyhow};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
-use ureq::Agent;
+use ureq::http::{Method, Request, Response, header};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Body, SendBody};
 
 /// Headers of an answer in bytes; registries and their stores send two thousand.
 const LONGEST_HEADER: usize = 64 * 1024;
+
+/// A body of more bytes is sent when the registry says that it wants it: a refusal would be lost
+/// when the connection is cut meanwhile.
+const EXPECTED: u64 = 1 << 20;
+
+/// What goes with a request. It can be sent again: who we are may be asked only then.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    None,
+    Bytes(&'a [u8]),
+    Part(Part<'a>),
+}
+
+/// Of a file; told is how far it has gone.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub(super) file: &'a File,
+    /// Where it begins, and where it ends.
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) sent: &'a (dyn Fn(u64) + Sync),
+    /// Whether to go on.
+    pub(super) goes_on: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Read for Part<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !(self.goes_on)() {
+            return Err(io::Error::other("stopped"));
+        }
+        let most = usize::try_from(self.to - self.from).unwrap_or(usize::MAX).min(buffer.len());
+        let room = buffer.get_mut(..most).unwrap_or_default();
+        let count = self.file.read_at(room, self.from)?;
+        if count == 0 && most > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.from += count as u64;
+        (self.sent)(self.from);
+        Ok(count)
+    }
+}
+
+/// One request, and its answer whatever its status is.
+pub(super) fn send(
+    agent: &Agent,
+    method: &Method,
+    url: &str,
+    headers: &[(&str, &str)],
+    content: Content<'_>,
+) -> Result<Response<Body>, ureq::Error> {
+    let mut request = Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    match content {
+        Content::None if matches!(method, &Method::POST | &Method::PUT | &Method::PATCH) => {
+            agent.run(request.body(&[][..])?)
+        }
+        Content::None => agent.run(request.body(())?),
+        Content::Bytes(bytes) => agent.run(request.body(bytes)?),
+        Content::Part(mut part) => {
+            let length = part.to - part.from;
+            request = request.header(header::CONTENT_LENGTH, length);
+            if length > EXPECTED {
+                request = request.header(header::EXPECT, "100-continue");
+            }
+            agent.run(request.body(SendBody::from_reader(&mut part))?)
+        }
+    }
+}
 
 /// Whether a certificate has to be vouched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,22 +2,23 @@
 //!
 //! Runs in: an ordinary process of the user; blobs are asked for by several threads.
 //!
-//! Source: the OCI distribution specification, "Pull", and what registries do beyond it.
+//! Source: the OCI distribution specification, and what registries do beyond it.
 
 use super::auth;
 use super::conf::Endpoint;
 use super::credentials::Login;
-use super::http::{self, Verify};
+use super::http::{self, Content, Verify};
 use super::{DOCKER_HUB, certs};
 use crate::error::hinted;
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 use serde::Deserialize;
+use serde_json::Value;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
-use ureq::http::{Response, header};
+use ureq::http::{Method, Response, header};
 use ureq::{Agent, Body};
 
 /// Nobody waits longer in front of a terminal; a registry that wants more is told of.
@@ -48,11 +49,21 @@ pub(crate) struct Session {
     pub(super) options: Options,
     pub(super) login: Option<Login>,
     pub(super) agent: Agent,
+    /// What to ask tokens for: `repository:x:pull`.
+    pub(super) scopes: Vec<String>,
+    pub(super) right: Right,
     /// `https://host`
     base: String,
     /// `Authorization`, once the registry has asked for it.
     authorization: Mutex<Option<String>>,
     stopped: AtomicBool,
+}
+
+/// What is done there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Right {
+    Pull,
+    Push,
 }
 
 /// Why there is no answer.
@@ -81,7 +92,13 @@ impl Session {
         let trusted = certs::of(registry, options.cert_dir.as_deref())?.is_some();
         let secure = !endpoint.insecure || (trusted && !options.insecure);
         let verify = if secure { Verify::Yes } else { Verify::No };
+        let scopes = match endpoint.path.as_str() {
+            "" => Vec::new(),
+            path => vec![format!("repository:{path}:pull")],
+        };
         let mut session = Self {
+            scopes,
+            right: Right::Pull,
             agent: http::agent(registry, verify, options)?,
             endpoint: Endpoint { insecure: !secure, ..endpoint.clone() },
             options: options.clone(),
@@ -103,6 +120,14 @@ impl Session {
         Ok(session)
     }
 
+    /// With the right to push, and to take blobs out of other repositories of this registry.
+    pub(crate) fn pushing<'a>(mut self, from: impl Iterator<Item = &'a String>) -> Self {
+        self.right = Right::Push;
+        self.scopes = vec![format!("repository:{}:pull,push", self.endpoint.path)];
+        self.scopes.extend(from.map(|path| format!("repository:{path}:pull")));
+        self
+    }
+
     /// Lets other threads come to their end soon.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
@@ -116,7 +141,7 @@ impl Session {
     pub(crate) fn check(&self) -> Result<()> {
         let url = format!("{}/v2/", self.base);
         self.persist(|| {
-            let mut answer = self.ask(&url, &[], None)?;
+            let mut answer = self.ask(&Method::GET, &url, &[], Content::None)?;
             match answer.status().as_u16() {
                 404 => {
                     let err = anyhow!("{}: no registry answers there", self.endpoint.registry);
@@ -146,6 +171,20 @@ impl Session {
         })
     }
 
+    /// Makes a tag stand for a manifest whose blobs are there.
+    pub(crate) fn put_manifest(&self, tag: &str, kind: &str, bytes: &[u8]) -> Result<()> {
+        self.persist(|| {
+            let place = format!("manifests/{tag}");
+            let headers = [("Content-Type", kind)];
+            let content = Content::Bytes(bytes);
+            let mut answer = self.ask(&Method::PUT, &self.url(&place), &headers, content)?;
+            match answer.status().as_u16() {
+                200..300 => Ok(()),
+                _ => Err(self.refused(&mut answer, &place)),
+            }
+        })
+    }
+
     /// A configuration.
     pub(crate) fn small(&self, digest: &str, most: u64) -> Result<Vec<u8>> {
         self.persist(|| {
@@ -172,50 +211,63 @@ impl Session {
         place: &str,
         headers: &[(&str, &str)],
     ) -> Result<Response<Body>, Failure> {
-        let url = format!("{}/v2/{}/{place}", self.base, self.endpoint.path);
-        let scope = format!("repository:{}:pull", self.endpoint.path);
-        let mut answer = self.ask(&url, headers, Some(&scope))?;
+        let mut answer = self.ask(&Method::GET, &self.url(place), headers, Content::None)?;
         match answer.status().as_u16() {
             200 | 206 => Ok(answer),
             _ => Err(self.refused(&mut answer, place)),
         }
     }
 
-    /// Shows who we are when asked, also when a token has expired meanwhile.
-    fn ask(
+    /// Of something of the repository.
+    pub(super) fn url(&self, place: &str) -> String {
+        format!("{}/v2/{}/{place}", self.base, self.endpoint.path)
+    }
+
+    /// Where the registry says that it goes on: a path, or a URL.
+    pub(super) fn located(&self, answer: &Response<Body>) -> Option<String> {
+        let to = answer.headers().get(header::LOCATION)?.to_str().ok()?;
+        let (_, host) = self.base.split_once("://")?;
+        match to.split_once("://") {
+            None if to.starts_with('/') => Some(format!("{}{to}", self.base)),
+            None => None,
+            // Behind a proxy that adds TLS, many a registry does not know of it.
+            Some((_, rest)) => match rest.strip_prefix(host) {
+                Some(path) if path.starts_with('/') => Some(format!("{}{path}", self.base)),
+                Some(_) | None => Some(to.to_owned()),
+            },
+        }
+    }
+
+    /// Shows who we are when asked, also when a token has expired meanwhile. Another host gets to
+    /// see nothing of that.
+    pub(super) fn ask(
         &self,
+        method: &Method,
         url: &str,
         headers: &[(&str, &str)],
-        scope: Option<&str>,
+        content: Content<'_>,
     ) -> Result<Response<Body>, Failure> {
+        let send = |authorization: Option<&str>| {
+            let shown = authorization.map(|text| (header::AUTHORIZATION.as_str(), text));
+            let headers: Vec<(&str, &str)> = headers.iter().copied().chain(shown).collect();
+            http::send(&self.agent, method, url, &headers, content).map_err(|err| self.broken(err))
+        };
+        let is_own = url.strip_prefix(&self.base).is_some_and(|path| path.starts_with('/'));
+        if !is_own {
+            return send(None);
+        }
         let known = self.authorization.lock().map_or(None, |known| known.clone());
-        let answer = self.send(url, headers, known.as_deref())?;
+        let answer = send(known.as_deref())?;
         if answer.status() != 401 {
             return Ok(answer);
         }
         let challenges = answer.headers().get_all(header::WWW_AUTHENTICATE);
         let challenges = challenges.iter().filter_map(|text| text.to_str().ok());
-        let Some(shown) = auth::answer(self, challenges, scope)? else { return Ok(answer) };
+        let Some(shown) = auth::answer(self, challenges)? else { return Ok(answer) };
         if let Ok(mut known) = self.authorization.lock() {
             *known = Some(shown.clone());
         }
-        self.send(url, headers, Some(&shown))
-    }
-
-    fn send(
-        &self,
-        url: &str,
-        headers: &[(&str, &str)],
-        authorization: Option<&str>,
-    ) -> Result<Response<Body>, Failure> {
-        let mut request = self.agent.get(url);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        if let Some(authorization) = authorization {
-            request = request.header(header::AUTHORIZATION, authorization);
-        }
-        request.call().map_err(|err| self.broken(err))
+        send(Some(&shown))
     }
 
     /// What was met before there was an answer, or in the midst of it.
@@ -237,7 +289,11 @@ impl Session {
         };
         let told = |hint: String| hinted(anyhow!("{what}: HTTP {status}{report}"), hint);
         let log_in = format!("bundles login {registry}");
+        let pushes = self.right == Right::Push;
         match status.as_u16() {
+            400 if pushes => Failure::Final(told(
+                "it may be too old for images of this kind: try another registry".to_owned(),
+            )),
             401 => Failure::Final(match &self.login {
                 None => told(format!("the registry wants to know who you are: {log_in}")),
                 Some(login) => told(format!(
@@ -246,9 +302,20 @@ impl Session {
                 )),
             }),
             403 => Failure::Final(told(format!(
-                "ask its owner for the right to pull it, or be somebody else: {log_in}"
+                "ask its owner for the right to {} it, or be somebody else: {log_in}",
+                if pushes { "push" } else { "pull" }
             ))),
+            404 if pushes => Failure::Final(told(
+                "make the repository, or the project that it is in, at the registry first"
+                    .to_owned(),
+            )),
             404 => Failure::Final(told("check the name and the tag".to_owned())),
+            405 if pushes => Failure::Final(told(
+                "push to another registry: this one only gives, as a mirror does".to_owned(),
+            )),
+            413 => Failure::Final(told(
+                "ask whoever runs the registry to allow larger requests".to_owned(),
+            )),
             429 => Failure::Passing(told(format!("try again later, or log in: {log_in}")), wait),
             408 | 500 | 502 | 503 | 504 => {
                 Failure::Passing(told("the registry has trouble, try again later".to_owned()), wait)
@@ -299,7 +366,8 @@ fn has_port(registry: &str) -> bool {
     registry.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'))
 }
 
-/// `: manifest unknown`, from the first of the errors that the specification has.
+/// `: denied: requested access is denied`, from the first of the errors that the specification has;
+/// where the request was wrong, with what was.
 fn report(answer: &mut Response<Body>) -> String {
     #[derive(Deserialize)]
     struct Errors {
@@ -311,15 +379,28 @@ fn report(answer: &mut Response<Body>) -> String {
         code: String,
         #[serde(default)]
         message: String,
+        #[serde(default)]
+        detail: Value,
     }
     let mut text = String::new();
     let read = answer.body_mut().as_reader().take(LONGEST_REPORT).read_to_string(&mut text);
     let errors = read.ok().and_then(|_| serde_json::from_str::<Errors>(&text).ok());
-    let first = errors.and_then(|errors| errors.errors.into_iter().next());
-    let said = first.map(|one| if one.message.is_empty() { one.code } else { one.message });
+    let Some(first) = errors.and_then(|errors| errors.errors.into_iter().next()) else {
+        return String::new();
+    };
+    let code = first.code.replace('_', " ").to_lowercase();
+    let mut parts = vec![code.clone()];
+    if first.message.to_lowercase() != code {
+        parts.push(first.message);
+    }
+    if answer.status() == 400 && !first.detail.is_null() {
+        parts.push(first.detail.to_string());
+    }
+    parts.retain(|part| !part.is_empty());
     // Of a stranger: nothing that a terminal would obey.
-    let said = said.map(|said| said.chars().filter(|c| !c.is_control()).take(200).collect());
-    said.map(|said: String| format!(": {said}")).unwrap_or_default()
+    let said = parts.join(": ");
+    let said: String = said.chars().filter(|c| !c.is_control()).take(300).collect();
+    if said.is_empty() { said } else { format!(": {said}") }
 }
 
 /// Seconds, or the date of RFC 9110: `Wed, 21 Oct 2015 07:28:00 GMT`.

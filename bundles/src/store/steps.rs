@@ -112,7 +112,7 @@ impl Store<'_> {
             let layer = read(&file)?.and_then(|step| step.layer);
             let is_used = layer.is_some_and(|layer| used.layers.contains(&layer.diff_id));
             if all || !is_used {
-                self.home.discard(&file)?;
+                drop(self.home.discard(&file)?);
                 kept.steps += 1;
             }
         }

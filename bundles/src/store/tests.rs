@@ -190,3 +190,73 @@ fn changed_configuration_is_noticed() {
     let err = store.image("a").unwrap_err();
     assert!(crate::error::chain(&err).ends_with(": the content has changed"), "{err:#}");
 }
+
+/// Changes as overlayfs has them, made from nothing.
+fn changes(directory: &Directory, name: &str) -> PathBuf {
+    directory.file(&format!("{name}/d/new"), b"content");
+    let gone = directory.0.join(name).join("gone");
+    let kind = rustix::fs::FileType::CharacterDevice;
+    rustix::fs::mknodat(rustix::fs::CWD, &gone, kind, rustix::fs::Mode::empty(), 0).unwrap();
+    directory.0.join(name)
+}
+
+#[test]
+fn changes_given_and_kept_make_the_same_layer() {
+    let directory = Directory::new();
+    let home = Home::open(Some(&directory.0.join("home"))).unwrap();
+    let store = Store::open(&home).unwrap();
+    let kept = changes(&directory, "kept");
+    let latest = Some(1_000_000);
+    let one = store.add_layer(Changes::Kept(&kept), latest).unwrap().unwrap();
+    assert!(kept.join("d/new").exists());
+    let size = || fs::read_to_string(store.layers.join(one.diff_id.hex()).join(SIZE)).unwrap();
+    let whiteout = || fs::symlink_metadata(store.layer(&one.diff_id).join("gone")).is_ok();
+    assert!(size() == "7\n" && whiteout());
+    crate::tree::remove(&store.layers.join(one.diff_id.hex())).unwrap();
+    let given = changes(&directory, "given");
+    let two = store.add_layer(Changes::Given(&given), latest).unwrap().unwrap();
+    assert!(size() == "7\n" && whiteout() && !given.exists());
+    assert_eq!((&one.diff_id, &one.descriptor.digest), (&two.diff_id, &two.descriptor.digest));
+    assert_eq!(
+        one.descriptor.size,
+        fs::metadata(store.blob(&one.descriptor.digest)).unwrap().len()
+    );
+    let nothing = directory.0.join("nothing");
+    fs::create_dir(&nothing).unwrap();
+    assert!(store.add_layer(Changes::Given(&nothing), None).unwrap().is_none());
+    assert_eq!((count(&store.layers), count(&store.blobs)), (1, 1));
+    assert_eq!(count(&directory.0.join("home/tmp")), 0);
+}
+
+#[test]
+fn image_that_is_made_keeps_the_layers_of_its_parent() {
+    let directory = Directory::new();
+    let home = Home::open(Some(&directory.0.join("home"))).unwrap();
+    let store = Store::open(&home).unwrap();
+    let parent = add(&store, "p", &["one", "two"], &["parent"]);
+    let mut layers = store.layers_of(&parent).unwrap();
+    let given = changes(&directory, "given");
+    layers.extend(store.add_layer(Changes::Given(&given), None).unwrap());
+    let mut config = parent.raw.clone();
+    config["config"] = json!({"Healthcheck": {"Test": ["NONE"]}});
+    let child = store.add_image(config, &layers, &[named("child")]).unwrap();
+    assert_eq!(child.raw["config"]["Healthcheck"]["Test"], json!(["NONE"]));
+    assert_eq!(child.diff_ids().unwrap()[..2], parent.diff_ids().unwrap());
+    assert_eq!((names(&child), child.layers.len()), (vec!["child:latest".to_owned()], 3));
+    let manifest = Manifest::parse(&store.read_json(&child.manifest).unwrap()).unwrap();
+    assert_eq!(manifest.config.media_type, layout::CONFIG);
+    assert_eq!(manifest.layers[2].media_type, "application/vnd.oci.image.layer.v1.tar+gzip");
+    // Of a manifest of Docker's, the layers get their names of OCI.
+    let docker = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+    let mut manifest = manifest;
+    for layer in &mut manifest.layers {
+        layer.media_type = docker.to_owned();
+    }
+    let manifest = serde_json::to_vec(&manifest).unwrap();
+    let added = Added { manifest: &manifest, media_type: MANIFEST, names: &[], digests: &[] };
+    let docker = store.add(&added).unwrap();
+    let image = Image { manifest: Digest::of(&manifest), ..docker };
+    for layer in store.layers_of(&image).unwrap() {
+        assert_eq!(layer.descriptor.media_type, format!("{}+gzip", layout::LAYER));
+    }
+}

@@ -10,8 +10,8 @@ use runtime_tests::companion::{bundles_as, home};
 use runtime_tests::prelude::*;
 use runtime_tests::pty;
 use runtime_tests::registry::{
-    DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, PROGRAM, Pushed, Registry, image,
-    pulling, setting, settings,
+    DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, PROGRAM, Pushed, Registry, htpasswd,
+    image, pulling, setting, settings,
 };
 use runtime_tests::second_user::SecondUser;
 
@@ -239,19 +239,10 @@ fn tls_needs_an_authority_that_is_trusted() {
     with(chosen).assert_exit(1).assert_stderr_has("/ca.crt: no certificate in it\n");
 }
 
-/// For `tester` with the password `secret`, by htpasswd -B.
-const HTPASSWD: &str = "tester:$2y$05$egQV5lJgHFvLmo3/ZSGTMuMvPQ7A2JKN.fxbnAWGeHMgWXv4SkAc6\n";
-
-fn basic() -> String {
-    let path = scratch().join("htpasswd");
-    fs::write(&path, HTPASSWD).unwrap();
-    format!("auth:\n  htpasswd:\n    realm: test\n    path: {}", path.display())
-}
-
 fn login_is_checked_and_kept_for_the_owner_only() {
     prepared();
     Registry::start().push("app", "1", &small("f"));
-    let registry = Registry::with("", &basic());
+    let registry = Registry::with("", &htpasswd());
     let (host, name) = (format!("localhost:{}", registry.port), registry.name("app:1"));
     let refused = pulling(["pull", &name]).output();
     refused.assert_exit(1).assert_stderr_has(": HTTP 401 Unauthorized");
@@ -294,7 +285,7 @@ fn login_is_checked_and_kept_for_the_owner_only() {
 fn login_may_come_from_a_helper() {
     prepared();
     Registry::start().push("app", "1", &small("f"));
-    let registry = Registry::with("", &basic());
+    let registry = Registry::with("", &htpasswd());
     let host = format!("localhost:{}", registry.port);
     let name = registry.name("app:1");
     setting(".docker/config.json", &json!({"credHelpers": {&host: "test"}}).to_string());
@@ -451,7 +442,7 @@ fn terminal_has_bars_and_a_hidden_password() {
     let files = Tar::new().file("zeros", &vec![0; 8 << 20]).bytes();
     let pushed = image(DOCKER_MANIFEST, &[(&files, files.clone(), "")]);
     Registry::start().push("app", "1", &pushed);
-    let registry = Registry::with("", &basic());
+    let registry = Registry::with("", &htpasswd());
     let host = format!("localhost:{}", registry.port);
     let (mut master, slave) = pty::open(30, 100);
     let running = pulling(["login", "-u", "tester", &host]).terminal(slave).spawn();

@@ -32,7 +32,7 @@ fn restarting(root: &Root, name: &str, policy: &str, script: &str) -> String {
 }
 
 /// Kills the monitor, and waits until the kernel has done so.
-fn kill_monitor(id: &str) -> Pid {
+pub(super) fn kill_monitor(id: &str) -> Pid {
     let monitor = monitor(id);
     kill(monitor, Signal::SIGKILL).expect("kill the monitor");
     until("the monitor ends", || {

@@ -79,6 +79,8 @@ areas![
     companion_images,
     companion_info,
     companion_pull,
+    companion_push,
+    companion_push_faults,
     companion_pull_faults,
     companion_cli,
     companion_attach,
@@ -86,6 +88,7 @@ areas![
     companion_kills,
     companion_faults,
     companion_full_disk,
+    companion_health,
     companion_options,
     companion_restart,
     companion_run,
@@ -114,6 +117,7 @@ mod companion_exec;
 mod companion_faults;
 mod companion_flags;
 mod companion_full_disk;
+mod companion_health;
 mod companion_hostile;
 mod companion_image_lists;
 mod companion_images;
@@ -127,6 +131,8 @@ mod companion_peers;
 mod companion_ports;
 mod companion_pull;
 mod companion_pull_faults;
+mod companion_push;
+mod companion_push_faults;
 mod companion_restart;
 mod companion_rootless;
 mod companion_run;
