@@ -44,6 +44,10 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 
+    /// Directory whose config.json has the logins for registries, as Docker's ~/.docker
+    #[arg(long, value_name = "DIR")]
+    pub(crate) config: Option<PathBuf>,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -128,6 +132,7 @@ commands! {
     Push(pull::Push) "push" flags,
     Login(pull::Login) "login" flags,
     Logout(pull::Logout) "logout" flags,
+    Search(pull::Search) "search" flags,
     Commit(tools::Commit) "commit" flags,
     Tag(images::Tag) "tag" flags,
     Rmi(images::Remove) "rmi" flags,

@@ -3,7 +3,7 @@
 //! Runs in: an ordinary process of the user.
 
 use crate::cli::pull::{Login, Logout};
-use crate::error::OrHint as _;
+use crate::error::{self, OrHint as _};
 use crate::registry::credentials::{self, Secret};
 use crate::registry::{DOCKER_HUB, Endpoint, Registries, Session};
 use crate::screen::Screen;
@@ -13,6 +13,27 @@ use std::io::{self, IsTerminal as _};
 
 pub(crate) fn login(args: &Login, screen: &mut Screen<'_>) -> Result<()> {
     let registry = host(args.host.as_deref())?;
+    if args.password.is_some() {
+        screen.note(
+            "warning: others see the password in lists of processes; --password-stdin hides it\n",
+        );
+    }
+    if args.username.is_none()
+        && args.password.is_none()
+        && !args.password_stdin
+        && let Some(known) = credentials::find(&registry, "")?
+    {
+        let from = error::plain(&known.from);
+        match check(&registry, known, args) {
+            Ok(()) => {
+                screen.note(&format!("by the login that is kept in {from}\n"));
+                return screen.say("Login Succeeded\n");
+            }
+            Err(err) => {
+                screen.note(&format!("login in {from}: {}\n", error::plain(&error::chain(&err))));
+            }
+        }
+    }
     let user = match &args.username {
         Some(user) => user.clone(),
         None if args.password_stdin => {
@@ -28,16 +49,18 @@ pub(crate) fn login(args: &Login, screen: &mut Screen<'_>) -> Result<()> {
     };
     ensure!(!user.is_empty() && !user.contains(':'), "login: no user name: {user:?}");
     ensure!(!password.is_empty(), "login: the password is empty");
-    let registries = Registries::read()?;
-    let insecure = args.registry.insecure || registries.is_insecure(&registry);
-    let endpoint = Endpoint { registry: registry.clone(), path: String::new(), insecure };
     let secret = Secret::Password { user: user.clone(), password: password.clone() };
     let shown = credentials::Login { secret, from: "what was typed".to_owned() };
-    let session = Session::open(&endpoint, Some(shown), &args.registry.options())?;
-    session.check().with_context(|| format!("login {registry}"))?;
+    check(&registry, shown, args).with_context(|| format!("login {registry}"))?;
     let place = credentials::store(&registry, &user, &password)?;
     screen.note(&format!("kept in {place}\n"));
     screen.say("Login Succeeded\n")
+}
+
+fn check(registry: &str, shown: credentials::Login, args: &Login) -> Result<()> {
+    let insecure = args.registry.insecure || Registries::read()?.is_insecure(registry);
+    let endpoint = Endpoint { registry: registry.to_owned(), path: String::new(), insecure };
+    Session::open(&endpoint, Some(shown), &args.registry.options())?.check()
 }
 
 pub(crate) fn logout(args: &Logout, screen: &mut Screen<'_>) -> Result<()> {

@@ -46,6 +46,7 @@ mod rootfs;
 mod rootless;
 mod runtime;
 mod screen;
+mod search;
 mod spec;
 mod store;
 mod system;
@@ -92,6 +93,9 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    if let Some(dir) = &cli.config {
+        registry::credentials::look_in(dir);
+    }
     let mut input = io::stdin().lock();
     let mut screen = Screen { input: &mut input, out: &mut out, err: &mut err };
     match run(&cli, &mut screen) {
@@ -134,6 +138,7 @@ fn without_home(command: &Command, screen: &mut Screen<'_>) -> Option<anyhow::Re
         Command::Rootfs(args) => Some(rootfs::run(args)),
         Command::Login(args) => Some(login::login(args, screen)),
         Command::Logout(args) => Some(login::logout(args, screen)),
+        Command::Search(args) => Some(search::run(args, screen)),
         Command::Version(args) => Some(version::run(args, screen)),
         _ => None,
     }
@@ -182,6 +187,7 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Rootfs(_)
         | Command::Login(_)
         | Command::Logout(_)
+        | Command::Search(_)
         | Command::Version(_)
         | Command::Doctor(_) => Ok(()),
     }?;

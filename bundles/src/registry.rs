@@ -9,12 +9,14 @@ pub(crate) mod credentials;
 mod download;
 mod fetch;
 mod http;
+mod search;
 mod session;
 mod upload;
 
 pub(crate) use conf::{Endpoint, Registries};
 pub(crate) use download::Download;
 pub(crate) use fetch::fetch;
+pub(crate) use search::Found;
 pub(crate) use session::{Options, Session};
 pub(crate) use upload::{Sent, Upload};
 

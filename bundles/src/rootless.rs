@@ -72,6 +72,7 @@ fn need(command: &Command) -> Need {
         | Command::Push(_)
         | Command::Login(_)
         | Command::Logout(_)
+        | Command::Search(_)
         | Command::Info(_)
         | Command::Version(_)
         | Command::Doctor(_)

@@ -15,7 +15,7 @@ mod steps;
 pub(crate) use create::{Changes, Layer};
 pub(crate) use image::{Image, Missing, find};
 pub(crate) use remove::Parts;
-pub(crate) use steps::Step;
+pub(crate) use steps::{Kept, Step};
 
 use crate::digest::{Digest, Hashing};
 use crate::error::OrHint as _;

@@ -44,6 +44,16 @@ pub fn bundles_of(home: &Path) -> Call {
     Call::of(program, ["--root".as_ref(), home.as_os_str()])
 }
 
+/// A call of the companion by another name, as by a symlink that somebody has made.
+pub fn called(name: &str, args: &[&str]) -> Call {
+    requires!(companion);
+    let link = scratch().join(name);
+    if !link.exists() {
+        std::os::unix::fs::symlink(program().expect("required above"), &link).expect("symlink");
+    }
+    Call::of(link, args)
+}
+
 /// A call of the companion by the second user, with the home that is usual for him.
 pub fn bundles_as<S: AsRef<OsStr>>(user: &SecondUser, args: impl IntoIterator<Item = S>) -> Call {
     requires!(companion);

@@ -29,11 +29,15 @@ pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list
 
 /// A call of the companion that sees no settings but those that the test makes.
 pub fn pulling<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Call {
+    unsettled(bundles(args))
+}
+
+/// The same of any call.
+pub fn unsettled(call: Call) -> Call {
     let home = settings("");
     let home = home.to_str().expect("UTF-8");
     let none = scratch().join("no-registries.conf");
-    bundles(args)
-        .env("HOME", home)
+    call.env("HOME", home)
         .env("XDG_CONFIG_HOME", home)
         .env("XDG_RUNTIME_DIR", home)
         .env("CONTAINERS_REGISTRIES_CONF", none.to_str().expect("UTF-8"))

@@ -41,8 +41,9 @@ pub(crate) enum Change {
 /// The configuration of an image while it is made.
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
-    /// All but `rootfs` and `history`.
+    /// All but `config`, `rootfs` and `history`.
     image: Map<String, Value>,
+    config: Map<String, Value>,
     pub(crate) history: Vec<Value>,
     /// The command is not that of the image below.
     has_own_cmd: bool,
@@ -120,6 +121,7 @@ impl Change {
     }
 
     /// Those of `--change`, one or more lines each.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for commit --change"))]
     pub(crate) fn parse(text: &str, env: &[String]) -> Result<Vec<Self>> {
         let lookup = |name: &str| value_of(env, name);
         let split = lines::split(text)?;
@@ -167,15 +169,14 @@ impl Draft {
     pub(crate) fn of(raw: &Value) -> Self {
         let mut image = raw.as_object().cloned().unwrap_or_default();
         image.remove("rootfs");
-        let history = match image.remove("history") {
-            Some(Value::Array(history)) => history,
-            _ => Vec::new(),
-        };
+        let history = image.remove("history").and_then(|history| history.as_array().cloned());
+        let config = image.remove("config").and_then(|config| config.as_object().cloned());
         // Of an image made by Docker before 2023; they tell of another one.
         for name in ["container", "container_config", "docker_version", "created", "id", "parent"] {
             image.remove(name);
         }
-        Self { image, history, has_own_cmd: false }
+        let (config, history) = (config.unwrap_or_default(), history.unwrap_or_default());
+        Self { image, config, history, has_own_cmd: false }
     }
 
     /// `FROM scratch`.
@@ -192,18 +193,11 @@ impl Draft {
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
-        self.image.get("config")?.get(name).filter(|value| !value.is_null())
+        self.config.get(name).filter(|value| !value.is_null())
     }
 
-    fn config(&mut self) -> &mut Map<String, Value> {
-        let config = self.image.entry("config").or_insert_with(|| json!({}));
-        if !config.is_object() {
-            *config = json!({});
-        }
-        match config {
-            Value::Object(config) => config,
-            _ => unreachable!("made an object above"),
-        }
+    fn put(&mut self, name: &str, value: Value) {
+        self.config.insert(name.to_owned(), value);
     }
 
     fn strings(&self, name: &str) -> Vec<String> {
@@ -234,7 +228,7 @@ impl Draft {
     /// The triggers of the image below, which they leave.
     pub(crate) fn take_triggers(&mut self) -> Vec<String> {
         let triggers = self.strings("OnBuild");
-        self.config().remove("OnBuild");
+        self.config.remove("OnBuild");
         triggers
     }
 
@@ -256,8 +250,7 @@ impl Draft {
 
     /// What a container is made from.
     pub(crate) fn runtime_config(&self) -> Result<image::Config> {
-        let config = self.image.get("config").cloned().unwrap_or_else(|| json!({}));
-        serde_json::from_value(config).context("image configuration")
+        serde_json::from_value(self.config.clone().into()).context("image configuration")
     }
 
     /// A path from the working directory; without `.`, `..` and doubled slashes.
@@ -271,13 +264,10 @@ impl Draft {
     }
 
     fn add(&mut self, map: &str, key: String, value: Value) {
-        let all = self.config().entry(map).or_insert_with(|| json!({}));
-        if !all.is_object() {
-            *all = json!({});
-        }
-        if let Value::Object(all) = all {
-            all.insert(key, value);
-        }
+        let all = self.config.remove(map).and_then(|all| all.as_object().cloned());
+        let mut all = all.unwrap_or_default();
+        all.insert(key, value);
+        self.put(map, all.into());
     }
 
     pub(crate) fn apply(&mut self, change: &Change) -> Result<()> {
@@ -287,7 +277,7 @@ impl Draft {
                 for (name, value) in pairs {
                     spec::set(&mut env, &format!("{name}={value}")).context("ENV")?;
                 }
-                self.config().insert("Env".into(), json!(env));
+                self.put("Env", json!(env));
             }
             Change::Label(pairs) => {
                 for (key, value) in pairs {
@@ -297,19 +287,17 @@ impl Draft {
             Change::Cmd(command) => {
                 self.has_own_cmd = true;
                 let words = self.command(command);
-                self.config().insert("Cmd".into(), json!(words));
+                self.put("Cmd", json!(words));
             }
             Change::Entrypoint(command) => {
                 let words = self.command(command);
-                let has_own_cmd = self.has_own_cmd;
-                let config = self.config();
-                config.insert("Entrypoint".into(), json!(words));
+                self.put("Entrypoint", json!(words));
                 // The arguments were those of another program.
-                if !has_own_cmd {
-                    config.remove("Cmd");
+                if !self.has_own_cmd {
+                    self.config.remove("Cmd");
                 }
             }
-            Change::Shell(words) => drop(self.config().insert("Shell".into(), json!(words))),
+            Change::Shell(words) => self.put("Shell", json!(words)),
             Change::Expose(ports) => {
                 for port in ports {
                     self.add("ExposedPorts", port.clone(), json!({}));
@@ -321,34 +309,31 @@ impl Draft {
                     self.add("Volumes", path.clone(), json!({}));
                 }
             }
-            Change::User(user) => drop(self.config().insert("User".into(), json!(user))),
+            Change::User(user) => self.put("User", json!(user)),
             Change::Workdir(dir) => {
                 let dir = self.absolute(dir);
-                self.config().insert("WorkingDir".into(), json!(dir));
+                self.put("WorkingDir", json!(dir));
             }
             Change::StopSignal(signal) => {
-                self.config().insert("StopSignal".into(), json!(signal));
+                self.put("StopSignal", json!(signal));
             }
             Change::Maintainer(name) => drop(self.image.insert("author".into(), json!(name))),
             Change::Healthcheck(check) => {
-                self.config().insert("Healthcheck".into(), check.clone());
+                self.put("Healthcheck", check.clone());
             }
             Change::OnBuild(trigger) => {
                 let mut triggers = self.strings("OnBuild");
                 triggers.push(trigger.clone());
-                self.config().insert("OnBuild".into(), json!(triggers));
+                self.put("OnBuild", json!(triggers));
             }
         }
         Ok(())
     }
 
-    pub(crate) fn author(&mut self, name: &str) {
-        self.image.insert("author".into(), json!(name));
-    }
-
     /// The configuration as a whole. `created` in the form of RFC 3339.
     pub(crate) fn finish(&self, diff_ids: &[String], created: &str) -> Value {
         let mut image = self.image.clone();
+        image.insert("config".into(), self.config.clone().into());
         image.insert("created".into(), json!(created));
         image.insert("rootfs".into(), json!({ "type": "layers", "diff_ids": diff_ids }));
         image.insert("history".into(), json!(self.history));

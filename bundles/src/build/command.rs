@@ -3,24 +3,21 @@
 //! Runs in: a thread for each stage.
 
 use super::change::{Words, value_of};
+use super::files;
+use super::hold::Holding;
 use super::lines;
 use super::parse::{Command, Instruction};
 use super::place::at;
 use super::progress::Event;
-use super::run::mounts::{self, Kind, Sharing};
+use super::run::mounts::{self, Kind};
 use super::run::{Job, Mounted};
 use super::stage::{LayerStep, PROXIES, Stage, State, failure, key};
-use super::{clean, files};
 use crate::container::Mount;
-use crate::copy;
 use crate::error::OrHint as _;
-use crate::home::Lock;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::{Value, json};
-use std::fs::{self, File};
-use std::os::fd::AsFd as _;
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 
 /// Where a script is that begins with `#!`.
 const SCRIPT: &str = "/dev/pipes/EOF";
@@ -30,14 +27,6 @@ struct Run {
     words: Vec<String>,
     /// The text of a file at [`SCRIPT`].
     script: Option<String>,
-}
-
-/// What lasts as long as the command.
-#[derive(Default)]
-struct Held {
-    mounts: Vec<Mount>,
-    env: Vec<String>,
-    _locks: Vec<Lock>,
 }
 
 impl Stage<'_> {
@@ -99,7 +88,7 @@ impl Stage<'_> {
         let workdir = state.draft.workdir().to_owned();
         let step = LayerStep { key, alone: false, instruction, created_by };
         self.layer(state, step, |stage, step, mounted| {
-            let mut held = stage.hold(&wanted, instruction, &workdir, mounted)?;
+            let mut held = Holding::new(stage, instruction, mounted).all(&wanted, &workdir)?;
             if let Some(script) = &run.script {
                 held.mounts.push(script_mount(script, mounted)?);
             }
@@ -178,179 +167,6 @@ impl Stage<'_> {
             Kind::Secret { id, env, .. } => json!(["secret", mount.target, id, env]),
         })
     }
-
-    /// Makes what is to be mounted.
-    fn hold(
-        &self,
-        wanted: &[mounts::Mount],
-        instruction: &Instruction,
-        workdir: &str,
-        mounted: &Mounted,
-    ) -> Result<Held> {
-        let mut held = Held::default();
-        for (number, mount) in wanted.iter().enumerate() {
-            let from = if mount.target.starts_with('/') { "" } else { workdir };
-            let destination = format!("/{}", clean(&format!("{from}/{}", mount.target)));
-            let usual = Mount {
-                kind: "bind".into(),
-                destination,
-                propagation: "rprivate".into(),
-                ..Mount::default()
-            };
-            match &mount.kind {
-                Kind::Bind { from, source, writable } => {
-                    let source =
-                        self.bound(from.as_deref(), source, instruction, mounted, number)?;
-                    held.mounts.push(bound(usual, source, *writable, mounted, number)?);
-                }
-                Kind::Cache { .. } => {
-                    self.cache(&mount.kind, usual, instruction, mounted, &mut held)?
-                }
-                Kind::Tmpfs { size } => {
-                    let options = size.map(|size| format!("size={size}")).into_iter();
-                    let options =
-                        options.chain(["exec".to_owned(), "mode=1777".to_owned()]).collect();
-                    held.mounts.push(Mount { kind: "tmpfs".into(), options, ..usual });
-                }
-                Kind::Secret { id, required, owner, mode, file, env } => {
-                    let Some(content) = self.work.secrets.get(id) else {
-                        if *required {
-                            return Err(anyhow!("secret {id}: not given"))
-                                .hint(format!("add --secret id={id},src=FILE to the command"));
-                        }
-                        continue;
-                    };
-                    if let Some(name) = env {
-                        let text = String::from_utf8_lossy(content);
-                        held.env.push(format!("{name}={text}"));
-                    }
-                    if *file {
-                        let source = self.work.secrets.file(content, *owner, *mode)?;
-                        held.mounts.push(Mount { source, read_only: true, ..usual });
-                    }
-                }
-            }
-        }
-        Ok(held)
-    }
-
-    /// The path of what a bind mount shows.
-    fn bound(
-        &self,
-        from: Option<&str>,
-        source: &str,
-        instruction: &Instruction,
-        mounted: &Mounted,
-        number: usize,
-    ) -> Result<PathBuf> {
-        let Some(from) = from else {
-            let sources = self.work.context.select(source)?;
-            let (Some(first), true) = (sources.first(), self.work.context.ignore.is_empty()) else {
-                // Without what .dockerignore hides.
-                let to = mounted.directory(&format!("context-{number}"))?;
-                let how = files::How { owner: Some((0, 0)), ..files::How::default() };
-                let destination = files::Destination::new("/", "/");
-                files::copy(
-                    &self.work.context,
-                    &sources,
-                    File::open(&to)?.as_fd(),
-                    &destination,
-                    &how,
-                )?;
-                let is_file = sources.first().filter(|one| !one.is_directory());
-                return Ok(is_file.map_or(to.clone(), |one| to.join(&one.name)));
-            };
-            return self.work.context.full(&first.path);
-        };
-        let from = self.work.plan.source(self.number, instruction, from)?;
-        let (layers, key) = self.work.source(&from)?;
-        let files = self.work.files(&layers, &key)?;
-        let sources = files.tree.select(source)?;
-        let first = sources.first().context("internal error, please report: no source")?;
-        files.tree.full(&first.path)
-    }
-
-    /// A directory that stays from build to build.
-    fn cache(
-        &self,
-        kind: &Kind,
-        usual: Mount,
-        instruction: &Instruction,
-        mounted: &Mounted,
-        held: &mut Held,
-    ) -> Result<()> {
-        let Kind::Cache { id, from, source, read_only, sharing, owner, mode } = kind else {
-            return Ok(());
-        };
-        let path = self.work.store.cache(id)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let lock = self.work.home.lock(&format!("cache-{name}"))?;
-        if !path.exists() {
-            let new = mounted.directory(&format!("cache-{name}"))?;
-            match from {
-                Some(from) => {
-                    let from = self.work.plan.source(self.number, instruction, from)?;
-                    let (layers, key) = self.work.source(&from)?;
-                    let files = self.work.files(&layers, &key)?;
-                    let from = copy::directory_in(files.path(), source)?;
-                    let from = from.with_context(|| format!("cache: {source}: no directory"))?;
-                    copy::tree(
-                        rustix::fs::openat(
-                            &from,
-                            ".",
-                            rustix::fs::OFlags::RDONLY
-                                | rustix::fs::OFlags::DIRECTORY
-                                | rustix::fs::OFlags::CLOEXEC,
-                            rustix::fs::Mode::empty(),
-                        )?
-                        .as_fd(),
-                        File::open(&new)?.as_fd(),
-                    )?;
-                }
-                None => {
-                    fs::set_permissions(&new, fs::Permissions::from_mode(*mode))?;
-                    let owned = std::os::unix::fs::chown(&new, Some(owner.0), Some(owner.1));
-                    owned
-                        .with_context(|| format!("cache {id}: chown({}, {})", owner.0, owner.1))?;
-                }
-            }
-            fs::rename(&new, &path).with_context(|| format!("rename(…, {})", path.display()))?;
-        }
-        match sharing {
-            Sharing::Locked | Sharing::Private => held._locks.push(lock),
-            Sharing::Shared => drop(lock),
-        }
-        held.mounts.push(Mount { source: path, read_only: *read_only, ..usual });
-        Ok(())
-    }
-}
-
-/// What is written to a writable one is lost with the command.
-fn bound(
-    usual: Mount,
-    source: PathBuf,
-    writable: bool,
-    mounted: &Mounted,
-    number: usize,
-) -> Result<Mount> {
-    if !writable {
-        return Ok(Mount { source, read_only: true, ..usual });
-    }
-    if !source.is_dir() {
-        let copied = mounted.directory(&format!("file-{number}"))?.join("file");
-        fs::copy(&source, &copied).with_context(|| source.display().to_string())?;
-        return Ok(Mount { source: copied, ..usual });
-    }
-    let (upper, work) = (
-        mounted.directory(&format!("upper-{number}"))?,
-        mounted.directory(&format!("work-{number}"))?,
-    );
-    let options = vec![
-        format!("lowerdir={}", source.display()),
-        format!("upperdir={}", upper.display()),
-        format!("workdir={}", work.display()),
-    ];
-    Ok(Mount { kind: "overlay".into(), options, ..usual })
 }
 
 /// The words of a command, with its here-documents.

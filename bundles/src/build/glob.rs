@@ -41,7 +41,7 @@ pub(crate) fn compile(pattern: &str, deep: bool) -> Result<Regex> {
     }
     expression.push('$');
     let built = regex_lite::RegexBuilder::new(&expression).size_limit(LARGEST).build();
-    built.map_err(|_| anyhow!("pattern {pattern:?}: can't be understood"))
+    built.map_err(|_why| anyhow!("pattern {pattern:?}: can't be understood"))
 }
 
 fn literal(expression: &mut String, c: char) {

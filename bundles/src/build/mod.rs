@@ -10,6 +10,7 @@ mod context;
 mod expand;
 mod files;
 mod glob;
+mod hold;
 mod ignore;
 mod lines;
 mod parse;
@@ -47,7 +48,7 @@ use stage::{Shared, Stage, State, Stopped, Work, key};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 
-/// The variable of reproducible builds: reproducible-builds.org, "SOURCE_DATE_EPOCH".
+/// The variable of reproducible builds: <https://reproducible-builds.org/specs/source-date-epoch/>.
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 pub(crate) fn build(home: &Home, args: &cli::Build, screen: &mut Screen<'_>) -> Result<()> {
@@ -234,9 +235,9 @@ fn warn_of_unused(work: &Work<'_>, progress: &mut Progress, screen: &mut Screen<
     };
     let stages = work.plan.stages.iter().flat_map(|stage| &stage.instructions);
     let mut known: BTreeSet<String> = stages
-        .filter_map(|one| match &one.what {
-            What::Arg(all) => Some(names(all)),
-            _ => None,
+        .filter_map(|one| {
+            let What::Arg(all) = &one.what else { return None };
+            Some(names(all))
         })
         .flatten()
         .collect();

@@ -183,7 +183,7 @@ fn what(keyword: &str, cursor: &mut Cursor<'_>, line: &Line) -> Result<What> {
         "ENTRYPOINT" => What::Entrypoint(command(&rest.text)),
         "SHELL" => match command(&rest.text) {
             Command::Exec(words) if !words.is_empty() => What::Shell(words),
-            _ => {
+            Command::Exec(_) | Command::Shell(_) => {
                 return Err(anyhow!("SHELL needs a list in JSON"))
                     .hint("write SHELL [\"/bin/sh\", \"-c\"]");
             }

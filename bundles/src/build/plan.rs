@@ -156,7 +156,7 @@ impl Plan {
                 instruction.place(),
                 format_args!("--from={text}: that stage does not come before this one")
             ))),
-            from => Ok(from),
+            from @ (From::Scratch | From::Stage(_) | From::Image(_)) => Ok(from),
         }
     }
 
@@ -165,7 +165,7 @@ impl Plan {
         let Some(wanted) = wanted else { return Ok(self.stages.len() - 1) };
         match self.named(wanted, true) {
             From::Stage(target) => Ok(target),
-            _ => {
+            From::Scratch | From::Image(_) => {
                 let names: Vec<&str> =
                     self.stages.iter().filter_map(|stage| stage.name.as_deref()).collect();
                 Err(anyhow!("--target {wanted}: no such stage"))
@@ -235,9 +235,9 @@ impl Plan {
     /// The triggers that a stage leaves to those which begin with it.
     pub(crate) fn triggers(&self, stage: usize) -> Vec<String> {
         let instructions = self.stages.get(stage).into_iter().flat_map(|stage| &stage.instructions);
-        let trigger = |instruction: &Instruction| match &instruction.what {
-            What::OnBuild(trigger) => Some(trigger.clone()),
-            _ => None,
+        let trigger = |instruction: &Instruction| {
+            let What::OnBuild(trigger) = &instruction.what else { return None };
+            Some(trigger.clone())
         };
         instructions.filter_map(trigger).collect()
     }

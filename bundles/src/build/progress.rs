@@ -68,12 +68,13 @@ impl Progress {
         match event {
             Event::Begun { step, title } => self.begin(screen, step, title),
             Event::Output { step, bytes } => self.output(screen, step, &bytes),
-            Event::Cached { step, title } => match &self.look {
-                Look::Plain => {
-                    screen.note(&format!("#{step} {}\n#{step} CACHED\n\n", plain(&title)))
-                }
-                _ => self.note(screen, &format!(" => CACHED {}", plain(&title))),
-            },
+            Event::Cached { step, title } => self.note(
+                screen,
+                &match &self.look {
+                    Look::Plain => format!("#{step} {}\n#{step} CACHED\n", plain(&title)),
+                    Look::Quiet | Look::Terminal(_) => format!(" => CACHED {}", plain(&title)),
+                },
+            ),
             Event::Done { step } => self.end(screen, step, false),
             Event::Failed { step } => self.end(screen, step, true),
         }

@@ -15,7 +15,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Largest secret in bytes, as BuildKit has it.
+/// Largest secret in bytes, as Docker has it.
 const LARGEST: u64 = 500 * 1024;
 
 #[derive(Default)]

@@ -85,14 +85,8 @@ pub(crate) struct State {
 /// Files to be copied from, while they are mounted.
 pub(crate) struct Files {
     pub(crate) tree: Tree,
-    view: View,
+    _view: View,
     _scratch: Scratch,
-}
-
-impl Files {
-    pub(crate) fn path(&self) -> &std::path::Path {
-        self.view.path()
-    }
 }
 
 /// Another stage has failed, which is told by that one.
@@ -193,7 +187,8 @@ impl Work<'_> {
         }
         let scratch = self.home.scratch()?;
         let view = View::mount(&self.layers(layers), scratch.path())?;
-        let files = Arc::new(Files { tree: Tree::open(view.path())?, view, _scratch: scratch });
+        let tree = Tree::open(view.path())?;
+        let files = Arc::new(Files { tree, _view: view, _scratch: scratch });
         views.insert(key.clone(), Arc::clone(&files));
         Ok(files)
     }
@@ -263,12 +258,12 @@ impl<'a> Stage<'a> {
         let arguments = state.arguments.clone();
         let lookup = |name: &str| value_of(&env, name).or_else(|| value_of(&arguments, name));
         let words = Words { instruction, escape: self.work.plan.escape, lookup: &lookup };
-        match &instruction.what {
-            What::Arg(_) => return self.declare(state, &words),
-            What::Run(command) => return self.command(state, &words, command),
-            What::Copy(paths) => return self.copy(state, &words, paths),
-            What::Add(paths) => return self.add(state, &words, paths),
-            _ => {}
+        if let What::Arg(_) = &instruction.what {
+            return self.declare(state, &words);
+        } else if let What::Run(command) = &instruction.what {
+            return self.command(state, &words, command);
+        } else if let What::Copy(paths) | What::Add(paths) = &instruction.what {
+            return self.copy(state, &words, paths);
         }
         let place = || at(instruction.place(), instruction.line.keyword().0);
         let change = Change::of(&words)?;
@@ -338,11 +333,11 @@ impl<'a> Stage<'a> {
                 })?
             }
         };
-        let mut history = json!({ "created": made.created, "created_by": layer.created_by });
-        if made.layer.is_none() {
-            history["empty_layer"] = true.into();
-        }
-        state.draft.history.push(history);
+        let (created, created_by) = (&made.created, &layer.created_by);
+        state.draft.history.push(match made.layer {
+            Some(_) => json!({ "created": created, "created_by": created_by }),
+            None => json!({ "created": created, "created_by": created_by, "empty_layer": true }),
+        });
         state.key = if layer.alone { key(&json!([state.key, layer.key])) } else { layer.key };
         state.layers.extend(made.layer);
         Ok(())

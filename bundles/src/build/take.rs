@@ -6,7 +6,7 @@ use super::change::Words;
 use super::expand;
 use super::files::{self, Destination, How};
 use super::lines;
-use super::parse::Word;
+use super::parse::{What, Word};
 use super::place::at;
 use super::run::Mounted;
 use super::stage::{Files, LayerStep, Stage, State, key};
@@ -55,6 +55,7 @@ struct Part {
 }
 
 impl Stage<'_> {
+    /// Both: `ADD` takes no other stage's files, and knows more of those which it takes.
     pub(super) fn copy(
         &mut self,
         state: &mut State,
@@ -63,12 +64,12 @@ impl Stage<'_> {
     ) -> Result<()> {
         let taking = taking(state, words, paths)?;
         let Some(from) = words.instruction.flag("from")? else {
-            let parts = self.parts(words, paths, &taking.names, false)?;
-            return self.take(state, words, &taking, &parts, None);
+            let adds = matches!(words.instruction.what, What::Add(_));
+            let parts = self.parts(words, paths, &taking.names, adds)?;
+            return self.take(state, words, &taking, &parts).map(drop);
         };
         let from = self.work.plan.source(self.number, words.instruction, &from.text)?;
         let (layers, source) = self.work.source(&from)?;
-        let (sources, _) = split(paths);
         // Whoever made the same files from the same has the same; only otherwise they are looked at.
         let quick = key(&json!(["--from", source, taking.names, taking.owner, taking.mode]));
         let known = if self.work.no_cache { None } else { self.work.store.step(&quick) };
@@ -80,30 +81,21 @@ impl Stage<'_> {
             }
         }
         let files = self.work.files(&layers, &source)?;
-        let sources = select(&files.tree, words, sources, &taking.names)?;
+        let sources = select(&files.tree, words, split(paths).0, &taking.names)?;
         let parts = [Part { place: Place::Stage(files), sources, keeps: true }];
-        self.take(state, words, &taking, &parts, Some(&quick))
+        let content = Some(self.take(state, words, &taking, &parts)?);
+        let created = self.work.now();
+        self.work.store.keep_step(&quick, &Step { created, layer: None, content })
     }
 
-    pub(super) fn add(
-        &mut self,
-        state: &mut State,
-        words: &Words<'_>,
-        paths: &[Word],
-    ) -> Result<()> {
-        let taking = taking(state, words, paths)?;
-        let parts = self.parts(words, paths, &taking.names, true)?;
-        self.take(state, words, &taking, &parts, None)
-    }
-
+    /// Returns the digest of the files.
     fn take(
         &mut self,
         state: &mut State,
         words: &Words<'_>,
         taking: &Taking,
         parts: &[Part],
-        quick: Option<&Digest>,
-    ) -> Result<()> {
+    ) -> Result<Digest> {
         let place = || at(words.instruction.place(), words.instruction.line.keyword().0);
         let mut digests = Vec::new();
         for part in parts {
@@ -118,9 +110,8 @@ impl Stage<'_> {
         self.layer(state, step, |stage, _, mounted| {
             let owner = taking.owner.as_deref().map(|owner| numbers(mounted, owner)).transpose()?;
             let root = File::open(mounted.root())?;
-            let several = parts.iter().map(|part| part.sources.len()).sum::<usize>() > 1;
             let destination = &taking.destination;
-            if several && parts.len() > 1 && !destination.is_directory {
+            if parts.len() > 1 && !destination.is_directory {
                 return Err(anyhow!("/{}: several files, and not a directory", destination.path))
                     .hint("write a / at the end of the destination");
             }
@@ -132,13 +123,7 @@ impl Stage<'_> {
             }
             Ok(())
         })?;
-        if let Some(quick) = quick {
-            let created = self.work.now();
-            self.work
-                .store
-                .keep_step(quick, &Step { created, layer: None, content: Some(content) })?;
-        }
-        Ok(())
+        Ok(content)
     }
 
     fn tree<'t>(&'t self, place: &'t Place) -> &'t Tree {

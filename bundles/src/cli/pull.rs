@@ -67,6 +67,36 @@ pub(crate) struct Push {
     pub(crate) name: String,
 }
 
+/// Search a registry for images
+///
+/// Docker Hub, or the registries of unqualified-search-registries in registries.conf; a name with a
+/// registry in front, as localhost:5000/app, is looked for there.
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    /// Most results
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) limit: u8,
+
+    /// Only those that fit: stars=N is-official= is-automated=; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<String>,
+
+    /// table, json, 'table TEMPLATE' or a template of Go
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
+    /// Do not shorten descriptions
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+
+    #[command(flatten)]
+    pub(crate) registry: Registry,
+
+    /// Part of a name
+    #[arg(value_name = "[REGISTRY/]TERM")]
+    pub(crate) term: String,
+}
+
 /// Keep a login for a registry
 ///
 /// It is checked first. It is kept in auth.json, which podman and skopeo read too, or by the

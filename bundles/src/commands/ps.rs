@@ -111,12 +111,9 @@ fn fits(container: &Container, filters: &Filters, times: &Times) -> bool {
 
 fn row(container: &Container, whole: bool) -> Row {
     let record = &container.record;
-    let short = |text: &str| {
-        let text = text.to_owned();
-        if whole || text.chars().count() <= LONGEST_COMMAND {
-            return text;
-        }
-        text.chars().take(LONGEST_COMMAND - 1).chain(['…']).collect()
+    let short = |text: &str| match whole {
+        true => text.to_owned(),
+        false => fmt::shortened(text, LONGEST_COMMAND),
     };
     let id = if whole { &record.id } else { fmt::short_id(&record.id) };
     let source = |mount: &Mount| match mount.name.as_str() {

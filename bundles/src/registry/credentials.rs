@@ -5,6 +5,7 @@
 //! Sources: containers-auth.json(5), `docker login`, and the protocol of docker-credential-helpers.
 
 use super::{DOCKER_HUB, config_home};
+use crate::called::Name;
 use crate::error::OrHint as _;
 use crate::home::replace;
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -17,9 +18,13 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 /// Under which Docker keeps the login of its own registry.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
+
+/// `--config`: what `$DOCKER_CONFIG` is to a whole process, and an environment cannot be changed.
+static CHOSEN: OnceLock<PathBuf> = OnceLock::new();
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Secret {
@@ -51,6 +56,11 @@ struct File {
 struct Kept {
     username: String,
     secret: String,
+}
+
+/// Takes logins from `config.json` there, before all other files. Only the first call counts.
+pub(crate) fn look_in(dir: &Path) {
+    CHOSEN.set(dir.to_owned()).ok(); // there is one call, of main
 }
 
 /// The login for a repository: the first file that has one, in it the longest beginning.
@@ -114,38 +124,47 @@ pub(crate) fn erase(registry: &str) -> Result<(bool, Option<String>)> {
     Ok((had, find(registry, "")?.map(|login| login.from)))
 }
 
-/// What `login` and `logout` change: `$REGISTRY_AUTH_FILE`, or Docker's when `$DOCKER_CONFIG` is
-/// set, or auth.json of the user, which podman and skopeo read too.
+fn named(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Docker's file: of `--config`, of `$DOCKER_CONFIG`, or the user's own for who calls us by that name.
+fn of_docker() -> Option<PathBuf> {
+    let own =
+        || named("HOME").filter(|_| Name::this() == Name::Docker).map(|home| home.join(".docker"));
+    let dir = CHOSEN.get().cloned().or_else(|| named("DOCKER_CONFIG")).or_else(own);
+    dir.map(|dir| dir.join("config.json"))
+}
+
+/// `$REGISTRY_AUTH_FILE`, which holds for podman and skopeo, too.
+fn of_variable() -> Option<PathBuf> {
+    named("REGISTRY_AUTH_FILE").filter(|_| CHOSEN.get().is_none())
+}
+
+/// What `login` and `logout` change: the file that was named, or auth.json of the user, which podman
+/// and skopeo read too.
 fn own() -> Result<PathBuf> {
-    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(chosen) = named("REGISTRY_AUTH_FILE") {
-        return Ok(PathBuf::from(chosen));
-    }
-    if let Some(docker) = named("DOCKER_CONFIG") {
-        return Ok(PathBuf::from(docker).join("config.json"));
-    }
-    let config = config_home().map(|dir| dir.join("containers/auth.json"));
-    config
+    let config = || config_home().map(|dir| dir.join("containers/auth.json"));
+    of_variable()
+        .or_else(of_docker)
+        .or_else(config)
         .context("neither $XDG_CONFIG_HOME nor $HOME is a directory")
         .hint("name a file in $REGISTRY_AUTH_FILE")
 }
 
 /// In the order of asking.
 fn places() -> Vec<PathBuf> {
-    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(chosen) = named("REGISTRY_AUTH_FILE") {
-        return vec![PathBuf::from(chosen)];
+    if let Some(chosen) = of_variable() {
+        return vec![chosen];
     }
-    let docker = named("DOCKER_CONFIG").map(PathBuf::from);
+    let first = of_docker();
     // podman's, until the user logs out of the machine.
     let uid = nix::unistd::geteuid();
-    let run = named("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let run = run.map(|dir| dir.join("containers/auth.json"));
+    let run = named("XDG_RUNTIME_DIR").map(|dir| dir.join("containers/auth.json"));
     let run = run.or_else(|| Some(PathBuf::from(format!("/run/containers/{uid}/auth.json"))));
     let config = config_home().map(|dir| dir.join("containers/auth.json"));
-    let home = named("HOME").map(|home| PathBuf::from(home).join(".docker"));
-    let first = docker.clone().map(|dir| dir.join("config.json"));
-    let last = home.filter(|_| docker.is_none()).map(|dir| dir.join("config.json"));
+    let home = named("HOME").map(|home| home.join(".docker/config.json"));
+    let last = home.filter(|_| first.is_none());
     [first, run, config, last].into_iter().flatten().collect()
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn fetch(url: &str, to: &mut File) -> Result<(Digest, Option<SystemTi
         return Err(anyhow!("GET {url}: {status}")).hint("look at the address");
     }
     let header = answer.headers().get("last-modified").and_then(|value| value.to_str().ok());
-    let modified = header.and_then(|text| httpdate(text));
+    let modified = header.and_then(httpdate);
     let mut hashing = Hashing::new(to);
     io::copy(&mut answer.body_mut().as_reader(), &mut hashing)
         .with_context(|| format!("GET {url}"))?;

@@ -53,7 +53,7 @@ pub(crate) struct Session {
     pub(super) scopes: Vec<String>,
     pub(super) right: Right,
     /// `https://host`
-    base: String,
+    pub(super) base: String,
     /// `Authorization`, once the registry has asked for it.
     authorization: Mutex<Option<String>>,
     stopped: AtomicBool,
@@ -193,7 +193,11 @@ impl Session {
         })
     }
 
-    fn read_all(&self, answer: &mut Response<Body>, most: u64) -> Result<Vec<u8>, Failure> {
+    pub(super) fn read_all(
+        &self,
+        answer: &mut Response<Body>,
+        most: u64,
+    ) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
         let read = answer.body_mut().as_reader().take(most + 1).read_to_end(&mut bytes);
         read.map_err(|err| self.broken(err.into()))?;
@@ -223,9 +227,13 @@ impl Session {
         format!("{}/v2/{}/{place}", self.base, self.endpoint.path)
     }
 
-    /// Where the registry says that it goes on: a path, or a URL.
+    /// Where the registry says that it goes on.
     pub(super) fn located(&self, answer: &Response<Body>) -> Option<String> {
-        let to = answer.headers().get(header::LOCATION)?.to_str().ok()?;
+        self.resolved(answer.headers().get(header::LOCATION)?.to_str().ok()?)
+    }
+
+    /// The URL of a path, or of a URL.
+    pub(super) fn resolved(&self, to: &str) -> Option<String> {
         let (_, host) = self.base.split_once("://")?;
         match to.split_once("://") {
             None if to.starts_with('/') => Some(format!("{}{to}", self.base)),

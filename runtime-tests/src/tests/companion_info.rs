@@ -1,9 +1,6 @@
 //! `bundles info` and `version`: what programs read, and names that this program is called by.
 
-use std::os::unix::fs::symlink;
-use std::path::PathBuf;
-
-use runtime_tests::companion::{Root, bundles, home, program};
+use runtime_tests::companion::{Root, bundles, called, home};
 use runtime_tests::isolate::scratch;
 use runtime_tests::prelude::*;
 use runtime_tests::second_user::SecondUser;
@@ -119,15 +116,6 @@ fn companion_version_has_the_fields_of_docker() {
         assert_eq!(bundles([flag]).ok(), format!("bundles {own}\n"));
     }
     assert!(!home().exists(), "asking for versions makes no home");
-}
-
-fn called(name: &str, args: &[&str]) -> Call {
-    requires!(companion);
-    let link: PathBuf = scratch().join(name);
-    if !link.exists() {
-        symlink(program().expect("required above"), &link).expect("symlink");
-    }
-    Call::of(link, args)
 }
 
 fn companion_called_docker_or_podman() {

@@ -277,6 +277,7 @@ fn login_is_checked_and_kept_for_the_owner_only() {
         .env("REGISTRY_AUTH_FILE", chosen)
         .ok();
     assert!(fs::read_to_string(chosen).unwrap().contains("\"own\": 1"));
+    fs::remove_file(settings(".docker/config.json")).unwrap();
     let none = pulling(["login", &host]).output();
     none.assert_exit(1)
         .assert_stderr_has("login: no terminal to ask for the user name and the password\n");

@@ -81,6 +81,7 @@ areas![
     companion_pull,
     companion_push,
     companion_push_faults,
+    companion_search,
     companion_pull_faults,
     companion_cli,
     companion_attach,
@@ -138,6 +139,7 @@ mod companion_rootless;
 mod companion_run;
 mod companion_run_images;
 mod companion_run_networks;
+mod companion_search;
 mod companion_truths;
 mod companion_volumes;
 mod devices;

@@ -119,7 +119,7 @@ fn understood(text: &str) -> Result<Mount> {
         }
         "tmpfs" => {
             let size = given.take(&["size"]).map(|text| values::bytes("size", text)).transpose()?;
-            (Kind::Tmpfs { size: size.and_then(|size| u64::try_from(size).ok()) }, needed()?)
+            (Kind::Tmpfs { size }, needed()?)
         }
         "secret" => {
             let named = given.take(&["source", "src"]);

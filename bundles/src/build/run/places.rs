@@ -2,7 +2,6 @@
 //! nothing of them is left.
 //!
 //! Runs in: an ordinary process of the user, or root of a user namespace.
-#![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use super::super::clean;
 use crate::copy;
