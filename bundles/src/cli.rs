@@ -6,6 +6,7 @@ pub(crate) mod build;
 pub(crate) mod container;
 mod dash;
 pub(crate) mod doctor;
+pub(crate) mod events;
 pub(crate) mod existing;
 pub(crate) mod health;
 pub(crate) mod images;
@@ -134,6 +135,10 @@ commands! {
     Logout(pull::Logout) "logout" flags,
     Search(pull::Search) "search" flags,
     Commit(tools::Commit) "commit" flags,
+    Export(tools::Export) "export" flags,
+    Import(tools::Import) "import" flags,
+    Diff(tools::Diff) "diff" flags,
+    History(tools::History) "history" flags,
     Tag(images::Tag) "tag" flags,
     Rmi(images::Remove) "rmi" flags,
     Image(images::Command) "image" group,
@@ -141,6 +146,7 @@ commands! {
     Port(networking::Port) "port" flags,
     Volume(volume::Command) "volume" group,
     System(system::Command) "system" group,
+    Events(events::Events) "events" flags,
     Info(info::Info) "info" flags,
     Version(info::Version) "version" flags,
     Doctor(doctor::Doctor) "doctor" flags,
@@ -276,6 +282,7 @@ mod tests {
         for (line, guess) in [
             ("bundles volum ls", "'volume'"),
             ("bundles volumes", "'volume'"),
+            ("bundles histroy x", "'history'"),
             ("bundles voluem ls", "'volume'"),
             ("bundles volume sl", "'bundles volume ls'"),
             ("bundles volume mr x", "'bundles volume rm'"),
@@ -297,7 +304,7 @@ mod tests {
             let text = wrong(line);
             assert!(text.contains(guess), "{line}: {text}");
         }
-        for line in ["bundles xyzzy", "bundles histroy x"] {
+        for line in ["bundles xyzzy", "bundles swram x"] {
             let text = wrong(line);
             assert!(!text.contains("did you mean") && !text.contains("tip: "), "{line}: {text}");
         }

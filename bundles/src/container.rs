@@ -10,6 +10,7 @@ pub(crate) use restart::{BackOff, Restart};
 
 use crate::digest::Digest;
 use crate::error::{self, OrHint as _};
+use crate::events::{self, Event};
 use crate::health::{self, Check, Health};
 use crate::home::{self, Home, Scratch};
 use crate::monitor::cgroup;
@@ -344,7 +345,9 @@ impl Container {
     /// All its files at once, for whoever looks. The lock has to be held. With `--rm`, the volumes
     /// go that were made for this container alone.
     pub(crate) fn remove(&self, home: &Home, _lock: &Lock) -> Result<()> {
-        home.discard(&self.dir).map(drop)?;
+        let discarded = home.discard(&self.dir)?;
+        events::note(home, Event::container(&self.record, "destroy"));
+        drop(discarded); // may take long
         if self.record.remove {
             volume::release(home, &self.record.anonymous_volumes())
         } else {
@@ -455,6 +458,7 @@ pub(crate) fn add(
     save(&files, &record)?;
     fs::rename(&files, &dir).with_context(|| dir.display().to_string())?;
     drop(lock);
+    events::note(home, Event::container(&record, "create"));
     Ok(Container { dir, record })
 }
 
@@ -463,8 +467,11 @@ pub(crate) fn rename(home: &Home, container: &mut Container, name: &str) -> Resu
     let taken: Vec<String> = all(home)?.into_iter().map(|other| other.record.name).collect();
     let name = names::check(name, &taken)?;
     let _lock = container.lock()?;
-    container.record.name = name;
-    container.save()
+    let old = std::mem::replace(&mut container.record.name, name);
+    container.save()?;
+    let event = Event::container(&container.record, "rename");
+    events::note(home, event.with("oldName", &format!("/{old}")));
+    Ok(())
 }
 
 /// Of a record.

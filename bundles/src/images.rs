@@ -3,12 +3,17 @@
 //! Runs in: an ordinary process of the user.
 
 mod choice;
+mod history;
+mod import;
 
 pub(crate) use choice::Choice;
+pub(crate) use history::history;
+pub(crate) use import::import;
 
 use crate::cli::images::{Command, Images, Inspect, Load, Remove, Tag};
 use crate::commands::prune::{self, user_of};
 use crate::error::OrHint as _;
+use crate::events::{self, Event};
 use crate::filter::Filters;
 use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
@@ -30,6 +35,8 @@ pub(crate) fn image(home: &Home, command: &Command, screen: &mut Screen<'_>) -> 
         Command::Load(args) => load(home, args, screen),
         Command::Pull(args) => crate::pull::command(home, args, screen),
         Command::Push(args) => crate::push::command(home, args, screen),
+        Command::Import(args) => import(home, args, screen),
+        Command::History(args) => history(home, args, screen),
         Command::Tag(args) => tag(home, args),
         Command::Rm(args) => remove(home, args, screen),
         Command::Inspect(args) => inspect(home, args, screen),
@@ -50,6 +57,12 @@ pub(crate) fn load(home: &Home, args: &Load, screen: &mut Screen<'_>) -> Result<
         }
         None => load::load(&store, &mut screen.input).context("load from standard input"),
     }?;
+    let event = |one: &load::Loaded| {
+        let id = one.image.id.to_string();
+        let names = one.names.iter().map(Reference::familiar).chain([id.clone()]);
+        names.take(one.names.len().max(1)).map(|name| Event::image(&id, "load", &name)).collect()
+    };
+    events::note_all(home, loaded.iter().flat_map(|one| -> Vec<Event> { event(one) }).collect());
     for one in loaded.iter().filter(|_| !args.quiet) {
         for name in &one.names {
             screen.say(&format!("Loaded image: {}\n", name.familiar()))?;

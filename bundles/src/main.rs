@@ -14,8 +14,10 @@ mod doctor;
 mod elf;
 mod error;
 mod etc;
+mod events;
 mod filter;
 mod fmt;
+mod follow;
 mod health;
 mod home;
 mod host;
@@ -35,6 +37,7 @@ mod mountpoints;
 mod net;
 mod network;
 mod networking;
+mod output;
 mod overlay;
 mod ports;
 mod process;
@@ -177,10 +180,15 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Load(args) => images::load(home, args, screen),
         Command::Images(args) => images::list(home, args, screen),
         Command::Commit(args) => commands::commit(home, args, screen),
+        Command::Export(args) => commands::export(home, args),
+        Command::Diff(args) => commands::diff(home, args, screen),
+        Command::Import(args) => images::import(home, args, screen),
+        Command::History(args) => images::history(home, args, screen),
         Command::Tag(args) => images::tag(home, args),
         Command::Rmi(args) => images::remove(home, args, screen),
         Command::Image(command) => images::image(home, command, screen),
         Command::System(command) => system::run(command, home, screen),
+        Command::Events(args) => events::show(home, args, screen),
         Command::Info(args) => info::run(home, args, screen),
         Command::Volume(command) => volume::run(command, home, screen),
         Command::Unshare(args) => net::holder::run(home, args),

@@ -12,6 +12,7 @@ pub(crate) use plan::find;
 use crate::container::{Container, Record};
 use crate::error::OrHint as _;
 use crate::etc::Reach;
+use crate::events::{self, Event};
 use crate::fmt;
 use crate::home::Home;
 use crate::net::attach::{self, Wanted};
@@ -152,6 +153,16 @@ fn enter(
     attach::attach(home, &member.network, &wanted).map(|(_, note)| note)
 }
 
+/// What is noted of a container and its networks when it comes or goes.
+pub(crate) fn events(home: &Home, record: &Record, action: &str) -> Vec<Event> {
+    let members = record.network.members.iter();
+    let network = |member: &Member| {
+        let network = record::named(home, &member.network)?;
+        Some(network.event(action).with("container", &record.id))
+    };
+    members.filter_map(network).collect()
+}
+
 /// After it has ended, or a killed monitor has left it.
 pub(crate) fn leave(home: &Home, id: &str) -> Result<()> {
     detach::leave(home, id)
@@ -201,8 +212,16 @@ pub(crate) fn connect(
     if entered.is_err() {
         container.record.network = before;
         container.save().ok(); // the first error is the one worth telling
+    } else {
+        note(home, network, &container.record.id, "connect");
     }
     entered
+}
+
+fn note(home: &Home, network: &str, container: &str, action: &str) {
+    if let Some(network) = record::named(home, network) {
+        events::note(home, network.event(action).with("container", container));
+    }
 }
 
 /// How a container is on a network now, whatever its record wants.
@@ -227,6 +246,7 @@ pub(crate) fn disconnect(home: &Home, network: &str, container: &str) -> Result<
     }
     if is_there {
         detach::detach(home, &name, &container.record.id)?;
+        note(home, &name, &container.record.id, "disconnect");
     }
     container.save()
 }

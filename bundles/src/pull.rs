@@ -13,6 +13,7 @@ mod manifest;
 use crate::cli::pull as cli;
 use crate::digest::Digest;
 use crate::error::{self, OrHint as _, hinted};
+use crate::events::{self, Event};
 use crate::fmt;
 use crate::home::Home;
 use crate::load::diff_ids;
@@ -66,7 +67,11 @@ pub(crate) fn pull(
     let mut failed = Vec::new();
     for name in registries.candidates(text)? {
         match by_name(store, screen, &registries, &name, options) {
-            Ok(pulled) => return Ok(pulled),
+            Ok(pulled) => {
+                let (id, name) = (pulled.name.familiar(), pulled.name.repository());
+                events::note(store.home(), Event::image(&id, "pull", &name));
+                return Ok(pulled);
+            }
             Err(err) => failed.push(err.context(format!("pull {}", name.familiar()))),
         }
     }

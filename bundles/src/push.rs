@@ -9,6 +9,7 @@
 use crate::cli::pull as cli;
 use crate::digest::Digest;
 use crate::error::{self, OrHint as _};
+use crate::events::{self, Event};
 use crate::home::Home;
 use crate::reference::Reference;
 use crate::registry::{DOCKER_HUB, Endpoint, Registries, Sent, Session, Upload, credentials};
@@ -53,6 +54,8 @@ fn push(store: &Store<'_>, args: &cli::Push, screen: &mut Screen<'_>) -> Result<
     progress.say(screen, &format!("The push refers to repository [{repository}]"));
     for one in &going {
         to.push(one, &mut progress, screen)?;
+        let event = Event::image(&one.name.familiar(), "push", &one.name.repository());
+        events::note(store.home(), event);
         screen.say(&match args.quiet {
             true => format!("{}\n", one.name),
             false => one.summary(),

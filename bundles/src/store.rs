@@ -13,12 +13,13 @@ mod remove;
 mod steps;
 
 pub(crate) use create::{Changes, Layer};
-pub(crate) use image::{Image, Missing, find};
+pub(crate) use image::{Image, Missing, find, time};
 pub(crate) use remove::Parts;
 pub(crate) use steps::{Kept, Step};
 
 use crate::digest::{Digest, Hashing};
 use crate::error::OrHint as _;
+use crate::events::{self, Event};
 use crate::fmt;
 use crate::home::{Home, Lock, Scratch, replace};
 use crate::layer::{self, Compression, Limits, Unpacked};
@@ -125,6 +126,10 @@ impl<'a> Store<'a> {
         let file = scratch.path().join("new");
         replace(&file, content)?;
         fs::rename(&file, path).with_context(|| format!("rename(…, {})", path.display()))
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        self.home
     }
 
     pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
@@ -275,7 +280,10 @@ impl<'a> Store<'a> {
         })?;
         descriptor.annotations.remove(REF_NAME);
         name(&mut index, &descriptor, std::slice::from_ref(new));
-        self.write_index(&index)
+        self.write_index(&index)?;
+        let (id, new) = (image.id.to_string(), new.familiar());
+        events::note(self.home, Event::image(&id, "tag", &new));
+        Ok(())
     }
 
     /// A file below `tmp/` that hashes what is written to it.

@@ -17,6 +17,7 @@ use serde_json::{Map, json};
 pub(crate) fn run(command: &cli::Command, home: &Home, screen: &mut Screen<'_>) -> Result<()> {
     match command {
         cli::Command::Info(args) => crate::info::run(home, args, screen),
+        cli::Command::Events(args) => crate::events::show(home, args, screen),
         cli::Command::Df(args) => df(args, home, screen),
         cli::Command::Prune(args) => remove_unused(args, home, screen),
     }

@@ -25,6 +25,7 @@ use serde_json::{Map, Value};
 /// Names of fields that hold maps with keys of the user's: a key that is not there has no value.
 const MAPS: &[&str] = &[
     "Annotations",
+    "Attributes",
     "Containers",
     "DriverOpts",
     "ExposedPorts",

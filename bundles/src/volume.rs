@@ -14,6 +14,7 @@ pub(crate) use commands::{Totals, describe, prune, run, totals};
 pub(crate) use options::{Content, check_tmpfs};
 
 use crate::error::OrHint as _;
+use crate::events::{self, Event};
 use crate::fmt;
 use crate::home::{self, Discarded, Home, Lock};
 use crate::ids;
@@ -124,6 +125,7 @@ impl<'a> Volumes<'a> {
         home::replace(&whole.join("volume.json"), &text)?;
         let path = self.dir.join(&volume.name);
         fs::rename(&whole, &path).with_context(|| format!("make {}", path.display()))?;
+        events::note(self.home, Event::volume(&volume.name, "create"));
         Ok((volume, true))
     }
 
@@ -209,7 +211,9 @@ impl<'a> Volumes<'a> {
             return Err(anyhow!("volume {name} is in use by {}", in_words(users)))
                 .hint(format!("remove what uses it: bundles rm -f {}", names(users)));
         }
-        self.home.discard(&self.dir.join(name))
+        let discarded = self.home.discard(&self.dir.join(name))?;
+        events::note(self.home, Event::volume(name, "destroy"));
+        Ok(discarded)
     }
 }
 

@@ -37,11 +37,20 @@ _bundles() {
             bundles,create)
                 cmd="bundles__subcmd__create"
                 ;;
+            bundles,diff)
+                cmd="bundles__subcmd__diff"
+                ;;
             bundles,doctor)
                 cmd="bundles__subcmd__doctor"
                 ;;
+            bundles,events)
+                cmd="bundles__subcmd__events"
+                ;;
             bundles,exec)
                 cmd="bundles__subcmd__exec"
+                ;;
+            bundles,export)
+                cmd="bundles__subcmd__export"
                 ;;
             bundles,healthcheck)
                 cmd="bundles__subcmd__healthcheck"
@@ -49,11 +58,17 @@ _bundles() {
             bundles,help)
                 cmd="bundles__subcmd__help"
                 ;;
+            bundles,history)
+                cmd="bundles__subcmd__history"
+                ;;
             bundles,image)
                 cmd="bundles__subcmd__image"
                 ;;
             bundles,images)
                 cmd="bundles__subcmd__images"
+                ;;
+            bundles,import)
+                cmd="bundles__subcmd__import"
                 ;;
             bundles,info)
                 cmd="bundles__subcmd__info"
@@ -175,8 +190,14 @@ _bundles() {
             bundles__subcmd__container,create)
                 cmd="bundles__subcmd__container__subcmd__create"
                 ;;
+            bundles__subcmd__container,diff)
+                cmd="bundles__subcmd__container__subcmd__diff"
+                ;;
             bundles__subcmd__container,exec)
                 cmd="bundles__subcmd__container__subcmd__exec"
+                ;;
+            bundles__subcmd__container,export)
+                cmd="bundles__subcmd__container__subcmd__export"
                 ;;
             bundles__subcmd__container,help)
                 cmd="bundles__subcmd__container__subcmd__help"
@@ -217,8 +238,14 @@ _bundles() {
             bundles__subcmd__container__subcmd__help,create)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__create"
                 ;;
+            bundles__subcmd__container__subcmd__help,diff)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__diff"
+                ;;
             bundles__subcmd__container__subcmd__help,exec)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__exec"
+                ;;
+            bundles__subcmd__container__subcmd__help,export)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__export"
                 ;;
             bundles__subcmd__container__subcmd__help,help)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__help"
@@ -286,11 +313,20 @@ _bundles() {
             bundles__subcmd__help,create)
                 cmd="bundles__subcmd__help__subcmd__create"
                 ;;
+            bundles__subcmd__help,diff)
+                cmd="bundles__subcmd__help__subcmd__diff"
+                ;;
             bundles__subcmd__help,doctor)
                 cmd="bundles__subcmd__help__subcmd__doctor"
                 ;;
+            bundles__subcmd__help,events)
+                cmd="bundles__subcmd__help__subcmd__events"
+                ;;
             bundles__subcmd__help,exec)
                 cmd="bundles__subcmd__help__subcmd__exec"
+                ;;
+            bundles__subcmd__help,export)
+                cmd="bundles__subcmd__help__subcmd__export"
                 ;;
             bundles__subcmd__help,healthcheck)
                 cmd="bundles__subcmd__help__subcmd__healthcheck"
@@ -298,11 +334,17 @@ _bundles() {
             bundles__subcmd__help,help)
                 cmd="bundles__subcmd__help__subcmd__help"
                 ;;
+            bundles__subcmd__help,history)
+                cmd="bundles__subcmd__help__subcmd__history"
+                ;;
             bundles__subcmd__help,image)
                 cmd="bundles__subcmd__help__subcmd__image"
                 ;;
             bundles__subcmd__help,images)
                 cmd="bundles__subcmd__help__subcmd__images"
+                ;;
+            bundles__subcmd__help,import)
+                cmd="bundles__subcmd__help__subcmd__import"
                 ;;
             bundles__subcmd__help,info)
                 cmd="bundles__subcmd__help__subcmd__info"
@@ -403,6 +445,12 @@ _bundles() {
             bundles__subcmd__image,help)
                 cmd="bundles__subcmd__image__subcmd__help"
                 ;;
+            bundles__subcmd__image,history)
+                cmd="bundles__subcmd__image__subcmd__history"
+                ;;
+            bundles__subcmd__image,import)
+                cmd="bundles__subcmd__image__subcmd__import"
+                ;;
             bundles__subcmd__image,inspect)
                 cmd="bundles__subcmd__image__subcmd__inspect"
                 ;;
@@ -429,6 +477,12 @@ _bundles() {
                 ;;
             bundles__subcmd__image__subcmd__help,help)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__help"
+                ;;
+            bundles__subcmd__image__subcmd__help,history)
+                cmd="bundles__subcmd__image__subcmd__help__subcmd__history"
+                ;;
+            bundles__subcmd__image__subcmd__help,import)
+                cmd="bundles__subcmd__image__subcmd__help__subcmd__import"
                 ;;
             bundles__subcmd__image__subcmd__help,inspect)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__inspect"
@@ -505,6 +559,9 @@ _bundles() {
             bundles__subcmd__system,df)
                 cmd="bundles__subcmd__system__subcmd__df"
                 ;;
+            bundles__subcmd__system,events)
+                cmd="bundles__subcmd__system__subcmd__events"
+                ;;
             bundles__subcmd__system,help)
                 cmd="bundles__subcmd__system__subcmd__help"
                 ;;
@@ -516,6 +573,9 @@ _bundles() {
                 ;;
             bundles__subcmd__system__subcmd__help,df)
                 cmd="bundles__subcmd__system__subcmd__help__subcmd__df"
+                ;;
+            bundles__subcmd__system__subcmd__help,events)
+                cmd="bundles__subcmd__system__subcmd__help__subcmd__events"
                 ;;
             bundles__subcmd__system__subcmd__help,help)
                 cmd="bundles__subcmd__system__subcmd__help__subcmd__help"
@@ -569,7 +629,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-v -h --version --root --config --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container build builder images load pull push login logout search commit tag rmi image network port volume system info version doctor unshare bundle rootfs help"
+            opts="-v -h --version --root --config --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container build builder images load pull push login logout search commit export import diff history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1393,7 +1453,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container)
-            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect commit prune help"
+            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect commit export diff prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1842,6 +1902,28 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__diff)
+            opts="-h --format --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "json" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__container__subcmd__exec)
             opts="-d -i -t -e -w -u -h --detach --interactive --tty --detach-keys --env --workdir --user --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1888,8 +1970,34 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__export)
+            opts="-o -h --output --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__container__subcmd__help)
-            opts="run create start stop kill rm ls logs exec wait inspect commit prune help"
+            opts="run create start stop kill rm ls logs exec wait inspect commit export diff prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1930,7 +2038,35 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__container__subcmd__help__subcmd__exec)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3136,6 +3272,28 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__diff)
+            opts="-h --root --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__doctor)
             opts="-f -h --root --format --runtime --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -3157,6 +3315,48 @@ _bundles() {
                     ;;
                 --runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__events)
+            opts="-f -h --root --filter --format --since --until --stream --no-trunc --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stream)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -3202,6 +3402,32 @@ _bundles() {
                     return 0
                     ;;
                 -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__export)
+            opts="-o -h --root --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3291,7 +3517,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help)
-            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container build builder images load pull push login logout search commit tag rmi image network port volume system info version doctor unshare bundle rootfs help"
+            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container build builder images load pull push login logout search commit export import diff history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3402,6 +3628,20 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -3416,7 +3656,35 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__help__subcmd__events)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__help__subcmd__exec)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3458,6 +3726,20 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__help__subcmd__history)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__help__subcmd__image)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -3473,6 +3755,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help__subcmd__images)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__import)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3934,8 +4230,38 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__history)
+            opts="-H -q -h --root --human --format --no-trunc --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --human)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                -H)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__image)
-            opts="-h --root --help ls load pull push tag rm inspect prune help"
+            opts="-h --root --help ls load pull push import history tag rm inspect prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3953,7 +4279,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help)
-            opts="ls load pull push tag rm inspect prune help"
+            opts="ls load pull push import history tag rm inspect prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3967,6 +4293,34 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__help__subcmd__history)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__help__subcmd__import)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -4085,6 +4439,66 @@ _bundles() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__history)
+            opts="-H -q -h --human --format --no-trunc --quiet --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --human)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                -H)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__import)
+            opts="-m -h --message --platform --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -4316,6 +4730,36 @@ _bundles() {
                     return 0
                     ;;
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__import)
+            opts="-m -h --root --message --platform --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --platform)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -5657,7 +6101,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__system)
-            opts="-h --root --help df info prune help"
+            opts="-h --root --help df events info prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5696,8 +6140,50 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__system__subcmd__events)
+            opts="-f -h --filter --format --since --until --stream --no-trunc --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stream)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__system__subcmd__help)
-            opts="df info prune help"
+            opts="df events info prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5711,6 +6197,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__system__subcmd__help__subcmd__df)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__system__subcmd__help__subcmd__events)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

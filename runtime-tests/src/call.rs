@@ -201,6 +201,11 @@ impl Running {
         contents(&self.stdout)
     }
 
+    /// The same of standard error.
+    pub fn stderr(&self) -> String {
+        contents(&self.stderr)
+    }
+
     /// Waits for the end; kills the runtime and fails the test when it takes too long.
     pub fn wait(mut self) -> Output {
         let limit = crate::poll::patience(PATIENCE);
@@ -258,6 +263,11 @@ pub struct Output {
 impl Output {
     pub fn stdout(&self) -> String {
         contents(&self.stdout)
+    }
+
+    /// Standard output that is no text.
+    pub fn bytes(&self) -> Vec<u8> {
+        bytes_of(&self.stdout)
     }
 
     pub fn stderr(&self) -> String {
@@ -372,14 +382,18 @@ fn unnamed_file() -> File {
         .expect("O_TMPFILE")
 }
 
-/// The whole file, by offset, so that the writers' shared position is left alone.
 fn contents(file: &File) -> String {
+    String::from_utf8_lossy(&bytes_of(file)).into_owned()
+}
+
+/// The whole file, by offset, so that the writers' shared position is left alone.
+fn bytes_of(file: &File) -> Vec<u8> {
     // Through /proc: a new open file description, so reading does not move the writers' offset.
-    let mut text = Vec::new();
+    let mut bytes = Vec::new();
     File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
-        .and_then(|mut f| f.read_to_end(&mut text))
+        .and_then(|mut f| f.read_to_end(&mut bytes))
         .expect("read captured output");
-    String::from_utf8_lossy(&text).into_owned()
+    bytes
 }
 
 fn above_100(fd: &OwnedFd) -> OwnedFd {

@@ -198,7 +198,7 @@ impl Site {
         self.call(&["volume", "prune", "-af"]).ok();
     }
 
-    /// Every file with its size.
+    /// Every file with its size, but for what was noted of events: that is not given back.
     pub fn files(&self) -> Files {
         let (home, mut files) = (self.home(), Files::new());
         let mut todo = vec![home.clone()];
@@ -210,7 +210,9 @@ impl Site {
                 }
                 let size = if meta.is_dir() { 0 } else { meta.size() };
                 let path = entry.path().strip_prefix(&home).expect("below").to_owned();
-                files.insert(path, size);
+                if path != Path::new("events") {
+                    files.insert(path, size);
+                }
             }
         }
         files

@@ -105,13 +105,19 @@ pub(crate) fn adopt(home: &Home, container: &mut Container) -> Result<()> {
     }
 }
 
-/// A command in a container, with this terminal. `process` is the file for the runtime.
-pub(crate) fn exec(home: &Home, container: &Container, process: &Path) -> Result<Outcome> {
+/// A command in a container, with this terminal. `process` is the file for the runtime,
+/// `exec` the id in events.
+pub(crate) fn exec(
+    home: &Home,
+    container: &Container,
+    process: &Path,
+    exec: &str,
+) -> Result<Outcome> {
     let (socket, theirs) = pair()?;
     if let Some(size) = size(true) {
         wire::send(socket.as_fd(), &size.encode())?;
     }
-    spawn(session::command(home, &container.record.id, process)?, theirs)?;
+    spawn(session::command(home, &container.record.id, process, exec)?, theirs)?;
     outcome(socket)
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Wait(existing::Wait),
     Inspect(existing::Inspect),
     Commit(tools::Commit),
+    Export(tools::Export),
+    Diff(tools::Diff),
     Prune(Prune),
 }
 
@@ -56,6 +58,8 @@ impl Top {
                 Self::Inspect(args)
             }
             Command::Commit(args) => Self::Commit(args),
+            Command::Export(args) => Self::Export(args),
+            Command::Diff(args) => Self::Diff(args),
             Command::Prune(_) => Self::Container(command),
         }
     }

@@ -113,6 +113,8 @@ pub(crate) enum Command {
     Load(Load),
     Pull(super::pull::Pull),
     Push(super::pull::Push),
+    Import(super::tools::Import),
+    History(super::tools::History),
     Tag(Tag),
     #[command(alias = "remove")]
     Rm(Remove),

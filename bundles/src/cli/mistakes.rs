@@ -14,7 +14,7 @@ pub(super) fn message(cli: &Command, args: &[String], err: &Error) -> String {
     let mut message = format!("bundles: {first}\n");
     let mut rest = rest.to_owned();
     if let Some(ContextValue::String(word)) = err.get(ContextKind::InvalidSubcommand)
-        && (is_other_program(word) || !is_guessed(err, word))
+        && (is_other_program(word) || !is_guessed(err, word) || in_group(cli, word).is_some())
     {
         // clap's own guess is far from what was typed.
         let kept = rest.lines().filter(|line| !line.trim_start().starts_with("tip: "));
@@ -63,6 +63,11 @@ fn command(cli: &Command, args: &[String], word: &str) -> Option<String> {
         let group = group.map(|group| format!("{} ", group.get_name())).unwrap_or_default();
         return Some(group + name);
     }
+    in_group(cli, word)
+}
+
+/// The command of this very name in the first group that has one.
+fn in_group(cli: &Command, word: &str) -> Option<String> {
     let mut groups = cli.get_subcommands().filter(|group| group.find_subcommand(word).is_some());
     groups.next().map(|group| format!("{} {word}", group.get_name()))
 }

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Df(Df),
+    Events(super::events::Events),
     Info(super::info::Info),
     Prune(Prune),
 }

@@ -1,6 +1,8 @@
 //! Commands that make images of containers, and archives of both.
 
+use crate::store::layout::Platform;
 use clap::Args;
+use std::path::PathBuf;
 
 /// Make an image of what a container has changed
 ///
@@ -28,4 +30,79 @@ pub(crate) struct Commit {
     /// Name for the image
     #[arg(value_name = "NAME[:TAG]")]
     pub(crate) name: Option<String>,
+}
+
+/// Write the files of a container as a tar archive
+///
+/// What is in volumes is not part of it.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// File to write instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Name or id
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) container: String,
+}
+
+/// Make an image of a tar archive of files
+///
+/// The archive may be compressed by gzip or zstd.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// What the history says of it
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
+
+    /// Of the programs in it, as linux/arm64
+    #[arg(long, value_name = "OS/ARCHITECTURE")]
+    pub(crate) platform: Option<Platform>,
+
+    /// The archive, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: String,
+
+    /// Name for the image
+    #[arg(value_name = "NAME[:TAG]")]
+    pub(crate) name: Option<String>,
+}
+
+/// Show what a container has changed of its image's files
+///
+/// A for added, C for changed, D for deleted.
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// json for one object with three lists
+    #[arg(long, value_name = "FORMAT", value_parser = ["json"])]
+    pub(crate) format: Option<String>,
+
+    /// Name or id
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) container: String,
+}
+
+/// Show how an image was made, the newest step first
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Ages and rounded sizes; -H=false for times and bytes
+    #[arg(short = 'H', long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value_t = true, default_missing_value = "true")]
+    pub(crate) human: bool,
+
+    /// table, json, 'table TEMPLATE' or a template of Go
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
+    /// Do not shorten ids and commands
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+
+    /// Show ids only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// Name, id, or beginning of an id
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
 }

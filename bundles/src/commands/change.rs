@@ -4,6 +4,7 @@ use super::for_each;
 use crate::cli::existing::{Pause, Rename, Unpause};
 use crate::container::{self, Container};
 use crate::error::OrHint as _;
+use crate::events::{self, Event};
 use crate::home::Home;
 use crate::rootless;
 use crate::runtime::Runtime;
@@ -33,6 +34,8 @@ fn freeze(home: &Home, name: &str, wanted: bool) -> Result<String> {
     } else {
         runtime.resume(id)?;
     }
+    let action = if wanted { "pause" } else { "unpause" };
+    events::note(home, Event::container(&container.record, action));
     Ok(name.to_owned())
 }
 

@@ -12,7 +12,7 @@ use crate::rootless;
 use crate::runtime::Runtime;
 use crate::screen::Screen;
 use crate::store::layout::Platform;
-use crate::store::{Changes, Layer, Parts, Store};
+use crate::store::{Changes, Layer, Store};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::{Map, Value, json};
@@ -56,20 +56,14 @@ pub(crate) fn commit(home: &Home, args: &Commit, screen: &mut Screen<'_>) -> Res
     let made = changes(&store, &container);
     paused.go_on()?;
     let layer = made?;
-    let config = config(&container, args, &parent, layer.is_none())?;
-    let parts = parts(layer.as_ref());
+    let config = config(&container, args, &parent, (layers.len(), layer.is_none()))?;
+    let parts = layer.as_ref().map(Layer::parts).unwrap_or_default();
     layers.extend(layer);
     let image = store.add_image(config, &layers, name.as_slice());
     let image = image.inspect_err(|_| {
         store.discard(&parts).ok(); // the first error is the one worth telling
     })?;
     screen.say(&format!("{}\n", image.id))
-}
-
-/// What to take away again.
-fn parts(layer: Option<&Layer>) -> Parts {
-    let layers = layer.iter().map(|layer| layer.diff_id.clone()).collect();
-    Parts { blobs: layer.iter().map(|layer| layer.descriptor.digest.clone()).collect(), layers }
 }
 
 /// For an image that is to be made.
@@ -128,8 +122,14 @@ impl<'a> Paused<'a> {
     }
 }
 
-/// That of the new image, but for its layers.
-fn config(container: &Container, args: &Commit, parent: &Value, is_empty: bool) -> Result<Value> {
+/// That of the new image, but for its layers. `below` is the number of those of its parent; a new
+/// one may not be needed.
+fn config(
+    container: &Container,
+    args: &Commit,
+    parent: &Value,
+    (below, is_empty): (usize, bool),
+) -> Result<Value> {
     let now = container::now();
     let mut config = Map::new();
     for key in ["architecture", "variant", "os", "os.version", "os.features"] {
@@ -138,6 +138,10 @@ fn config(container: &Container, args: &Commit, parent: &Value, is_empty: bool) 
         }
     }
     let mut history = parent["history"].as_array().cloned().unwrap_or_default();
+    let told = history.iter().filter(|entry| entry["empty_layer"] != json!(true)).count();
+    // Entries and layers are matched by counting.
+    let untold = (told..below).map(|_| json!({ "created": parent["created"] }));
+    history.splice(..0, untold);
     let mut entry = json!({ "created": now, "created_by": container.record.command.join(" ") });
     for (key, text) in [("author", &args.author), ("comment", &args.message)] {
         if !text.is_empty() {

@@ -11,6 +11,7 @@ use crate::copy;
 use crate::digest::Digest;
 use crate::error::{self, OrHint as _};
 use crate::etc;
+use crate::events::{self, Event};
 use crate::home::{self, Home};
 use crate::mountpoints;
 use crate::networking::{self, Mode, Networking};
@@ -46,6 +47,9 @@ pub(crate) fn run(home: &Home, args: &Run, screen: &mut Screen<'_>) -> Result<u8
     }
     let mut container = make(home, &args.make, screen)?;
     let look = (!args.detach).then(|| args.look.of(args.make.interactive, Role::Starter));
+    if look.is_some() {
+        events::note(home, Event::container(&container.record, "attach"));
+    }
     let started = attach::start(home, &container, look.as_ref());
     if started.is_err() && container.record.remove {
         end::discard(home, &mut container).ok(); // its monitor, which would, was killed

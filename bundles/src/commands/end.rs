@@ -5,6 +5,7 @@ use crate::attach;
 use crate::cli::existing::{Kill, Rm, Stop, Wait};
 use crate::container::{Container, Lock, Record, Status};
 use crate::error::OrHint as _;
+use crate::events::{self, Event};
 use crate::home::Home;
 use crate::networking;
 use crate::runtime::Runtime;
@@ -38,11 +39,18 @@ pub(super) fn stop_one(home: &Home, container: &mut Container, time: Option<u64>
         let limit = Duration::from_secs(time.unwrap_or(container.record.stop_timeout));
         let number = container.record.stop_signal;
         signal(container, number)?;
+        note_kill(home, &container.record, number);
         if !container.wait_until(Some(limit), has_ended)? {
-            end(container)?;
+            end(home, container)?;
         }
+        events::note(home, Event::container(&container.record, "stop"));
     }
     Ok(())
+}
+
+fn note_kill(home: &Home, record: &Record, number: i32) {
+    let event = Event::container(record, "kill");
+    events::note(home, event.with("signal", &number.to_string()));
 }
 
 /// Its restart policy is void until it is started again.
@@ -88,8 +96,9 @@ fn signal(container: &mut Container, number: i32) -> Result<()> {
     }
 }
 
-fn end(container: &mut Container) -> Result<()> {
+fn end(home: &Home, container: &mut Container) -> Result<()> {
     signal(container, SIGKILL)?;
+    note_kill(home, &container.record, SIGKILL);
     ensure!(
         container.wait_until(Some(DYING), has_ended)?,
         "{}: does not end, even though it was killed",
@@ -98,9 +107,9 @@ fn end(container: &mut Container) -> Result<()> {
     Ok(())
 }
 
-fn end_for_good(container: &mut Container) -> Result<()> {
+fn end_for_good(home: &Home, container: &mut Container) -> Result<()> {
     give_up(container)?;
-    if container.record.is_running() { end(container) } else { Ok(()) }
+    if container.record.is_running() { end(home, container) } else { Ok(()) }
 }
 
 pub(crate) fn kill(home: &Home, args: &Kill, screen: &mut Screen<'_>) -> Result<()> {
@@ -114,6 +123,7 @@ pub(crate) fn kill(home: &Home, args: &Kill, screen: &mut Screen<'_>) -> Result<
         }
         if !rests {
             Runtime::of(&container)?.kill(&container.record.id, number)?;
+            note_kill(home, &container.record, number);
         }
         Ok(name.to_owned())
     })
@@ -128,7 +138,7 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
                     return Err(anyhow!("{name}: runs"))
                         .hint(format!("stop it first, or: bundles rm -f {name}"));
                 }
-                end_for_good(&mut container)?;
+                end_for_good(home, &mut container)?;
             }
             match remove(home, &mut container) {
                 // Somebody was about to start it.
@@ -147,7 +157,7 @@ pub(crate) fn rm(home: &Home, args: &Rm, screen: &mut Screen<'_>) -> Result<()> 
 /// left to `prune`: it cannot be waited for.
 pub(super) fn discard(home: &Home, container: &mut Container) -> Result<()> {
     if container.refresh()? && container.record.state.process.is_some() {
-        end_for_good(container)?;
+        end_for_good(home, container)?;
         remove(home, container)?;
     }
     Ok(())

@@ -7,10 +7,11 @@ use crate::attach::Outcome;
 use crate::cli::existing::Exec;
 use crate::container::Container;
 use crate::error::{self, OrHint as _};
+use crate::events::{self, Event};
 use crate::home::Home;
 use crate::runtime::{self, InMemory, Runtime};
 use crate::screen::Screen;
-use crate::{attach, spec, users};
+use crate::{attach, ids, spec, users};
 use anyhow::{Context as _, Result, anyhow};
 use oci_spec::runtime::Spec;
 use serde_json::json;
@@ -28,9 +29,16 @@ pub(crate) fn exec(home: &Home, args: &Exec, screen: &mut Screen<'_>) -> Result<
     if !args.detach {
         attach::check_terminal(args.interactive && args.tty)?;
     }
+    let id = ids::made_up()?;
+    // Docker, too, has a space behind a program without arguments.
+    let (program, rest) = args.command.split_first().context("no command")?;
+    let words = format!("{program} {}", rest.join(" "));
+    let event = |action: &str| Event::container(&container.record, action).with("execID", &id);
+    let begun = ["exec_create", "exec_start"].map(|action| event(&format!("{action}: {words}")));
     let file = InMemory::new(&serde_json::to_vec(&process(&container, args)?)?)?;
     if args.interactive && args.tty && !args.detach {
-        return match attach::exec(home, &container, &file.path())? {
+        events::note_all(home, begun.into());
+        return match attach::exec(home, &container, &file.path(), &id)? {
             Outcome::Running(attached) => {
                 drop(file); // the runtime has read it
                 attached.forward_command(&args.detach_keys.clone().unwrap_or_default())
@@ -61,6 +69,7 @@ pub(crate) fn exec(home: &Home, args: &Exec, screen: &mut Screen<'_>) -> Result<
     }
     let child = command.arg(&container.record.id).spawn();
     let mut child = child.context("start the runtime")?;
+    events::note_all(home, begun.into());
     drop(command); // it has the container's ends of the pipes
     relay::pass(&child, outputs)?;
     let status = child.wait().context("wait for the runtime")?;
@@ -69,6 +78,9 @@ pub(crate) fn exec(home: &Home, args: &Exec, screen: &mut Screen<'_>) -> Result<
         Some(failure) if code != 0 => runtime::exit_code_of(&failure),
         _ => code,
     };
+    if !args.detach {
+        events::note(home, event("exec_die").with("exitCode", &code.to_string()));
+    }
     Ok(u8::try_from(code)?)
 }
 

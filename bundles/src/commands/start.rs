@@ -6,6 +6,7 @@ use crate::attach::{self, Outcome, Role};
 use crate::cli::existing::{Attach, Restart, Start};
 use crate::container::{self, Container};
 use crate::error::OrHint as _;
+use crate::events::{self, Event};
 use crate::filter::Filters;
 use crate::home::Home;
 use crate::runtime;
@@ -30,7 +31,9 @@ pub(crate) fn restart(home: &Home, args: &Restart, screen: &mut Screen<'_>) -> R
                 .hint("make it without --rm");
         }
         stop_one(home, &mut container, args.time)?;
-        background(home, &container, name)
+        let started = background(home, &container, name)?;
+        events::note(home, Event::container(&container.record, "restart"));
+        Ok(started)
     })
 }
 
@@ -73,6 +76,7 @@ fn foreground(home: &Home, args: &Start, name: &str) -> Result<u8> {
     let input = args.interactive && container.record.interactive;
     attach::check_terminal(input && container.record.tty)?;
     let look = args.look.of(input, Role::Starter);
+    events::note(home, Event::container(&container.record, "attach"));
     if container.record.is_running() {
         let attached = attach::connect(home, &mut container, &look)?;
         return attached.forward(home, &mut container, &look);
@@ -92,5 +96,6 @@ pub(crate) fn attach(home: &Home, args: &Attach) -> Result<u8> {
     let input = container.record.interactive && !args.no_stdin;
     attach::check_terminal(input && container.record.tty)?;
     let look = args.look.of(input, Role::Onlooker);
+    events::note(home, Event::container(&container.record, "attach"));
     attach::connect(home, &mut container, &look)?.forward(home, &mut container, &look)
 }

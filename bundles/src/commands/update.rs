@@ -5,6 +5,7 @@ use super::for_each;
 use crate::cli::existing::Update;
 use crate::container::Container;
 use crate::error::OrHint as _;
+use crate::events::{self, Event};
 use crate::home::{self, Home};
 use crate::monitor::cgroup;
 use crate::rootless;
@@ -57,6 +58,7 @@ fn one(home: &Home, container: &mut Container, args: &Update, mut wanted: Value)
         container.record.restart = restart;
         container.save()?;
     }
+    events::note(home, Event::container(&container.record, "update"));
     Ok(())
 }
 

@@ -1,14 +1,15 @@
-//! One pass over a directory: archive, its digest, gzip.
+//! One pass over a directory or an archive: its digest, gzip.
 //!
 //! Runs in: an ordinary process of the user, or root of a user namespace.
 
 use super::behind::behind;
+use super::unpack::inflate;
 use super::write::{What, Written, write};
 use crate::digest::{Digest, Hashing};
 use anyhow::{Context as _, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
 
 /// That of gzip(1) and of Docker. The header has neither name nor time.
@@ -39,4 +40,14 @@ pub(crate) fn pack<W: Write + Send>(
     })?;
     let blob = encoder.finish().context("gzip")?;
     Ok(Packed { blob, diff_id, written })
+}
+
+/// The same for an archive that is there, and may be compressed in another way. Returns where it
+/// went, and the digest of the archive inside.
+pub(crate) fn repack<W: Write + Send>(input: impl Read, blob: W) -> Result<(W, Digest)> {
+    let encoder = GzEncoder::new(blob, Compression::new(LEVEL));
+    let (_, inflated) = inflate(input)?;
+    let mut archive = Hashing::new(inflated);
+    let (_, encoder) = behind(encoder, |out| Ok(io::copy(&mut archive, out)?))?;
+    Ok((encoder.finish().context("gzip")?, archive.finish().0))
 }

@@ -127,7 +127,7 @@ impl<W: Write> Writer<'_, W> {
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
         if self.what != What::Tree {
-            if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
+            if is_whiteout(&stat) {
                 let mut hidden = OsString::from(".wh.");
                 hidden.push(name);
                 return self.marker(&path.with_file_name(hidden)).map(|()| None);
@@ -242,11 +242,7 @@ impl<W: Write> Writer<'_, W> {
     }
 
     fn opaque(&mut self, path: &Path, fd: BorrowedFd<'_>) -> Result<()> {
-        let is_set = |name: &&str| {
-            let mut value = [0; 1];
-            rustix::fs::fgetxattr(fd, *name, &mut value) == Ok(1) && value == *b"y"
-        };
-        if self.what != What::Tree && OPAQUE.iter().any(is_set) {
+        if self.what != What::Tree && is_opaque(fd) {
             self.marker(&path.join(".wh..wh..opq"))?;
         }
         Ok(())
@@ -298,6 +294,19 @@ impl<W: Write> Writer<'_, W> {
     }
 }
 
+/// Says that the layers below have something of this name, which is not there any more.
+pub(crate) fn is_whiteout(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
+}
+
+/// A directory that hides all which the layers below have in it.
+pub(crate) fn is_opaque(fd: BorrowedFd<'_>) -> bool {
+    OPAQUE.iter().any(|name| {
+        let mut value = [0; 1];
+        rustix::fs::fgetxattr(fd, *name, &mut value) == Ok(1) && value == *b"y"
+    })
+}
+
 fn is_gone(err: &anyhow::Error) -> bool {
     let cause = err.downcast_ref::<io::Error>();
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::NotFound)
@@ -313,7 +322,7 @@ fn frame(path: PathBuf, fd: OwnedFd) -> Result<Frame> {
 }
 
 /// One below the top, `None` if it has gone.
-fn directory(top: BorrowedFd<'_>, path: &Path) -> Result<Option<OwnedFd>> {
+pub(crate) fn directory(top: BorrowedFd<'_>, path: &Path) -> Result<Option<OwnedFd>> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let resolve = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS

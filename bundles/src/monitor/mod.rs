@@ -17,7 +17,9 @@ mod start;
 mod streams;
 pub(crate) mod wire;
 
-use crate::container::{self, BackOff, Container, State, Status};
+use crate::container::{self, BackOff, Container, Record, State, Status};
+use crate::events::{self, Event};
+use crate::health;
 use crate::home::Home;
 use crate::networking;
 use crate::process;
@@ -86,7 +88,8 @@ pub(crate) fn called() -> Option<ExitCode> {
     } else if name == session::NAME {
         let (root, id) = (PathBuf::from(args.next()?), args.next()?.into_string().ok()?);
         let process = PathBuf::from(args.next()?);
-        for_good(&root, |home| session::run(home, &id, &process))
+        let exec = args.next()?.into_string().ok()?;
+        for_good(&root, |home| session::run(home, &id, &process, &exec))
     } else if name == keeper::NAME {
         keeper::run(&args.next()?)
     } else {
@@ -249,7 +252,8 @@ impl Monitor<'_> {
             ports.turn();
         }
         if let Some(checkup) = &mut self.life.checkup {
-            checkup.turn(&self.container);
+            let changed = checkup.turn(&self.container);
+            self.tell_health(changed);
         }
         self.feed();
         self.clients.flush();
@@ -263,14 +267,24 @@ impl Monitor<'_> {
     fn reap(&mut self) -> Result<Option<Exit>> {
         while let Some(_signal) = self.signals.read_signal()? {}
         let checkup = &mut self.life.checkup;
+        let mut changed = None;
         let exit = process::reap(self.life.pid, |pid, code| {
-            checkup.as_mut().and_then(|checkup| checkup.ended(pid, code));
+            let ended = checkup.as_mut().and_then(|checkup| checkup.ended(pid, code));
+            changed = changed.or(ended);
         })?;
+        self.tell_health(changed);
         if let Some(code) = exit {
             return Ok(Some(Some(code)));
         }
         let orphan = self.life.orphan.as_ref();
         Ok(orphan.is_some_and(has_ended).then_some(None))
+    }
+
+    fn tell_health(&self, changed: Option<health::Status>) {
+        if let Some(status) = changed {
+            let action = format!("health_status: {}", status.word());
+            events::note(self.home, Event::container(&self.container.record, &action));
+        }
     }
 
     /// From each stream what is there; false when nothing was.
@@ -348,7 +362,9 @@ impl Monitor<'_> {
         networking::leave(self.home, &record.id).ok();
         let deleted = self.runtime.delete(&record.id);
         start::unmount_root(record);
+        let events = end_events(self.home, record, exit, oom_killed);
         if record.remove && deleted.is_ok() {
+            events::note_all(self.home, events);
             self.container.remove(self.home, &lock)?;
             return Ok(false);
         }
@@ -362,7 +378,9 @@ impl Monitor<'_> {
             oom_killed,
             ..State::default()
         };
-        self.note(end, lock)
+        let again = self.note(end, lock);
+        events::note_all(self.home, events); // whoever hears of it finds it written down
+        again
     }
 
     /// Not even a full disk keeps an exit code from being known: then this waits for space.
@@ -427,6 +445,16 @@ impl Monitor<'_> {
         }
         Ok(true)
     }
+}
+
+fn end_events(home: &Home, record: &Record, exit: Exit, oom_killed: bool) -> Vec<Event> {
+    let code = exit.unwrap_or(container::UNSEEN).to_string();
+    let die = Event::container(record, "die").with("exitCode", &code);
+    let oom = oom_killed.then(|| Event::container(record, "oom"));
+    let mut events: Vec<Event> = oom.into_iter().chain([die]).collect();
+    events.extend(networking::events(home, record, "disconnect"));
+    events.extend(Event::of_volumes(record, "unmount"));
+    events
 }
 
 /// Which of them have something to read, or have ended.

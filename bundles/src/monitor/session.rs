@@ -9,6 +9,7 @@ use super::streams::{self, Streams};
 use super::wire::{self, Message, PIECE};
 use super::{failed, wait};
 use crate::container::Container;
+use crate::events::{self, Event};
 use crate::home::Home;
 use crate::process;
 use crate::runtime::Runtime;
@@ -28,15 +29,16 @@ use std::time::Instant;
 
 pub(super) const NAME: &str = "bundles-exec";
 
-/// This program as the keeper of a command's terminal; `process` is the file for the runtime.
-pub(crate) fn command(home: &Home, id: &str, process: &Path) -> Result<Command> {
+/// This program as the keeper of a command's terminal; `process` is the file for the runtime,
+/// `exec` the id in events.
+pub(crate) fn command(home: &Home, id: &str, process: &Path, exec: &str) -> Result<Command> {
     let exe = std::env::current_exe().context("/proc/self/exe")?;
     let mut command = Command::new(exe);
-    command.arg0(NAME).arg(home.path()).arg(id).arg(process);
+    command.arg0(NAME).arg(home.path()).arg(id).arg(process).arg(exec);
     Ok(command)
 }
 
-pub(super) fn run(home: &Home, id: &str, process: &Path) -> Result<()> {
+pub(super) fn run(home: &Home, id: &str, process: &Path, exec: &str) -> Result<()> {
     nix::unistd::setsid().ok(); // it may be the leader of one already
     // The runtime ends before the command, whose exit code comes to this process then.
     nix::sys::prctl::set_child_subreaper(true).context("prctl(PR_SET_CHILD_SUBREAPER)")?;
@@ -54,7 +56,10 @@ pub(super) fn run(home: &Home, id: &str, process: &Path) -> Result<()> {
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let queue = VecDeque::from([Message::Started.encode()]);
     let input = Vec::new();
-    Session { pid, streams, signals, client: Some(client), queue, input }.live()
+    let code = Session { pid, streams, signals, client: Some(client), queue, input }.live()?;
+    let event = Event::container(&container.record, "exec_die").with("execID", exec);
+    events::note(home, event.with("exitCode", &code.to_string()));
+    Ok(())
 }
 
 fn start(home: &Home, container: &Container, process: &Path) -> Result<(Pid, Streams)> {
@@ -86,7 +91,8 @@ struct Session {
 }
 
 impl Session {
-    fn live(mut self) -> Result<()> {
+    /// Until the command ends: its exit code.
+    fn live(mut self) -> Result<i32> {
         let code = loop {
             if let Some(code) = self.turn()? {
                 break code;
@@ -99,7 +105,7 @@ impl Session {
             let Some(client) = &self.client else { break };
             wait(&mut [PollFd::new(client.as_fd(), PollFlags::POLLOUT)], 100_u8.into())?;
         }
-        Ok(())
+        Ok(code)
     }
 
     /// The exit code, when the command has ended.

@@ -7,6 +7,7 @@ use super::ports::{Ports, descriptors};
 use super::streams::{self, Streams};
 use super::{cgroup, keeper};
 use crate::container::{self, Container, Record, Root, State, Status};
+use crate::events::{self, Event};
 use crate::home::Home;
 use crate::joins;
 use crate::links;
@@ -147,6 +148,10 @@ fn create_and_start(
     let checkup = Checkup::new(&container.record, true)?;
     runtime.run(&mut runtime.command(["start", &container.record.id]))?;
     is_running(container)?;
+    let mut begun = networking::events(home, &container.record, "connect");
+    begun.extend(Event::of_volumes(&container.record, "mount"));
+    begun.push(Event::container(&container.record, "start"));
+    events::note_all(home, begun);
     Ok(Life { pid, orphan: None, streams, oom, ports, checkup, begun: Instant::now() })
 }
 

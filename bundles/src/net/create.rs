@@ -8,6 +8,7 @@ use super::record::{Driver, Network, Networks, check_name};
 use super::subnet::Subnet;
 use super::{holder, uplink};
 use crate::error::OrHint as _;
+use crate::events;
 use crate::ids::random;
 use anyhow::{Result, anyhow};
 use std::collections::BTreeMap;
@@ -80,6 +81,7 @@ pub(crate) fn create(networks: &Networks<'_>, request: Request) -> Result<Networ
     network.labels = request.labels;
     network.options = request.options;
     networks.add(&network)?;
+    events::note(networks.home, network.event("create"));
     Ok(network)
 }
 

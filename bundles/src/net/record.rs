@@ -4,6 +4,7 @@
 
 use super::ipam::{Pool, Used};
 use crate::error::OrHint as _;
+use crate::events::{self, Event};
 use crate::fmt;
 use crate::home::{self, Home, Lock};
 use crate::ids;
@@ -68,6 +69,10 @@ impl Network {
     /// The name of its bridge: as long as a link's name can be, 15 characters.
     pub(crate) fn bridge(&self) -> String {
         format!("br-{}", fmt::short_id(&self.id))
+    }
+
+    pub(crate) fn event(&self, action: &str) -> Event {
+        Event::network(&self.id, action, (&self.name, self.driver.name()))
     }
 
     /// Made by us, and not to be removed.
@@ -167,7 +172,10 @@ impl<'a> Networks<'a> {
 
     /// Needs no space on the disk.
     pub(crate) fn forget(&self, network: &Network) -> Result<()> {
-        self.home.discard(&self.directory.join(&network.name)).map(drop)
+        let discarded = self.home.discard(&self.directory.join(&network.name))?;
+        events::note(self.home, network.event("destroy"));
+        drop(discarded);
+        Ok(())
     }
 
     pub(crate) fn endpoints(&self, network: &Network) -> Result<Vec<Endpoint>> {
@@ -201,6 +209,12 @@ impl<'a> Networks<'a> {
     fn path_of(&self, name: &str) -> PathBuf {
         self.directory.join(name).join("network.json")
     }
+}
+
+/// By its whole name, for questions only: nobody is waited for.
+pub(crate) fn named(home: &Home, name: &str) -> Option<Network> {
+    let path = home.path().join("networks").join(name).join("network.json");
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 fn read_all(directory: &Path) -> Result<Vec<Network>> {

@@ -3,14 +3,16 @@
 //! Runs in: an ordinary process of the user, or root of a user namespace.
 
 use super::layout::{CONFIG, Descriptor, LAYER, MANIFEST, Manifest, check_count};
-use super::{Added, FILES, Image, Store, Wanted};
+use super::{Added, FILES, Image, Parts, Store, Wanted};
 use crate::digest::Digest;
 use crate::layer::{self, Limits, Packed, What};
 use crate::reference::Reference;
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
+use std::io::Read;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -22,6 +24,14 @@ pub(crate) struct Layer {
     pub(crate) descriptor: Descriptor,
     /// Of the archive inside.
     pub(crate) diff_id: Digest,
+}
+
+impl Layer {
+    /// What to take away again where no image came of it.
+    pub(crate) fn parts(&self) -> Parts {
+        let (blob, layer) = (self.descriptor.digest.clone(), self.diff_id.clone());
+        Parts { blobs: BTreeSet::from([blob]), layers: BTreeSet::from([layer]) }
+    }
 }
 
 /// A directory in which overlayfs has written what differs from the layers below.
@@ -76,6 +86,20 @@ impl Store<'_> {
         self.keep(&file, &digest)?;
         let descriptor = Descriptor::of(&format!("{LAYER}+gzip"), digest, size);
         Ok(Some(Layer { descriptor, diff_id }))
+    }
+
+    /// Makes a layer of an archive of files, which may be compressed.
+    pub(crate) fn add_archive(&self, input: impl Read + Send) -> Result<Layer> {
+        let scratch = self.scratch()?;
+        let (spool, diff_id) = layer::repack(input, Self::spool(&scratch, "blob")?)?;
+        let (digest, size) = spool.finish();
+        let file = scratch.path().join("blob");
+        let wanted = Wanted { blob: Some(digest.clone()), diff_id: diff_id.clone() };
+        let blob = File::open(&file).with_context(|| file.display().to_string())?;
+        self.unpack(blob, &wanted, &Limits::default())?;
+        self.keep(&file, &digest)?;
+        let descriptor = Descriptor::of(&format!("{LAYER}+gzip"), digest, size);
+        Ok(Layer { descriptor, diff_id })
     }
 
     /// The layers of an image, for one that is to be made from it.

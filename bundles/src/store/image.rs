@@ -67,6 +67,12 @@ impl Store<'_> {
         find(&self.images()?, text).cloned()
     }
 
+    /// The files of a layer in bytes.
+    pub(crate) fn size_of(&self, diff_id: &Digest) -> u64 {
+        let size = fs::read_to_string(self.layers.join(diff_id.hex()).join(SIZE));
+        size.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    }
+
     /// With the lock held.
     pub(super) fn read_all(&self) -> Result<Vec<Image>> {
         let mut images: Vec<Image> = Vec::new();
@@ -124,8 +130,7 @@ impl Store<'_> {
             created,
         };
         for diff_id in image.diff_ids()? {
-            let size = fs::read_to_string(self.layers.join(diff_id.hex()).join(SIZE));
-            image.size += size.ok().and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0);
+            image.size += self.size_of(&diff_id);
             image.layers.push(self.layer(&diff_id));
         }
         Ok(image)
@@ -143,7 +148,7 @@ fn note(image: &mut Image, descriptor: &Descriptor) -> Result<()> {
 }
 
 /// RFC 3339 in any zone; humantime reads UTC, and writes no time before 1970 or after 9999.
-fn time(text: &str) -> Option<SystemTime> {
+pub(crate) fn time(text: &str) -> Option<SystemTime> {
     let start = text.get(..19)?;
     let zone = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
     let time = humantime::parse_rfc3339(&format!("{start}Z")).ok()?;

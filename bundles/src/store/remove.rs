@@ -10,6 +10,7 @@ use super::layout::{Index, Manifest};
 use super::{Image, Store, untag};
 use crate::digest::Digest;
 use crate::error::OrHint as _;
+use crate::events::{self, Event};
 use crate::fmt;
 use crate::home::{Discarded, entries};
 use crate::reference::Reference;
@@ -50,6 +51,7 @@ impl Store<'_> {
         if let Some(name) = name.filter(|_| image.names.len() > 1) {
             untag(&mut index, &name.to_string());
             self.write_index(&index)?;
+            self.note_removal(&image.id, std::slice::from_ref(&name), &[]);
             return Ok(Removed { untagged: vec![name], deleted: Vec::new() });
         }
         let names: Vec<String> = image.names.iter().map(Reference::familiar).collect();
@@ -67,8 +69,16 @@ impl Store<'_> {
         self.write_index(&index)?;
         let rubbish = self.collect(&index, &parts)?;
         drop(lock);
+        self.note_removal(&image.id, &image.names, &["delete"]);
         drop(rubbish); // may take long
         Ok(Removed { untagged: image.names.clone(), deleted: vec![image.id.clone()] })
+    }
+
+    fn note_removal(&self, id: &Digest, names: &[Reference], further: &[&str]) {
+        let id = id.to_string();
+        let untagged = names.iter().map(|name| Event::image(&id, "untag", &name.familiar()));
+        let further = further.iter().map(|action| Event::image(&id, action, &id));
+        events::note_all(self.home, untagged.chain(further).collect());
     }
 
     /// Removes what a failed attempt has put into the store, as far as no image has it.

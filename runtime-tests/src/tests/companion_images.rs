@@ -26,7 +26,6 @@ tests![
     two_loads_at_once_do_not_disturb_each_other,
     ordinary_user_keeps_images_too,
     root_of_a_user_namespace_sets_the_owners_it_has,
-    podman_and_the_companion_read_each_other,
 ];
 
 /// An archive as a file.
@@ -581,30 +580,4 @@ fn root_of_a_user_namespace_sets_the_owners_it_has() {
     refused.assert_stderr_has("hint: give the user a larger range of ids in /etc/subuid");
     holder.kill().unwrap();
     holder.wait().unwrap();
-}
-
-fn podman_and_the_companion_read_each_other() {
-    requires!(root, program("/usr/bin/podman"));
-    let store = scratch().join("podman");
-    let podman = |args: &[&str]| {
-        let mut command = Command::new("/usr/bin/podman");
-        command.arg("--root").arg(&store).arg("--runroot").arg(scratch().join("run"));
-        let output = command.args(["--storage-driver", "vfs"]).args(args).output().unwrap();
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    let layer = Tar::new().directory("bin").file("bin/f", b"hello").bytes();
-    load(&saved("localhost/app:1", &[layer])).ok();
-    let layout = format!("oci:{}:localhost/app:1", home().join("oci").display());
-    let id = podman(&["pull", "-q", &layout]);
-    let ours = bundles(["images", "-q", "--no-trunc"]).output().stdout();
-    assert_eq!(format!("sha256:{id}"), ours.trim());
-    bundles(["rmi", "localhost/app:1"]).ok();
-    for format in ["docker-archive", "oci-archive"] {
-        let path = scratch().join(format);
-        podman(&["save", "-q", "--format", format, "-o", path.to_str().unwrap(), &id]);
-        bundles(["load", "-i"]).arg(&path).ok();
-        bundles(["images", "-q", "--no-trunc"]).output().assert_stdout(&ours);
-        bundles(["rmi", ours.trim()]).ok();
-    }
 }

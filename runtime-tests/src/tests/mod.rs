@@ -37,6 +37,7 @@ areas![
     companion_run_networks,
     companion_peers,
     companion_rootless,
+    companion_tools,
     doctor,
     lifecycle,
     process,
@@ -85,10 +86,13 @@ areas![
     companion_pull_faults,
     companion_cli,
     companion_attach,
+    companion_build,
     companion_change,
+    companion_interop,
     companion_kills,
     companion_faults,
     companion_full_disk,
+    companion_events,
     companion_health,
     companion_options,
     companion_restart,
@@ -109,11 +113,13 @@ mod cgroup_v1;
 mod cgroups;
 mod cli;
 mod companion_attach;
+mod companion_build;
 mod companion_change;
 mod companion_cli;
 mod companion_create;
 mod companion_deeds;
 mod companion_doctor;
+mod companion_events;
 mod companion_exec;
 mod companion_faults;
 mod companion_flags;
@@ -123,6 +129,7 @@ mod companion_hostile;
 mod companion_image_lists;
 mod companion_images;
 mod companion_info;
+mod companion_interop;
 mod companion_kills;
 mod companion_mounts;
 mod companion_network_rootless;
@@ -140,6 +147,7 @@ mod companion_run;
 mod companion_run_images;
 mod companion_run_networks;
 mod companion_search;
+mod companion_tools;
 mod companion_truths;
 mod companion_volumes;
 mod devices;
