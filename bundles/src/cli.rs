@@ -137,6 +137,7 @@ commands! {
     Commit(tools::Commit) "commit" flags,
     Export(tools::Export) "export" flags,
     Import(tools::Import) "import" flags,
+    Save(tools::Save) "save" flags,
     Diff(tools::Diff) "diff" flags,
     History(tools::History) "history" flags,
     Tag(images::Tag) "tag" flags,

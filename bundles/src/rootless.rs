@@ -70,6 +70,7 @@ fn need(command: &Command) -> Need {
         Command::Rename(_)
         | Command::Images(_)
         | Command::History(_)
+        | Command::Save(_)
         | Command::Tag(_)
         | Command::Network(_)
         | Command::Rootfs(_)

@@ -104,7 +104,7 @@ impl Store<'_> {
 
     /// The layers of an image, for one that is to be made from it.
     pub(crate) fn layers_of(&self, image: &Image) -> Result<Vec<Layer>> {
-        let manifest = Manifest::parse(&self.read_json(&image.manifest)?)?;
+        let (manifest, _) = self.manifest(image)?;
         let diff_ids = image.diff_ids()?;
         ensure!(manifest.layers.len() == diff_ids.len(), "image {}: damaged", image.id);
         let layers = manifest.layers.into_iter().zip(diff_ids).map(|(descriptor, diff_id)| {

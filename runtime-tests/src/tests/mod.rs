@@ -37,6 +37,7 @@ areas![
     companion_run_networks,
     companion_peers,
     companion_rootless,
+    companion_save,
     companion_tools,
     doctor,
     lifecycle,
@@ -146,6 +147,7 @@ mod companion_rootless;
 mod companion_run;
 mod companion_run_images;
 mod companion_run_networks;
+mod companion_save;
 mod companion_search;
 mod companion_tools;
 mod companion_truths;
