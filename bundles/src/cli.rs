@@ -2,6 +2,7 @@
 //!
 //! Runs in: before anything else. Touches nothing.
 
+pub(crate) mod build;
 pub(crate) mod container;
 mod dash;
 pub(crate) mod doctor;
@@ -124,6 +125,8 @@ commands! {
     Inspect(existing::Inspect) "inspect" flags,
     Healthcheck(health::Command) "healthcheck" group,
     Container(container::Command) "container" group,
+    Build(Box<build::Build>) "build" flags,
+    Builder(build::Builder) "builder" group,
     Images(images::Images) "images" flags,
     Load(images::Load) "load" flags,
     Pull(pull::Pull) "pull" flags,
@@ -134,6 +137,7 @@ commands! {
     Commit(tools::Commit) "commit" flags,
     Export(tools::Export) "export" flags,
     Import(tools::Import) "import" flags,
+    Save(tools::Save) "save" flags,
     Diff(tools::Diff) "diff" flags,
     History(tools::History) "history" flags,
     Tag(images::Tag) "tag" flags,

@@ -5,10 +5,12 @@
 mod choice;
 mod history;
 mod import;
+mod save;
 
 pub(crate) use choice::Choice;
 pub(crate) use history::history;
 pub(crate) use import::import;
+pub(crate) use save::save;
 
 use crate::cli::images::{Command, Images, Inspect, Load, Remove, Tag};
 use crate::commands::prune::{self, user_of};
@@ -37,6 +39,7 @@ pub(crate) fn image(home: &Home, command: &Command, screen: &mut Screen<'_>) -> 
         Command::Push(args) => crate::push::command(home, args, screen),
         Command::Import(args) => import(home, args, screen),
         Command::History(args) => history(home, args, screen),
+        Command::Save(args) => save(home, args),
         Command::Tag(args) => tag(home, args),
         Command::Rm(args) => remove(home, args, screen),
         Command::Inspect(args) => inspect(home, args, screen),

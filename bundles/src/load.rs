@@ -77,10 +77,12 @@ pub(crate) fn load(store: &Store<'_>, input: impl Read) -> Result<Vec<Loaded>> {
 }
 
 fn all(store: &Store<'_>, members: &Members, parts: &mut Parts) -> Result<Vec<Loaded>> {
-    let ready = if members.find(Path::new("manifest.json")).is_some() {
+    let has = |name: &str| members.find(Path::new(name)).is_some();
+    // Of both, the layout has the manifest as it was.
+    let ready = if has("index.json") && (has("oci-layout") || !has("manifest.json")) {
+        layout(store, members, parts, has("manifest.json"))?
+    } else if has("manifest.json") {
         saved(store, members, parts)?
-    } else if members.find(Path::new("index.json")).is_some() {
-        layout(store, members, parts)?
     } else {
         return Err(anyhow!("neither manifest.json nor index.json is in the archive"))
             .hint("give an archive that docker save, podman save or skopeo copy has written");
@@ -141,14 +143,20 @@ fn saved(store: &Store<'_>, members: &Members, parts: &mut Parts) -> Result<Vec<
     Ok(ready)
 }
 
-fn layout(store: &Store<'_>, members: &Members, parts: &mut Parts) -> Result<Vec<Ready>> {
+/// An archive with Docker's list has all images of it, not one for each platform.
+fn layout(
+    store: &Store<'_>,
+    members: &Members,
+    parts: &mut Parts,
+    has_list: bool,
+) -> Result<Vec<Ready>> {
     let index = Index::parse(&members.json(Path::new("index.json"))?)?;
     let named = |one: &Descriptor| {
         let full = one.annotations.get("io.containerd.image.name");
         full.or(one.annotations.get(REF_NAME)).cloned()
     };
-    let chosen = if index.manifests.len() > 1 && !index.manifests.iter().any(|m| named(m).is_some())
-    {
+    let is_named = index.manifests.iter().any(|one| named(one).is_some());
+    let chosen = if index.manifests.len() > 1 && !is_named && !has_list {
         vec![layout::choose(&index, &Platform::here())?]
     } else {
         index.manifests.iter().collect()

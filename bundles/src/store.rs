@@ -10,10 +10,12 @@ mod create;
 mod image;
 pub(crate) mod layout;
 mod remove;
+mod steps;
 
 pub(crate) use create::{Changes, Layer};
 pub(crate) use image::{Image, Missing, find, time};
 pub(crate) use remove::Parts;
+pub(crate) use steps::{Kept, Step};
 
 use crate::digest::{Digest, Hashing};
 use crate::error::OrHint as _;
@@ -23,7 +25,7 @@ use crate::home::{Home, Lock, Scratch, replace};
 use crate::layer::{self, Compression, Limits, Unpacked};
 use crate::reference::Reference;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use layout::{Descriptor, Index, MANIFEST, Manifest, REF_NAME};
+use layout::{Descriptor, Index, LAYOUT, MANIFEST, Manifest, REF_NAME};
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
@@ -88,7 +90,7 @@ impl<'a> Store<'a> {
         let store = Self { home, oci, blobs, layers };
         let mark = store.oci.join("oci-layout");
         if !mark.exists() {
-            store.write(&mark, b"{\"imageLayoutVersion\":\"1.0.0\"}\n")?;
+            store.write(&mark, LAYOUT.as_bytes())?;
         }
         Ok(store)
     }

@@ -115,6 +115,7 @@ pub(crate) enum Command {
     Push(super::pull::Push),
     Import(super::tools::Import),
     History(super::tools::History),
+    Save(super::tools::Save),
     Tag(Tag),
     #[command(alias = "remove")]
     Rm(Remove),

@@ -1,7 +1,7 @@
 //! Commands that make images of containers, and archives of both.
 
 use crate::store::layout::Platform;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// Make an image of what a container has changed
@@ -105,4 +105,28 @@ pub(crate) struct History {
     /// Name, id, or beginning of an id
     #[arg(value_name = "IMAGE")]
     pub(crate) image: String,
+}
+
+/// Write images with all their layers as one archive
+///
+/// bundles load reads it, and so do docker, podman and skopeo.
+#[derive(Debug, Args)]
+pub(crate) struct Save {
+    /// File to write instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// docker-archive, which is an OCI image layout and has Docker's list, or oci-archive, the layout alone
+    #[arg(long, value_name = "FORMAT", default_value = "docker-archive")]
+    pub(crate) format: Archive,
+
+    /// Names or ids; of a name without a tag, all tags
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(crate) images: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Archive {
+    DockerArchive,
+    OciArchive,
 }

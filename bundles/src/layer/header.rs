@@ -16,29 +16,35 @@ const MOST: u64 = 0o77_777_777_777;
 const NAME: usize = 100;
 
 /// What stands before the data of an entry.
-pub(super) struct Head<'a> {
-    pub(super) kind: EntryType,
+pub(crate) struct Head<'a> {
+    pub(crate) kind: EntryType,
     /// Of a directory with a slash at its end.
-    pub(super) path: &'a [u8],
+    pub(crate) path: &'a [u8],
     /// What a symlink or a hard link names.
-    pub(super) link: &'a [u8],
+    pub(crate) link: &'a [u8],
     /// Permissions with setuid, setgid and sticky bit.
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
     /// In seconds since 1970.
-    pub(super) mtime: i64,
+    pub(crate) mtime: i64,
     /// Of the data that follows, in bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// Major and minor number of a device.
-    pub(super) device: (u32, u32),
-    pub(super) xattrs: &'a [Record],
+    pub(crate) device: (u32, u32),
+    pub(crate) xattrs: &'a [Record],
 }
 
-impl Head<'_> {
+impl<'a> Head<'a> {
+    /// Root's, of the beginning of 1970.
+    pub(crate) fn plain(path: &'a [u8], kind: EntryType, mode: u32) -> Self {
+        let (uid, gid, mtime, size, device) = (0, 0, 0, 0, (0, 0));
+        Self { kind, path, link: b"", mode, uid, gid, mtime, size, device, xattrs: &[] }
+    }
+
     /// Whole blocks.
-    pub(super) fn bytes(&self) -> Result<Vec<u8>> {
-        let mut header = self.plain()?;
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>> {
+        let mut header = self.ustar()?;
         let mut records = Vec::new();
         if !is_plain(self.path) || !fits_path(&mut header, self.path) {
             record(&mut records, "path", self.path);
@@ -72,7 +78,7 @@ impl Head<'_> {
     }
 
     /// What has no room in it is cut, or 0.
-    fn plain(&self) -> Result<Header> {
+    fn ustar(&self) -> Result<Header> {
         let mut header = Header::new_ustar();
         header.set_entry_type(self.kind);
         header.set_mode(self.mode);

@@ -67,6 +67,15 @@ impl Store<'_> {
         find(&self.images()?, text).cloned()
     }
 
+    /// That of an image, and its descriptor.
+    pub(crate) fn manifest(&self, image: &Image) -> Result<(Manifest, Descriptor)> {
+        let manifest = Manifest::parse(&self.read_json(&image.manifest)?)?;
+        let index = self.index()?;
+        let found = index.manifests.into_iter().find(|one| one.digest == image.manifest);
+        let found = found.with_context(|| format!("image {}: removed meanwhile", image.id))?;
+        Ok((manifest, found))
+    }
+
     /// The files of a layer in bytes.
     pub(crate) fn size_of(&self, diff_id: &Digest) -> u64 {
         let size = fs::read_to_string(self.layers.join(diff_id.hex()).join(SIZE));

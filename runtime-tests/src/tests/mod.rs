@@ -37,6 +37,7 @@ areas![
     companion_run_networks,
     companion_peers,
     companion_rootless,
+    companion_save,
     companion_tools,
     doctor,
     lifecycle,
@@ -86,6 +87,7 @@ areas![
     companion_pull_faults,
     companion_cli,
     companion_attach,
+    companion_build,
     companion_change,
     companion_interop,
     companion_kills,
@@ -112,6 +114,7 @@ mod cgroup_v1;
 mod cgroups;
 mod cli;
 mod companion_attach;
+mod companion_build;
 mod companion_change;
 mod companion_cli;
 mod companion_create;
@@ -144,6 +147,7 @@ mod companion_rootless;
 mod companion_run;
 mod companion_run_images;
 mod companion_run_networks;
+mod companion_save;
 mod companion_search;
 mod companion_tools;
 mod companion_truths;
