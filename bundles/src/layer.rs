@@ -15,5 +15,5 @@ mod write;
 pub(crate) use apply::Limits;
 pub(crate) use header::Head;
 pub(crate) use pack::{Packed, pack, repack};
-pub(crate) use unpack::{Compression, Unpacked, digests, inflate, unpack};
+pub(crate) use unpack::{Compression, Unpacked, digests, extract, inflate, is_archive, unpack};
 pub(crate) use write::{What, directory, is_opaque, is_whiteout, write};

@@ -3,6 +3,7 @@
 //! Runs in: before anything else. Touches nothing.
 
 use super::reasons;
+use crate::error::plain;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
@@ -15,9 +16,9 @@ pub(super) fn message(cli: &Command, args: &[String], err: &Error) -> String {
     let mut message = format!("bundles: {first}\n");
     let mut rest = rest.to_owned();
     if let Some(reason) = reason(err) {
-        return format!("{message}  hint: {reason}\n");
-    }
-    if let Some(ContextValue::String(word)) = err.get(ContextKind::InvalidSubcommand)
+        message.push_str(&format!("  hint: {reason}\n"));
+        rest.clear();
+    } else if let Some(ContextValue::String(word)) = err.get(ContextKind::InvalidSubcommand)
         && (is_other_program(word) || !is_guessed(err, word) || in_group(cli, word).is_some())
     {
         // clap's own guess is far from what was typed.
@@ -35,7 +36,8 @@ pub(super) fn message(cli: &Command, args: &[String], err: &Error) -> String {
     if !rest.is_empty() {
         message.push_str(&format!("{rest}\n"));
     }
-    message
+    // What was typed may be what a script has got from a stranger.
+    message.lines().map(|line| format!("{}\n", plain(line))).collect()
 }
 
 /// Why there is no such flag or command.

@@ -156,7 +156,10 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     let of_image = base.config.volumes().as_deref().unwrap_or_default();
     let others = mounts::of_others(home, &args.files.volumes_from)?;
     let wishes = wish::all(&args.files, of_image, others)?;
-    let network = networking::find(home, args, &base.config, &id, screen)?;
+    let network = networking::find(home, args, &base.config, &id)?;
+    if network.mode == Mode::Host && !args.network.publish.is_empty() {
+        screen.note("bundles: -p has no effect: the container has the ports of the host\n");
+    }
     let places = (id.as_str(), later.as_path(), rootfs.as_path());
     let mut facts = facts::find(args, &base.config, base.files.path(), places)?;
     facts.network = network.mode != Mode::Host;
@@ -267,7 +270,7 @@ pub(super) fn base(
         return Ok(Base { name, config, raw: Value::Null, files: Files::Directory(dir) });
     }
     let name = args.image().context("no image").hint("write IMAGE, or --rootfs DIR")?;
-    let image = find_image(home, name, args, screen)?;
+    let image = find_image(home, name, (args.pull, args.quiet), screen)?;
     overlay::leave_mounts()?;
     let view = View::mount(&image.layers, scratch)?;
     let config = image.config.config().clone().unwrap_or_default();
@@ -276,25 +279,30 @@ pub(super) fn base(
     Ok(Base { name: name.to_owned(), config, raw, files })
 }
 
-fn find_image(home: &Home, name: &str, args: &Create, screen: &mut Screen<'_>) -> Result<Image> {
+pub(crate) fn find_image(
+    home: &Home,
+    name: &str,
+    (when, quiet): (Pull, bool),
+    screen: &mut Screen<'_>,
+) -> Result<Image> {
     let store = Store::open(home)?;
     let found = store.image(name);
     // An id is none of a registry.
     let is_missing =
         found.as_ref().is_err_and(anyhow::Error::is::<Missing>) && Reference::parse(name).is_ok();
-    match args.pull {
+    match when {
         Pull::Always => {}
         Pull::Missing if is_missing => {
             if let Some(image) = pull::known(&store, name)? {
                 return Ok(image);
             }
-            if !args.quiet {
+            if !quiet {
                 screen.note(&format!("Unable to find image {name:?} locally\n"));
             }
         }
         Pull::Missing | Pull::Never => return found,
     }
-    let options = pull::Options { quiet: args.quiet, ..pull::Options::default() };
+    let options = pull::Options { quiet, ..pull::Options::default() };
     Ok(pull::pull(&store, screen, name, &options)?.image)
 }
 
