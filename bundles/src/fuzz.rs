@@ -108,3 +108,22 @@ pub(crate) fn is_one_line(err: &anyhow::Error) {
     assert_eq!(strange, None, "{text:?}");
     assert!(text.lines().count() <= 2, "{text}");
 }
+
+/// The error names a line and a column of the text.
+pub(crate) fn is_placed(text: &str, err: &anyhow::Error) {
+    is_one_line(err);
+    let said = crate::error::chain(err);
+    let number = |key: &str| -> Option<usize> {
+        let (_, rest) = said.split_once(key)?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    let line = number("line ").unwrap_or(1);
+    let column = number("column ").unwrap_or_else(|| panic!("{said:?} has no place, of {text:?}"));
+    let length = text
+        .split('\n')
+        .nth(line - 1)
+        .unwrap_or_else(|| panic!("{said:?}: {text:?}"))
+        .chars()
+        .count();
+    assert!((1..=length + 1).contains(&column), "{said:?}: {text:?}");
+}

@@ -9,6 +9,8 @@ mod command;
 mod context;
 mod expand;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod glob;
 mod hold;
 mod ignore;

@@ -1,6 +1,6 @@
 //! Names of images, templates of `--format`, and words of a command line.
 
-use super::{each, is_one_line};
+use super::{each, is_one_line, is_placed};
 use crate::cli::{self, Stop};
 use crate::filter::Filters;
 use crate::reference::Reference;
@@ -162,25 +162,6 @@ fn templates_are_refused_at_a_place_or_carried_out() {
             Err(err) => is_placed(&text, &err),
         }
     });
-}
-
-/// The error names a line and a column of the template.
-fn is_placed(text: &str, err: &anyhow::Error) {
-    is_one_line(err);
-    let said = crate::error::chain(err);
-    let number = |key: &str| -> Option<usize> {
-        let (_, rest) = said.split_once(key)?;
-        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-    };
-    let line = number("line ").unwrap_or(1);
-    let column = number("column ").unwrap_or_else(|| panic!("{said:?} has no place, of {text:?}"));
-    let length = text
-        .split('\n')
-        .nth(line - 1)
-        .unwrap_or_else(|| panic!("{said:?}: {text:?}"))
-        .chars()
-        .count();
-    assert!((1..=length + 1).contains(&column), "{said:?}: {text:?}");
 }
 
 #[test]
