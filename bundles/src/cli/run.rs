@@ -121,6 +121,10 @@ pub(crate) struct Create {
     #[arg(short, long, value_name = "STREAM", ignore_case = true)]
     pub(crate) attach: Vec<Stream>,
 
+    /// Of a `run` that leaves it to itself.
+    #[arg(skip)]
+    pub(crate) detached: bool,
+
     /// Tell nothing of pulling
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -240,7 +244,7 @@ impl Create {
 
     /// Whether its user looks at this stream, or types into it.
     pub(crate) fn attaches(&self, stream: Stream) -> bool {
-        self.attach.is_empty() || self.attach.contains(&stream)
+        !self.detached && self.attach.is_empty() || self.attach.contains(&stream)
     }
 
     pub(crate) fn command(&self) -> Vec<String> {
