@@ -5,6 +5,7 @@ mod apply;
 pub(crate) mod archive;
 pub(crate) mod attributes;
 mod behind;
+mod extract;
 mod header;
 mod pack;
 mod pax;
@@ -13,7 +14,8 @@ mod unpack;
 mod write;
 
 pub(crate) use apply::Limits;
+pub(crate) use extract::{Rules, extract};
 pub(crate) use header::Head;
 pub(crate) use pack::{Packed, pack, repack};
 pub(crate) use unpack::{Compression, Unpacked, digests, inflate, unpack};
-pub(crate) use write::{What, directory, is_opaque, is_whiteout, write};
+pub(crate) use write::{What, directory, is_opaque, is_whiteout, write, write_as};

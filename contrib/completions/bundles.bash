@@ -28,6 +28,9 @@ _bundles() {
             bundles,container)
                 cmd="bundles__subcmd__container"
                 ;;
+            bundles,cp)
+                cmd="bundles__subcmd__cp"
+                ;;
             bundles,create)
                 cmd="bundles__subcmd__create"
                 ;;
@@ -166,6 +169,9 @@ _bundles() {
             bundles__subcmd__container,commit)
                 cmd="bundles__subcmd__container__subcmd__commit"
                 ;;
+            bundles__subcmd__container,cp)
+                cmd="bundles__subcmd__container__subcmd__cp"
+                ;;
             bundles__subcmd__container,create)
                 cmd="bundles__subcmd__container__subcmd__create"
                 ;;
@@ -213,6 +219,9 @@ _bundles() {
                 ;;
             bundles__subcmd__container__subcmd__help,commit)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__commit"
+                ;;
+            bundles__subcmd__container__subcmd__help,cp)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__cp"
                 ;;
             bundles__subcmd__container__subcmd__help,create)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__create"
@@ -282,6 +291,9 @@ _bundles() {
                 ;;
             bundles__subcmd__help,container)
                 cmd="bundles__subcmd__help__subcmd__container"
+                ;;
+            bundles__subcmd__help,cp)
+                cmd="bundles__subcmd__help__subcmd__cp"
                 ;;
             bundles__subcmd__help,create)
                 cmd="bundles__subcmd__help__subcmd__create"
@@ -611,7 +623,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-v -h --version --root --config --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit export import save diff history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
+            opts="-v -h --version --root --config --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit export import save diff cp history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1091,7 +1103,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container)
-            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect commit export diff prune help"
+            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect commit export diff cp prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1139,6 +1151,24 @@ _bundles() {
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__cp)
+            opts="-a -L -q -h --archive --follow-link --quiet --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1635,7 +1665,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__help)
-            opts="run create start stop kill rm ls logs exec wait inspect commit export diff prune help"
+            opts="run create start stop kill rm ls logs exec wait inspect commit export diff cp prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1649,6 +1679,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__help__subcmd__commit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__cp)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2520,6 +2564,24 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__cp)
+            opts="-a -L -q -h --root --archive --follow-link --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__create)
             opts="-i -t -l -e -w -u -h -v -p -P -m -c --root --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -3155,7 +3217,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help)
-            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit export import save diff history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
+            opts="run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container images load pull push login logout search commit export import save diff cp history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3211,6 +3273,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__help__subcmd__container)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__help__subcmd__cp)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

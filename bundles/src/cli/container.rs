@@ -23,6 +23,7 @@ pub(crate) enum Command {
     Commit(tools::Commit),
     Export(tools::Export),
     Diff(tools::Diff),
+    Cp(tools::Cp),
     Prune(Prune),
 }
 
@@ -60,6 +61,7 @@ impl Top {
             Command::Commit(args) => Self::Commit(args),
             Command::Export(args) => Self::Export(args),
             Command::Diff(args) => Self::Diff(args),
+            Command::Cp(args) => Self::Cp(args),
             Command::Prune(_) => Self::Container(command),
         }
     }

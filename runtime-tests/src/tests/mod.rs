@@ -36,6 +36,7 @@ areas![
     companion_ports,
     companion_run_networks,
     companion_peers,
+    companion_cp,
     companion_rootless,
     companion_save,
     companion_tools,
@@ -115,6 +116,7 @@ mod cli;
 mod companion_attach;
 mod companion_change;
 mod companion_cli;
+mod companion_cp;
 mod companion_create;
 mod companion_deeds;
 mod companion_doctor;
