@@ -2,6 +2,7 @@
 //!
 //! Runs in: before anything else. Touches nothing.
 
+pub(crate) mod build;
 pub(crate) mod container;
 mod dash;
 pub(crate) mod doctor;
@@ -124,6 +125,8 @@ commands! {
     Inspect(existing::Inspect) "inspect" flags,
     Healthcheck(health::Command) "healthcheck" group,
     Container(container::Command) "container" group,
+    Build(Box<build::Build>) "build" flags,
+    Builder(build::Builder) "builder" group,
     Images(images::Images) "images" flags,
     Load(images::Load) "load" flags,
     Pull(pull::Pull) "pull" flags,
@@ -303,6 +306,8 @@ mod tests {
             let text = wrong(line);
             assert!(text.contains(guess), "{line}: {text}");
         }
+        let text = wrong("bundles \u{1b}[2J");
+        assert!(text.contains("'\\u{1b}[2J'") && !text.contains('\u{1b}'), "{text}");
         for line in ["bundles xyzzy", "bundles swram x"] {
             let text = wrong(line);
             assert!(!text.contains("did you mean") && !text.contains("tip: "), "{line}: {text}");

@@ -161,7 +161,7 @@ fn open(top: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd> {
 }
 
 /// The pieces between the holes.
-fn data(from: &File, mut to: &File) -> Result<()> {
+pub(crate) fn data(from: &File, mut to: &File) -> Result<()> {
     let length = from.metadata()?.len();
     let mut at = 0;
     while at < length {

@@ -3,6 +3,7 @@
 //! Runs in: an ordinary process of the user. Privilege: none of its own.
 
 mod attach;
+mod build;
 mod called;
 mod cli;
 mod commands;
@@ -17,6 +18,8 @@ mod events;
 mod filter;
 mod fmt;
 mod follow;
+#[cfg(test)]
+mod fuzz;
 mod health;
 mod home;
 mod host;
@@ -76,7 +79,7 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 const USAGE: u8 = 125;
 
 fn main() -> ExitCode {
-    if let Some(code) = monitor::called().or_else(init::called) {
+    if let Some(code) = monitor::called().or_else(init::called).or_else(build::guard) {
         return code;
     }
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
@@ -172,6 +175,8 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Inspect(args) => commands::inspect(home, args, screen),
         Command::Network(command) => network::run(command, home, screen),
         Command::Port(args) => networking::show::port(home, args, screen),
+        Command::Build(args) => build::build(home, args, screen),
+        Command::Builder(command) => build::builder(home, command, screen),
         Command::Pull(args) => pull::command(home, args, screen),
         Command::Push(args) => push::command(home, args, screen),
         Command::Load(args) => images::load(home, args, screen),

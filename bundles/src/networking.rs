@@ -85,13 +85,33 @@ impl Networking {
     }
 }
 
+/// Whom others on a network know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Who<'a> {
+    pub(crate) id: &'a str,
+    /// Empty for one that is known by its id alone.
+    pub(crate) name: &'a str,
+}
+
+impl<'a> From<&'a Record> for Who<'a> {
+    fn from(record: &'a Record) -> Self {
+        Self { id: &record.id, name: &record.name }
+    }
+}
+
 /// Between create and start of the runtime: the container is on its networks before its first
 /// instruction.
-pub(crate) fn join(home: &Home, dir: &Path, record: &mut Record, pid: i32) -> Result<()> {
-    record.network.note = None;
-    for member in &record.network.members {
-        let note = enter(home, dir, record, member, pid)?;
-        record.network.note = record.network.note.take().or(note);
+pub(crate) fn join(
+    home: &Home,
+    dir: &Path,
+    who: Who<'_>,
+    network: &mut Networking,
+    pid: i32,
+) -> Result<()> {
+    network.note = None;
+    for member in &network.members {
+        let note = enter(home, dir, who, (network, member), pid)?;
+        network.note = network.note.take().or(note);
     }
     Ok(())
 }
@@ -111,24 +131,24 @@ pub(crate) fn tell(container: &Container, screen: &mut Screen<'_>) {
 fn enter(
     home: &Home,
     dir: &Path,
-    record: &Record,
-    member: &Member,
+    who: Who<'_>,
+    (network, member): (&Networking, &Member),
     pid: i32,
 ) -> Result<Option<String>> {
     let mut aliases = member.aliases.clone();
-    aliases.push(fmt::short_id(&record.id).to_owned());
+    aliases.push(fmt::short_id(who.id).to_owned());
     let wanted = Wanted {
-        container: record.id.clone(),
-        name: record.name.clone(),
+        container: who.id.to_owned(),
+        name: who.name.to_owned(),
         aliases,
         netns: PathBuf::from(format!("/proc/{pid}/ns/net")),
         interface: None,
         addresses: member.addresses.clone(),
         mac: member.mac,
         hosts: Some(dir.join("hosts")),
-        hosts_added: record.network.hosts_added.clone(),
-        hostname: record.network.hostname.clone(),
-        links: record.network.links.clone(),
+        hosts_added: network.hosts_added.clone(),
+        hostname: network.hostname.clone(),
+        links: network.links.clone(),
     };
     attach::attach(home, &member.network, &wanted).map(|(_, note)| note)
 }
@@ -186,7 +206,9 @@ pub(crate) fn connect(
     }
     let process = container.record.state.process.as_ref();
     let Some(process) = process.filter(|_| runs && !is_there) else { return Ok(None) };
-    let entered = enter(home, &container.dir, &container.record, &member, process.pid);
+    let record = &container.record;
+    let entered =
+        enter(home, &container.dir, record.into(), (&record.network, &member), process.pid);
     if entered.is_err() {
         container.record.network = before;
         container.save().ok(); // the first error is the one worth telling

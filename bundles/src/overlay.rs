@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use std::fs;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// `OVL_MAX_STACK` of the kernel.
 const MOST: usize = 500;
@@ -74,6 +75,9 @@ pub(crate) fn mount_layers(lower: &[PathBuf], upper: Option<&Upper<'_>>, at: &Pa
         None => ",redirect_dir=off,metacopy=off,index=off",
     });
     let at = std::path::absolute(at)?;
+    // The working directory is that of all threads.
+    static CHANGED: Mutex<()> = Mutex::new(());
+    let _only = CHANGED.lock().unwrap_or_else(PoisonError::into_inner);
     let here = open(Path::new("."))?;
     std::env::set_current_dir("/proc/self/fd").context("chdir(/proc/self/fd)")?;
     let (kind, flags) = (Some("overlay"), MsFlags::empty());

@@ -7,6 +7,7 @@ mod certs;
 mod conf;
 pub(crate) mod credentials;
 mod download;
+mod fetch;
 mod http;
 mod search;
 mod session;
@@ -14,6 +15,7 @@ mod upload;
 
 pub(crate) use conf::{Endpoint, Registries};
 pub(crate) use download::Download;
+pub(crate) use fetch::fetch;
 pub(crate) use search::Found;
 pub(crate) use session::{Options, Session};
 pub(crate) use upload::{Sent, Upload};

@@ -36,6 +36,8 @@ fn need(command: &Command) -> Need {
         Command::Run(_)
         | Command::Create(_)
         | Command::Bundle(_)
+        | Command::Build(_)
+        | Command::Builder(_)
         | Command::Start(_)
         | Command::Restart(_)
         | Command::Attach(_)

@@ -106,11 +106,14 @@ pub(crate) fn root(home: &Home) -> Result<PathBuf> {
 }
 
 impl Runtime {
+    pub(crate) fn new(program: PathBuf, root: PathBuf) -> Result<Self> {
+        Ok(Self { program, root, log: InMemory::new(&[])? })
+    }
+
     /// That of a container.
     pub(crate) fn of(container: &Container) -> Result<Self> {
         let record = &container.record;
-        let (program, root) = (record.runtime.clone(), record.runtime_root.clone());
-        Ok(Self { program, root, log: InMemory::new(&[])? })
+        Self::new(record.runtime.clone(), record.runtime_root.clone())
     }
 
     /// A call whose standard streams lead nowhere.

@@ -10,10 +10,12 @@ mod create;
 mod image;
 pub(crate) mod layout;
 mod remove;
+mod steps;
 
 pub(crate) use create::{Changes, Layer};
 pub(crate) use image::{Image, Missing, find, time};
 pub(crate) use remove::Parts;
+pub(crate) use steps::{Kept, Step};
 
 use crate::digest::{Digest, Hashing};
 use crate::error::OrHint as _;

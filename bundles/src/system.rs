@@ -9,7 +9,7 @@ use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
 use crate::network;
 use crate::screen::Screen;
-use crate::store::Store;
+use crate::store::{Kept, Store};
 use crate::volume::{self, Totals, Volumes};
 use anyhow::Result;
 use serde_json::{Map, json};
@@ -40,9 +40,19 @@ fn df(args: &cli::Df, home: &Home, screen: &mut Screen<'_>) -> Result<()> {
         row("Images", &prune::image_totals(home)?),
         row("Containers", &prune::container_totals(home)?),
         row("Local Volumes", &volume::totals(home)?),
+        row("Build Cache", &build_cache(home)?),
         row("Leftovers", &leftovers),
     ];
     screen.say(&listing.show(&rows, TITLES)?)
+}
+
+/// What no image has of it. Nobody needs it.
+fn build_cache(home: &Home) -> Result<Totals> {
+    if !home.has("oci") {
+        return Ok(Totals::default());
+    }
+    let Kept { steps, bytes } = Store::open(home)?.kept()?;
+    Ok(Totals { count: steps, used: 0, bytes, reclaimable: bytes })
 }
 
 fn row(kind: &str, totals: &Totals) -> Row {
@@ -66,8 +76,8 @@ fn remove_unused(args: &cli::Prune, home: &Home, screen: &mut Screen<'_>) -> Res
         warning.push_str(",\n  all anonymous volumes not used by at least one container");
     }
     warning.push_str(match args.all {
-        true => "\n  and all images from which no container is made.",
-        false => "\n  and all images without a name.",
+        true => ",\n  all images from which no container is made\n  and all build cache.",
+        false => ",\n  all images without a name\n  and the build cache that no image has.",
     });
     screen.confirm(args.force, &warning)?;
     // First what needs no space, which there may be none of.
@@ -81,7 +91,8 @@ fn remove_unused(args: &cli::Prune, home: &Home, screen: &mut Screen<'_>) -> Res
     }
     if home.has("oci") {
         freed += prune::images(home, args.all, filters, screen)?;
-        freed += Store::open(home)?.sweep()?;
+        let store = Store::open(home)?;
+        freed += store.forget_steps(args.all)?.bytes + store.sweep()?;
     }
     screen.say(&format!("Total reclaimed space: {}\n", fmt::size(freed)))
 }

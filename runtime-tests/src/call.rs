@@ -201,6 +201,11 @@ impl Running {
         contents(&self.stdout)
     }
 
+    /// The same of standard error.
+    pub fn stderr(&self) -> String {
+        contents(&self.stderr)
+    }
+
     /// Waits for the end; kills the runtime and fails the test when it takes too long.
     pub fn wait(mut self) -> Output {
         let limit = crate::poll::patience(PATIENCE);

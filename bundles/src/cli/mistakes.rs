@@ -2,6 +2,7 @@
 //!
 //! Runs in: before anything else. Touches nothing.
 
+use crate::error::plain;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, Error};
 
@@ -31,7 +32,8 @@ pub(super) fn message(cli: &Command, args: &[String], err: &Error) -> String {
     if !rest.is_empty() {
         message.push_str(&format!("{rest}\n"));
     }
-    message
+    // What was typed may be what a script has got from a stranger.
+    message.lines().map(|line| format!("{}\n", plain(line))).collect()
 }
 
 /// `bundles dcoker ps`.

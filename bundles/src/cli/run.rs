@@ -12,7 +12,7 @@ use crate::container::{self, LogOptions};
 use crate::error::OrHint as _;
 use crate::spec::values;
 use anyhow::{Context as _, Result, anyhow};
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, Args, FromArgMatches as _, ValueEnum};
 use std::path::PathBuf;
 
 /// Make a container and start it
@@ -208,6 +208,16 @@ pub(crate) enum Pull {
 }
 
 impl Create {
+    /// As if these flags and words had been typed.
+    pub(crate) fn of(flags: &[String], words: &[String]) -> Result<Self> {
+        let command = Self::augment_args(clap::Command::new("create").no_binary_name(true));
+        let typed = flags.iter().map(String::as_str).chain(["--"]);
+        let matches = command.try_get_matches_from(typed.chain(words.iter().map(String::as_str)));
+        let parsed = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        // Its text has several lines, of which the first is the error.
+        parsed.map_err(|err| anyhow!("{}", err.to_string().lines().next().unwrap_or_default()))
+    }
+
     /// `None` with --rootfs.
     pub(crate) fn image(&self) -> Option<&str> {
         self.image.as_deref().filter(|_| self.files.rootfs.is_none())

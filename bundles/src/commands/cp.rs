@@ -10,7 +10,7 @@ use crate::container::Container;
 use crate::error::OrHint as _;
 use crate::home::Home;
 use crate::layer::archive::Archive;
-use crate::layer::{Rules, extract, inflate, write_as};
+use crate::layer::{Rules, inflate, place, write_as};
 use crate::output;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, statat};
@@ -91,7 +91,7 @@ pub(crate) fn cp(home: &Home, args: &Cp) -> Result<()> {
             let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
             let rules = Rules { owner: None, privileges: true, links: true };
             let (_, inflated) = inflate(input)?;
-            let done = extract(&mut Archive::new(inflated), dir.as_fd(), rules);
+            let done = place(&mut Archive::new(inflated), dir.as_fd(), rules);
             done.with_context(|| args.to.clone())
         }
         (Named::There { .. }, Named::There { .. }) => Err(anyhow!("cp: both are in containers"))
@@ -265,7 +265,7 @@ fn copy(source: &Source, side: &Side<'_>, to: &str, rules: Rules) -> Result<()> 
         let writing = std::thread::Builder::new().spawn_scoped(scope, write);
         let writing = writing.context("start a thread")?;
         let reader = io::BufReader::with_capacity(128 * 1024, reader);
-        let done = extract(&mut Archive::new(reader), above.as_fd(), rules);
+        let done = place(&mut Archive::new(reader), above.as_fd(), rules);
         let written = writing.join();
         let written = written.ok().context("internal error, please report: a thread died")?;
         match (done, written) {

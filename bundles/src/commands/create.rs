@@ -138,7 +138,10 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     let of_image = base.config.volumes().as_deref().unwrap_or_default();
     let others = mounts::of_others(home, &args.files.volumes_from)?;
     let wishes = wish::all(&args.files, of_image, others)?;
-    let network = networking::find(home, args, &base.config, &id, screen)?;
+    let network = networking::find(home, args, &base.config, &id)?;
+    if network.mode == Mode::Host && !args.network.publish.is_empty() {
+        screen.note("bundles: -p has no effect: the container has the ports of the host\n");
+    }
     let places = (id.as_str(), later.as_path(), rootfs.as_path());
     let mut facts = facts::find(args, &base.config, base.files.path(), places)?;
     facts.network = network.mode != Mode::Host;
@@ -258,7 +261,12 @@ pub(super) fn base(
     Ok(Base { name: name.to_owned(), config, raw, files })
 }
 
-fn find_image(home: &Home, name: &str, when: Pull, screen: &mut Screen<'_>) -> Result<Image> {
+pub(crate) fn find_image(
+    home: &Home,
+    name: &str,
+    when: Pull,
+    screen: &mut Screen<'_>,
+) -> Result<Image> {
     let store = Store::open(home)?;
     let found = store.image(name);
     // An id is none of a registry.

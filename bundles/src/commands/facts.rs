@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// `files` are those of the image, `rootfs` where the container will have them, `dir` its own.
-pub(super) fn find<'a>(
+pub(crate) fn find<'a>(
     args: &Create,
     image: &image::Config,
     files: &Path,

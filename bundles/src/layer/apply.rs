@@ -40,7 +40,17 @@ impl Default for Limits {
     }
 }
 
+/// Whether names that begin with `.wh.` are whiteouts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// OCI image-spec, layer.md, "Whiteouts".
+    Layer,
+    /// Any archive.
+    Files,
+}
+
 struct Layer<'a> {
+    of: Of,
     root: BorrowedFd<'a>,
     limits: &'a Limits,
     owners: Owners,
@@ -60,9 +70,11 @@ pub(super) fn apply<R: Read>(
     archive: &mut Archive<R>,
     root: BorrowedFd<'_>,
     limits: &Limits,
+    of: Of,
 ) -> Result<u64> {
     let usual = Attributes::usual(Time { seconds: 0, nanoseconds: 0 });
     let mut layer = Layer {
+        of,
         root,
         limits,
         owners: Owners::of_process()?,
@@ -101,8 +113,7 @@ impl Layer<'_> {
             Some((last, fd)) if last == above => fd,
             Some(_) | None => self.directory(&above, entry.mtime)?,
         };
-        // OCI image-spec, layer.md, "Whiteouts".
-        match name.as_bytes().strip_prefix(b".wh.") {
+        match name.as_bytes().strip_prefix(b".wh.").filter(|_| self.of == Of::Layer) {
             Some(b".wh..opq") => {
                 self.opaque.insert(above.clone());
             }

@@ -22,11 +22,11 @@ const LONGEST_XATTR: usize = 65_536;
 /// its mode may not even allow that.
 pub(crate) struct Attributes {
     /// Permissions with setuid, setgid and sticky bit.
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
     pub(super) mtime: Time,
-    pub(super) xattrs: Vec<(String, Vec<u8>)>,
+    pub(crate) xattrs: Vec<(String, Vec<u8>)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,11 @@ impl Attributes {
         Self { mode: 0o755, uid: 0, gid: 0, mtime, xattrs: Vec::new() }
     }
 
+    /// Of a directory that was made just now.
+    pub(crate) fn made(uid: u32, gid: u32, stat: &Stat) -> Self {
+        Self { uid, gid, ..Self::usual(time(stat)) }
+    }
+
     /// Of the file with this name, not of what a symlink leads to; `stat` is its own.
     pub(crate) fn of(parent: BorrowedFd<'_>, name: &OsStr, stat: &Stat) -> Result<Self> {
         let path = below(parent, name);
@@ -74,8 +79,7 @@ impl Attributes {
     }
 
     fn with(stat: &Stat, xattrs: Vec<(String, Vec<u8>)>) -> Self {
-        let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
-        let mtime = Time { seconds: stat.st_mtime, nanoseconds };
+        let mtime = time(stat);
         Self { mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid, mtime, xattrs }
     }
 
@@ -241,6 +245,11 @@ fn owned(done: rustix::io::Result<()>, uid: u32, gid: u32) -> Result<()> {
 fn times(mtime: Time) -> Timestamps {
     let time = Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanoseconds.into() };
     Timestamps { last_access: time, last_modification: time }
+}
+
+fn time(stat: &Stat) -> Time {
+    let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    Time { seconds: stat.st_mtime, nanoseconds }
 }
 
 pub(crate) fn call<T>(what: &str, result: rustix::io::Result<T>) -> Result<T> {

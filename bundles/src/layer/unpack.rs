@@ -3,7 +3,7 @@
 //! Runs in: an ordinary process of the user, or root of a user namespace.
 
 use super::ahead::{Ahead, ahead};
-use super::apply::{Limits, apply};
+use super::apply::{Limits, Of, apply};
 use super::archive::Archive;
 use crate::digest::{Digest, Hashing};
 use anyhow::{Context as _, Result, ensure};
@@ -45,8 +45,27 @@ pub(crate) fn unpack(
 ) -> Result<Unpacked> {
     pass(blob, limits, |inflated| {
         let mut archive = Archive::new(inflated);
-        apply(&mut archive, directory, limits)
+        apply(&mut archive, directory, limits, Of::Layer)
     })
+}
+
+/// The same for any archive, in which no name has another meaning.
+pub(crate) fn extract(
+    blob: impl Read + Send,
+    directory: BorrowedFd<'_>,
+    limits: &Limits,
+) -> Result<()> {
+    let unpacked = pass(blob, limits, |inflated| {
+        let mut archive = Archive::new(inflated);
+        apply(&mut archive, directory, limits, Of::Files)
+    });
+    unpacked.map(drop)
+}
+
+/// Whether it is an archive, compressed or not: its first entry can be read.
+pub(crate) fn is_archive(blob: impl Read) -> bool {
+    let Ok((_, inflated)) = inflate(blob) else { return false };
+    matches!(Archive::new(inflated).next(), Ok(Some(_)))
 }
 
 /// The same without files.

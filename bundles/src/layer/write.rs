@@ -168,12 +168,7 @@ impl<'a, W: Write> Writer<'a, W> {
             }
             kind @ (FileType::CharacterDevice | FileType::BlockDevice | FileType::Fifo) => {
                 let device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
-                let kind = match kind {
-                    FileType::CharacterDevice => EntryType::Char,
-                    FileType::BlockDevice => EntryType::Block,
-                    _ => EntryType::Fifo,
-                };
-                self.other(path, kind, &of, |head| head.device = device).map(drop)
+                self.other(path, letter(kind), &of, |head| head.device = device).map(drop)
             }
             FileType::Socket | FileType::Directory | FileType::Unknown => {
                 Err(anyhow!("a socket, which no archive has"))
@@ -226,7 +221,6 @@ impl<'a, W: Write> Writer<'a, W> {
             self.links.insert(id, path.to_owned());
         }
         let attributes = |writer: &Self| writer.attributes(above, name, &stat);
-        let device = || (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
         match kind {
             FileType::RegularFile => self.file(above, path, name).map(|()| None),
             FileType::Symlink => {
@@ -237,17 +231,10 @@ impl<'a, W: Write> Writer<'a, W> {
                 let of = attributes(self)?;
                 self.other(path, EntryType::Symlink, &of, |head| head.link = target.as_bytes())
             }
-            FileType::Fifo => {
+            FileType::Fifo | FileType::CharacterDevice | FileType::BlockDevice => {
                 let of = attributes(self)?;
-                self.other(path, EntryType::Fifo, &of, |_| {})
-            }
-            FileType::CharacterDevice => {
-                let of = attributes(self)?;
-                self.other(path, EntryType::Char, &of, |head| head.device = device())
-            }
-            FileType::BlockDevice => {
-                let of = attributes(self)?;
-                self.other(path, EntryType::Block, &of, |head| head.device = device())
+                let device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+                self.other(path, letter(kind), &of, |head| head.device = device)
             }
             // Whoever listens on it is not in the archive.
             FileType::Socket | FileType::Directory | FileType::Unknown => Ok(None),
@@ -397,6 +384,17 @@ fn is_of_kernel(fd: &OwnedFd) -> bool {
     const KINDS: [u64; 6] = [0x9fa0, 0x6265_6572, 0x27_e0eb, 0x6367_7270, 0x1cd1, 0x1980_0202];
     let kind = rustix::fs::fstatfs(fd).map(|found| u64::try_from(found.f_type).unwrap_or(0));
     kind.is_ok_and(|kind| KINDS.contains(&kind))
+}
+
+/// Of a pipe or a device.
+fn letter(kind: FileType) -> EntryType {
+    if kind == FileType::CharacterDevice {
+        EntryType::Char
+    } else if kind == FileType::BlockDevice {
+        EntryType::Block
+    } else {
+        EntryType::Fifo
+    }
 }
 
 fn is_gone(err: &anyhow::Error) -> bool {

@@ -12,7 +12,7 @@ use crate::home::Home;
 use crate::joins;
 use crate::links;
 use crate::mountpoints;
-use crate::networking;
+use crate::networking::{self, Who};
 use crate::overlay;
 use crate::process::Process;
 use crate::runtime::{self, Runtime};
@@ -137,7 +137,8 @@ fn create_and_start(
     if let Some(input) = &streams.input {
         keeper::start(input, pid)?;
     }
-    networking::join(home, &container.dir, &mut container.record, pid.as_raw())?;
+    let Record { id, name, network, .. } = &mut container.record;
+    networking::join(home, &container.dir, Who { id, name }, network, pid.as_raw())?;
     if let Some(ports) = &mut ports {
         ports.lead_to(pid.as_raw());
     }

@@ -40,6 +40,11 @@ pub(crate) fn host_address() -> Option<IpAddr> {
     routed("0.0.0.0", GATEWAY).or_else(|_| routed("::", "2001:db8::1")).ok()
 }
 
+/// Whether what it needs is installed.
+pub(crate) fn is_possible() -> bool {
+    program().is_ok()
+}
+
 /// `record` gets the process before it becomes pasta.
 pub(super) fn start(holder: i32, record: impl FnOnce(Process) -> Result<()>) -> Result<()> {
     let no_way_out = "containers reach each other, but have no way out";

@@ -14,7 +14,6 @@ use crate::net::record::{Driver, Networks};
 use crate::net::uplink;
 use crate::ports::{self, Port, Wish};
 use crate::rootless;
-use crate::screen::Screen;
 use crate::{fmt, net};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use oci_spec::image;
@@ -27,7 +26,6 @@ pub(crate) fn find(
     args: &Create,
     image: &image::Config,
     id: &str,
-    screen: &mut Screen<'_>,
 ) -> Result<Networking> {
     let exposed = image.exposed_ports().as_deref().unwrap_or_default();
     let mut network = plan(home, &args.network, exposed)?;
@@ -37,9 +35,6 @@ pub(crate) fn find(
         network.gateway = uplink::host_address(); // their bridge is not the host's
     }
     network.hosts_added = etc::added(&args.names.add_host, network.reach().1)?;
-    if network.mode == Mode::Host && !args.network.publish.is_empty() {
-        screen.note("bundles: -p has no effect: the container has the ports of the host\n");
-    }
     Ok(network)
 }
 

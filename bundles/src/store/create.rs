@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::layer::{self, Limits, Packed, What};
 use crate::reference::Reference;
 use anyhow::{Context as _, Result, ensure};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
@@ -17,7 +18,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 /// Of an image that is to be made.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Layer {
     pub(crate) descriptor: Descriptor,
     /// Of the archive inside.
@@ -37,7 +39,6 @@ impl Layer {
 pub(crate) enum Changes<'a> {
     /// Its owner gives it away: it is renamed, or useless afterwards. It lies in the store's file
     /// system, and no overlay that is mounted has it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the steps of a build"))]
     Given(&'a Path),
     /// It stays as it is. A container may be writing there.
     Kept(&'a Path),

@@ -111,14 +111,14 @@ impl Store<'_> {
         Ok((self.bytes_of(&used)?, self.bytes_of(&others)?))
     }
 
-    fn bytes_of(&self, parts: &Parts) -> Result<u64> {
+    pub(super) fn bytes_of(&self, parts: &Parts) -> Result<u64> {
         let blobs = parts.blobs.iter().map(|blob| self.blob(blob)).filter(|path| path.exists());
         let layers = parts.layers.iter().map(|layer| self.layers.join(layer.hex()));
         blobs.chain(layers).map(|path| tree::usage(&path)).sum()
     }
 
     /// Of all images whose id is wanted.
-    fn parts(&self, index: &Index, wanted: impl Fn(&Digest) -> bool) -> Result<Parts> {
+    pub(super) fn parts(&self, index: &Index, wanted: impl Fn(&Digest) -> bool) -> Result<Parts> {
         let mut parts = Parts::default();
         for descriptor in &index.manifests {
             let image = self.read_image(&descriptor.digest)?;
@@ -135,7 +135,10 @@ impl Store<'_> {
 
     /// With the lock held. A layer leaves its name as a whole; its files go with the result.
     fn collect(&self, index: &Index, parts: &Parts) -> Result<Vec<Discarded>> {
-        let used = self.parts(index, |_| true)?;
+        let mut used = self.parts(index, |_| true)?;
+        let kept = self.parts_of_steps()?;
+        used.blobs.extend(kept.blobs);
+        used.layers.extend(kept.layers);
         let mut rubbish = Vec::new();
         for layer in parts.layers.difference(&used.layers).filter(|layer| self.has_layer(layer)) {
             rubbish.push(self.home.discard(&self.layers.join(layer.hex()))?);

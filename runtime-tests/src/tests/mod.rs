@@ -88,6 +88,7 @@ areas![
     companion_pull_faults,
     companion_cli,
     companion_attach,
+    companion_build,
     companion_change,
     companion_interop,
     companion_kills,
@@ -114,6 +115,7 @@ mod cgroup_v1;
 mod cgroups;
 mod cli;
 mod companion_attach;
+mod companion_build;
 mod companion_change;
 mod companion_cli;
 mod companion_cp;

@@ -53,7 +53,7 @@ impl Tar {
         scratch.file("outside", b"old");
         let root = File::open(scratch.0.join("layer")).unwrap();
         let bytes = self.0.into_inner().unwrap();
-        let done = apply(&mut Archive::new(&bytes[..]), root.as_fd(), limits);
+        let done = apply(&mut Archive::new(&bytes[..]), root.as_fd(), limits, Of::Layer);
         (scratch, done)
     }
 }
@@ -345,7 +345,7 @@ fn damaged_layers_write_nothing_outside() {
         scratch.file("outside", b"old");
         let root = File::open(scratch.0.join("layer")).unwrap();
         let limits = Limits { bytes: 1 << 20, entries: 100, kept: 1 << 20 };
-        if apply(&mut Archive::new(&bytes[..]), root.as_fd(), &limits).is_err() {
+        if apply(&mut Archive::new(&bytes[..]), root.as_fd(), &limits, Of::Layer).is_err() {
             refused += 1;
         }
         assert_eq!(std::fs::read_dir(&scratch.0).unwrap().count(), 2);
@@ -421,7 +421,7 @@ fn made_up_layers_write_nothing_outside() {
         let bytes = tar.0.into_inner().unwrap();
         let root = File::open(scratch.0.join("layer")).unwrap();
         let limits = Limits { bytes: 1 << 20, entries: 100, kept: 1 << 20 };
-        match apply(&mut Archive::new(&bytes[..]), root.as_fd(), &limits) {
+        match apply(&mut Archive::new(&bytes[..]), root.as_fd(), &limits, Of::Layer) {
             Ok(_) => taken += 1,
             Err(_) => refused += 1,
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::layer::apply::{Limits, apply};
+use crate::layer::apply::{Limits, Of, apply};
 use crate::layer::archive::{Archive, Entry, Kind};
 use crate::testing::Scratch;
 use rustix::fs::XattrFlags;
@@ -128,7 +128,8 @@ fn what_is_written_reads_back_as_the_same_tree() {
     let back = dir.0.join("back");
     fs::create_dir(&back).unwrap();
     let root = File::open(&back).unwrap();
-    let size = apply(&mut Archive::new(&archive[..]), root.as_fd(), &Limits::default()).unwrap();
+    let size = apply(&mut Archive::new(&archive[..]), root.as_fd(), &Limits::default(), Of::Layer)
+        .unwrap();
     assert_eq!(size, done.size);
     fs::remove_file(top.join("socket")).unwrap();
     rustix::fs::removexattr(top.join("empty"), "user.overlay.origin").unwrap();

@@ -42,7 +42,7 @@ struct Target<'a> {
 }
 
 /// Stops at the first entry that cannot be.
-pub(crate) fn extract<R: Read>(
+pub(crate) fn place<R: Read>(
     archive: &mut Archive<R>,
     top: BorrowedFd<'_>,
     rules: Rules,
@@ -258,7 +258,7 @@ mod tests {
     fn put(dir: &Scratch, archive: &[u8], rules: Rules) -> Result<()> {
         fs::create_dir_all(dir.0.join("to")).unwrap();
         let to = File::open(dir.0.join("to")).unwrap();
-        extract(&mut Archive::new(archive), to.as_fd(), rules)
+        place(&mut Archive::new(archive), to.as_fd(), rules)
     }
 
     #[test]

@@ -1,0 +1,23 @@
+//! Where something stands in a Dockerfile, for errors.
+//!
+//! Runs in: pure.
+
+use std::fmt;
+
+/// Counted from one; columns in characters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// The text of an error at a place.
+pub(crate) fn at(place: Place, what: impl fmt::Display) -> String {
+    format!("{place}: {what}")
+}
