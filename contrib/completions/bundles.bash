@@ -190,6 +190,9 @@ _bundles() {
             bundles__subcmd__builder__subcmd__help,prune)
                 cmd="bundles__subcmd__builder__subcmd__help__subcmd__prune"
                 ;;
+            bundles__subcmd__container,attach)
+                cmd="bundles__subcmd__container__subcmd__attach"
+                ;;
             bundles__subcmd__container,commit)
                 cmd="bundles__subcmd__container__subcmd__commit"
                 ;;
@@ -204,6 +207,9 @@ _bundles() {
                 ;;
             bundles__subcmd__container,exec)
                 cmd="bundles__subcmd__container__subcmd__exec"
+                ;;
+            bundles__subcmd__container,exists)
+                cmd="bundles__subcmd__container__subcmd__exists"
                 ;;
             bundles__subcmd__container,export)
                 cmd="bundles__subcmd__container__subcmd__export"
@@ -223,8 +229,20 @@ _bundles() {
             bundles__subcmd__container,ls)
                 cmd="bundles__subcmd__container__subcmd__ls"
                 ;;
+            bundles__subcmd__container,pause)
+                cmd="bundles__subcmd__container__subcmd__pause"
+                ;;
+            bundles__subcmd__container,port)
+                cmd="bundles__subcmd__container__subcmd__port"
+                ;;
             bundles__subcmd__container,prune)
                 cmd="bundles__subcmd__container__subcmd__prune"
+                ;;
+            bundles__subcmd__container,rename)
+                cmd="bundles__subcmd__container__subcmd__rename"
+                ;;
+            bundles__subcmd__container,restart)
+                cmd="bundles__subcmd__container__subcmd__restart"
                 ;;
             bundles__subcmd__container,rm)
                 cmd="bundles__subcmd__container__subcmd__rm"
@@ -235,11 +253,26 @@ _bundles() {
             bundles__subcmd__container,start)
                 cmd="bundles__subcmd__container__subcmd__start"
                 ;;
+            bundles__subcmd__container,stats)
+                cmd="bundles__subcmd__container__subcmd__stats"
+                ;;
             bundles__subcmd__container,stop)
                 cmd="bundles__subcmd__container__subcmd__stop"
                 ;;
+            bundles__subcmd__container,top)
+                cmd="bundles__subcmd__container__subcmd__top"
+                ;;
+            bundles__subcmd__container,unpause)
+                cmd="bundles__subcmd__container__subcmd__unpause"
+                ;;
+            bundles__subcmd__container,update)
+                cmd="bundles__subcmd__container__subcmd__update"
+                ;;
             bundles__subcmd__container,wait)
                 cmd="bundles__subcmd__container__subcmd__wait"
+                ;;
+            bundles__subcmd__container__subcmd__help,attach)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__attach"
                 ;;
             bundles__subcmd__container__subcmd__help,commit)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__commit"
@@ -255,6 +288,9 @@ _bundles() {
                 ;;
             bundles__subcmd__container__subcmd__help,exec)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__exec"
+                ;;
+            bundles__subcmd__container__subcmd__help,exists)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__exists"
                 ;;
             bundles__subcmd__container__subcmd__help,export)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__export"
@@ -274,8 +310,20 @@ _bundles() {
             bundles__subcmd__container__subcmd__help,ls)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__ls"
                 ;;
+            bundles__subcmd__container__subcmd__help,pause)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__pause"
+                ;;
+            bundles__subcmd__container__subcmd__help,port)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__port"
+                ;;
             bundles__subcmd__container__subcmd__help,prune)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__prune"
+                ;;
+            bundles__subcmd__container__subcmd__help,rename)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__rename"
+                ;;
+            bundles__subcmd__container__subcmd__help,restart)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__restart"
                 ;;
             bundles__subcmd__container__subcmd__help,rm)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__rm"
@@ -286,8 +334,20 @@ _bundles() {
             bundles__subcmd__container__subcmd__help,start)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__start"
                 ;;
+            bundles__subcmd__container__subcmd__help,stats)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__stats"
+                ;;
             bundles__subcmd__container__subcmd__help,stop)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__stop"
+                ;;
+            bundles__subcmd__container__subcmd__help,top)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__top"
+                ;;
+            bundles__subcmd__container__subcmd__help,unpause)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__unpause"
+                ;;
+            bundles__subcmd__container__subcmd__help,update)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__update"
                 ;;
             bundles__subcmd__container__subcmd__help,wait)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__wait"
@@ -460,6 +520,9 @@ _bundles() {
             bundles__subcmd__help,wait)
                 cmd="bundles__subcmd__help__subcmd__wait"
                 ;;
+            bundles__subcmd__image,exists)
+                cmd="bundles__subcmd__image__subcmd__exists"
+                ;;
             bundles__subcmd__image,help)
                 cmd="bundles__subcmd__image__subcmd__help"
                 ;;
@@ -495,6 +558,9 @@ _bundles() {
                 ;;
             bundles__subcmd__image,tag)
                 cmd="bundles__subcmd__image__subcmd__tag"
+                ;;
+            bundles__subcmd__image__subcmd__help,exists)
+                cmd="bundles__subcmd__image__subcmd__help__subcmd__exists"
                 ;;
             bundles__subcmd__image__subcmd__help,help)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__help"
@@ -541,6 +607,9 @@ _bundles() {
             bundles__subcmd__network,disconnect)
                 cmd="bundles__subcmd__network__subcmd__disconnect"
                 ;;
+            bundles__subcmd__network,exists)
+                cmd="bundles__subcmd__network__subcmd__exists"
+                ;;
             bundles__subcmd__network,help)
                 cmd="bundles__subcmd__network__subcmd__help"
                 ;;
@@ -564,6 +633,9 @@ _bundles() {
                 ;;
             bundles__subcmd__network__subcmd__help,disconnect)
                 cmd="bundles__subcmd__network__subcmd__help__subcmd__disconnect"
+                ;;
+            bundles__subcmd__network__subcmd__help,exists)
+                cmd="bundles__subcmd__network__subcmd__help__subcmd__exists"
                 ;;
             bundles__subcmd__network__subcmd__help,help)
                 cmd="bundles__subcmd__network__subcmd__help__subcmd__help"
@@ -613,6 +685,9 @@ _bundles() {
             bundles__subcmd__volume,create)
                 cmd="bundles__subcmd__volume__subcmd__create"
                 ;;
+            bundles__subcmd__volume,exists)
+                cmd="bundles__subcmd__volume__subcmd__exists"
+                ;;
             bundles__subcmd__volume,help)
                 cmd="bundles__subcmd__volume__subcmd__help"
                 ;;
@@ -630,6 +705,9 @@ _bundles() {
                 ;;
             bundles__subcmd__volume__subcmd__help,create)
                 cmd="bundles__subcmd__volume__subcmd__help__subcmd__create"
+                ;;
+            bundles__subcmd__volume__subcmd__help,exists)
+                cmd="bundles__subcmd__volume__subcmd__help__subcmd__exists"
                 ;;
             bundles__subcmd__volume__subcmd__help,help)
                 cmd="bundles__subcmd__volume__subcmd__help__subcmd__help"
@@ -653,7 +731,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-v -h --version --root --config --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container build builder images load pull push login logout search commit export import save diff cp history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
+            opts="-v -H -c -D -l -h --version --root --config --host --context --debug --log-level --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container build builder images load pull push login logout search commit export import save diff cp history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -664,6 +742,30 @@ _bundles() {
                     return 0
                     ;;
                 --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -H)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
+                    COMPREPLY=($(compgen -W "default" -- "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -W "default" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -l)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1045,7 +1147,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__bundle)
-            opts="-i -t -l -e -w -u -h -v -p -P -m -c --root --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull"
+            opts="-a -q -i -t -l -e -w -u -h -v -p -P -m -c --root --help --name --rm --attach --quiet --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --disable-content-trust --gpus --storage-opt --volume-driver --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1057,6 +1159,14 @@ _bundles() {
                     ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attach)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
                     return 0
                     ;;
                 --cidfile)
@@ -1411,6 +1521,10 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
                 --gpus)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1477,12 +1591,38 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container)
-            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect commit export diff cp prune help"
+            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff cp prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__attach)
+            opts="-h --no-stdin --detach-keys --sig-proxy --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --detach-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sig-proxy)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1555,7 +1695,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__create)
-            opts="-i -t -l -e -w -u -h -v -p -P -m -c --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull --root"
+            opts="-a -q -i -t -l -e -w -u -h -v -p -P -m -c --help --name --rm --attach --quiet --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --disable-content-trust --gpus --storage-opt --volume-driver --pull --root"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1563,6 +1703,14 @@ _bundles() {
             case "${prev}" in
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attach)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
                     return 0
                     ;;
                 --cidfile)
@@ -1917,6 +2065,10 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
                 --gpus)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1967,12 +2119,16 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__exec)
-            opts="-d -i -t -e -w -u -h --detach --interactive --tty --detach-keys --env --workdir --user --root --help"
+            opts="-d -i -t -e -w -u -h --detach --interactive --tty --privileged --env-file --detach-keys --env --workdir --user --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --env-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --detach-keys)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2012,6 +2168,24 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__exists)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__container__subcmd__export)
             opts="-o -h --output --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -2039,8 +2213,22 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__help)
-            opts="run create start stop kill rm ls logs exec wait inspect commit export diff cp prune help"
+            opts="run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff cp prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__attach)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2109,6 +2297,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__help__subcmd__exec)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__exists)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2206,7 +2408,63 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__help__subcmd__pause)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__port)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__container__subcmd__help__subcmd__prune)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__rename)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__restart)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2262,7 +2520,63 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__help__subcmd__stats)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__container__subcmd__help__subcmd__stop)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__top)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__unpause)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__update)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2291,7 +2605,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__inspect)
-            opts="-f -s -h --format --type --size --root --help"
+            opts="-f -t -s -h --format --type --size --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2306,6 +2620,10 @@ _bundles() {
                     return 0
                     ;;
                 --type)
+                    COMPREPLY=($(compgen -W "container image network volume" -- "${cur}"))
+                    return 0
+                    ;;
+                -t)
                     COMPREPLY=($(compgen -W "container image network volume" -- "${cur}"))
                     return 0
                     ;;
@@ -2347,7 +2665,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__logs)
-            opts="-f -t -n -h --follow --timestamps --since --until --tail --root --help"
+            opts="-f -t -n -h --follow --details --timestamps --since --until --tail --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2381,7 +2699,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__ls)
-            opts="-a -f -n -l -q -h --all --filter --format --last --latest --no-trunc --noheading --quiet --root --help"
+            opts="-a -f -n -l -q -s -h --all --filter --format --last --latest --no-trunc --noheading --quiet --size --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2418,6 +2736,42 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__pause)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__port)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__container__subcmd__prune)
             opts="-f -h --force --filter --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -2426,6 +2780,62 @@ _bundles() {
             fi
             case "${prev}" in
                 --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__rename)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__restart)
+            opts="-t -s -h --timeout --time --signal --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2459,7 +2869,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__run)
-            opts="-d -i -t -l -e -w -u -h -v -p -P -m -c --detach --detach-keys --sig-proxy --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull --root"
+            opts="-d -a -q -i -t -l -e -w -u -h -v -p -P -m -c --detach --detach-keys --sig-proxy --help --name --rm --attach --quiet --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --disable-content-trust --gpus --storage-opt --volume-driver --pull --root"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2475,6 +2885,14 @@ _bundles() {
                     ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attach)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
                     return 0
                     ;;
                 --cidfile)
@@ -2827,6 +3245,10 @@ _bundles() {
                     ;;
                 --isolation)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 --gpus)
@@ -2890,8 +3312,30 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__stats)
+            opts="-a -h --no-stream --no-trunc --format --all --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__container__subcmd__stop)
-            opts="-t -h --timeout --time --root --help"
+            opts="-t -s -h --timeout --time --signal --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2909,6 +3353,120 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__top)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__unpause)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__update)
+            opts="-m -c -h --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --restart --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-swap)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-reservation)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-quota)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-shares)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpuset-cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpuset-mems)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pids-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --restart)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2921,12 +3479,24 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__wait)
-            opts="-h --root --help"
+            opts="-i -h --condition --interval --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --condition)
+                    COMPREPLY=($(compgen -W "created running paused exited removed healthy unhealthy" -- "${cur}"))
+                    return 0
+                    ;;
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2957,7 +3527,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__create)
-            opts="-i -t -l -e -w -u -h -v -p -P -m -c --root --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull"
+            opts="-a -q -i -t -l -e -w -u -h -v -p -P -m -c --root --help --name --rm --attach --quiet --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --disable-content-trust --gpus --storage-opt --volume-driver --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2969,6 +3539,14 @@ _bundles() {
                     ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attach)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
                     return 0
                     ;;
                 --cidfile)
@@ -3321,6 +3899,10 @@ _bundles() {
                     ;;
                 --isolation)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 --gpus)
@@ -3441,13 +4023,17 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__exec)
-            opts="-d -i -t -e -w -u -h --root --detach --interactive --tty --detach-keys --env --workdir --user --help"
+            opts="-d -i -t -e -w -u -h --root --detach --interactive --tty --privileged --env-file --detach-keys --env --workdir --user --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4363,7 +4949,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image)
-            opts="-h --root --help ls load pull push import history save tag rm inspect prune help"
+            opts="-h --root --help ls load pull push import history save tag rm inspect exists prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4380,9 +4966,41 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__image__subcmd__help)
-            opts="ls load pull push import history save tag rm inspect prune help"
+        bundles__subcmd__image__subcmd__exists)
+            opts="-h --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__help)
+            opts="ls load pull push import history save tag rm inspect exists prune help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__help__subcmd__exists)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -4727,7 +5345,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__pull)
-            opts="-q -h --platform --quiet --insecure --cert-dir --timeout --retry --root --help"
+            opts="-q -h --platform --quiet --disable-content-trust --insecure --cert-dir --timeout --retry --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4735,6 +5353,10 @@ _bundles() {
             case "${prev}" in
                 --platform)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 --cert-dir)
@@ -4761,12 +5383,16 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__push)
-            opts="-a -q -h --all-tags --quiet --insecure --cert-dir --timeout --retry --root --help"
+            opts="-a -q -h --all-tags --quiet --disable-content-trust --insecure --cert-dir --timeout --retry --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
                 --cert-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -4791,7 +5417,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__rm)
-            opts="-f -h --force --root --help"
+            opts="-f -h --no-prune --force --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4943,7 +5569,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__inspect)
-            opts="-f -s -h --root --format --type --size --help"
+            opts="-f -t -s -h --root --format --type --size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4962,6 +5588,10 @@ _bundles() {
                     return 0
                     ;;
                 --type)
+                    COMPREPLY=($(compgen -W "container image network volume" -- "${cur}"))
+                    return 0
+                    ;;
+                -t)
                     COMPREPLY=($(compgen -W "container image network volume" -- "${cur}"))
                     return 0
                     ;;
@@ -5089,7 +5719,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__logs)
-            opts="-f -t -n -h --root --follow --timestamps --since --until --tail --help"
+            opts="-f -t -n -h --root --follow --details --timestamps --since --until --tail --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5123,7 +5753,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__network)
-            opts="-h --root --help create ls inspect rm prune connect disconnect help"
+            opts="-h --root --help create ls inspect rm exists prune connect disconnect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5187,7 +5817,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__network__subcmd__create)
-            opts="-d -o -h --driver --subnet --gateway --ip-range --internal --ipv6 --label --opt --root --help"
+            opts="-d -o -h --driver --subnet --gateway --ip-range --internal --ipv6 --attachable --ipam-driver --scope --label --opt --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5211,6 +5841,14 @@ _bundles() {
                     ;;
                 --ip-range)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ipam-driver)
+                    COMPREPLY=($(compgen -W "default" -- "${cur}"))
+                    return 0
+                    ;;
+                --scope)
+                    COMPREPLY=($(compgen -W "local" -- "${cur}"))
                     return 0
                     ;;
                 --label)
@@ -5237,6 +5875,24 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__network__subcmd__disconnect)
+            opts="-f -h --force --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__network__subcmd__exists)
             opts="-h --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -5255,7 +5911,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__network__subcmd__help)
-            opts="create ls inspect rm prune connect disconnect help"
+            opts="create ls inspect rm exists prune connect disconnect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5297,6 +5953,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__network__subcmd__help__subcmd__disconnect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__network__subcmd__help__subcmd__exists)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -5381,7 +6051,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__network__subcmd__inspect)
-            opts="-f -h --format --root --help"
+            opts="-f -v -h --format --verbose --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5513,7 +6183,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__ps)
-            opts="-a -f -n -l -q -h --root --all --filter --format --last --latest --no-trunc --noheading --quiet --help"
+            opts="-a -f -n -l -q -s -h --root --all --filter --format --last --latest --no-trunc --noheading --quiet --size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5551,7 +6221,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__pull)
-            opts="-q -h --root --platform --quiet --insecure --cert-dir --timeout --retry --help"
+            opts="-q -h --root --platform --quiet --disable-content-trust --insecure --cert-dir --timeout --retry --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5563,6 +6233,10 @@ _bundles() {
                     ;;
                 --platform)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 --cert-dir)
@@ -5585,7 +6259,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__push)
-            opts="-a -q -h --root --all-tags --quiet --insecure --cert-dir --timeout --retry --help"
+            opts="-a -q -h --root --all-tags --quiet --disable-content-trust --insecure --cert-dir --timeout --retry --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5593,6 +6267,10 @@ _bundles() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 --cert-dir)
@@ -5633,7 +6311,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__restart)
-            opts="-t -h --root --timeout --time --help"
+            opts="-t -s -h --root --timeout --time --signal --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5652,6 +6330,14 @@ _bundles() {
                     return 0
                     ;;
                 -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -5681,7 +6367,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__rmi)
-            opts="-f -h --root --force --help"
+            opts="-f -h --root --no-prune --force --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5717,7 +6403,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__run)
-            opts="-d -i -t -l -e -w -u -h -v -p -P -m -c --root --detach --detach-keys --sig-proxy --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull"
+            opts="-d -a -q -i -t -l -e -w -u -h -v -p -P -m -c --root --detach --detach-keys --sig-proxy --help --name --rm --attach --quiet --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --disable-content-trust --gpus --storage-opt --volume-driver --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5737,6 +6423,14 @@ _bundles() {
                     ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attach)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
                     return 0
                     ;;
                 --cidfile)
@@ -6091,6 +6785,10 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
                 --gpus)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -6247,7 +6945,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__stop)
-            opts="-t -h --root --timeout --time --help"
+            opts="-t -s -h --root --timeout --time --signal --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6266,6 +6964,14 @@ _bundles() {
                     return 0
                     ;;
                 -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -6659,7 +7365,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__volume)
-            opts="-h --root --help create ls inspect rm prune help"
+            opts="-h --root --help create ls inspect exists rm prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6718,8 +7424,26 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__volume__subcmd__exists)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__volume__subcmd__help)
-            opts="create ls inspect rm prune help"
+            opts="create ls inspect exists rm prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6733,6 +7457,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__volume__subcmd__help__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__volume__subcmd__help__subcmd__exists)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -6913,13 +7651,25 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__wait)
-            opts="-h --root --help"
+            opts="-i -h --root --condition --interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --condition)
+                    COMPREPLY=($(compgen -W "created running paused exited removed healthy unhealthy" -- "${cur}"))
+                    return 0
+                    ;;
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
