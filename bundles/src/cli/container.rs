@@ -82,7 +82,6 @@ impl Top {
             Command::Export(args) => Self::Export(args),
             Command::Diff(args) => Self::Diff(args),
             Command::Cp(args) => Self::Cp(args),
-            Command::Prune(_) => Self::Container(command),
         }
     }
 }
