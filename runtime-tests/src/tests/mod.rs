@@ -80,12 +80,14 @@ areas![
     escapes_host,
     companion_image_lists,
     companion_images,
+    companion_images_hostile,
     companion_info,
     companion_pull,
     companion_push,
     companion_push_faults,
     companion_search,
     companion_pull_faults,
+    companion_pull_lies,
     companion_cli,
     companion_attach,
     companion_build,
@@ -132,6 +134,7 @@ mod companion_health;
 mod companion_hostile;
 mod companion_image_lists;
 mod companion_images;
+mod companion_images_hostile;
 mod companion_info;
 mod companion_interop;
 mod companion_kills;
@@ -143,6 +146,7 @@ mod companion_peers;
 mod companion_ports;
 mod companion_pull;
 mod companion_pull_faults;
+mod companion_pull_lies;
 mod companion_push;
 mod companion_push_faults;
 mod companion_restart;
