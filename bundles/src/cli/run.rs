@@ -105,6 +105,7 @@ impl LogFlags {
 /// Make a container without starting it
 #[derive(Debug, Clone, Args)]
 #[command(disable_help_flag = true)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Create {
     #[arg(long, action = ArgAction::Help, help = "Print help; -h is the host name")]
     help: Option<bool>,

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_excessive_bools, reason = "so Docker has it")]
 struct Shown {
     name: String,
     id: String,
