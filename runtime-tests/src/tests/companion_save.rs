@@ -21,7 +21,7 @@ fn load_two() {
     requires!(companion);
     let lower = Tar::new().file("lower", b"1").bytes();
     let upper = Tar::new().file("upper", b"2").bytes();
-    bundles(["load", "-q"]).stdin(saved("app:1", &[lower.clone()])).ok();
+    bundles(["load", "-q"]).stdin(saved("app:1", std::slice::from_ref(&lower))).ok();
     bundles(["load", "-q"]).stdin(saved("app:2", &[lower, upper])).ok();
     bundles(["tag", "app:2", "localhost:5000/other/name:x"]).ok();
 }
@@ -94,7 +94,7 @@ fn saved_layers_of_zstd_are_for_old_readers_too() {
     fs::write(&path, &layer).expect("a layer");
     let zstd = Command::new("zstd").arg("-c").arg(&path).output().expect("zstd").stdout;
     let hash = digest(&layer);
-    let text = config(&[layer.clone()]).to_string();
+    let text = config(std::slice::from_ref(&layer)).to_string();
     let (blob, id) = (digest(&zstd), digest(text.as_bytes()));
     let manifest = json!({
         "schemaVersion": 2,

@@ -88,6 +88,7 @@ areas![
     companion_cli,
     companion_attach,
     companion_build,
+    companion_corpus,
     companion_change,
     companion_interop,
     companion_kills,
@@ -117,6 +118,7 @@ mod companion_attach;
 mod companion_build;
 mod companion_change;
 mod companion_cli;
+mod companion_corpus;
 mod companion_create;
 mod companion_deeds;
 mod companion_doctor;
