@@ -18,6 +18,7 @@ pub(crate) mod namespaces;
 pub(crate) mod network;
 pub(crate) mod networking;
 pub(crate) mod pull;
+mod reasons;
 pub(crate) mod rootfs;
 pub(crate) mod run;
 pub(crate) mod system;
@@ -49,8 +50,29 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "DIR")]
     pub(crate) config: Option<PathBuf>,
 
+    /// Accepted for scripts, where it is of this machine
+    #[arg(short = 'H', long, value_name = "SOCKET", hide = true, value_parser = of_this_machine)]
+    host: Option<String>,
+
+    /// The same, where it is default
+    #[arg(short = 'c', long, value_name = "NAME", hide = true, value_parser = ["default"])]
+    context: Option<String>,
+
+    /// Accepted for scripts
+    #[arg(short = 'D', long, hide = true)]
+    debug: bool,
+
+    /// Accepted for scripts
+    #[arg(short = 'l', long, value_name = "LEVEL", hide = true)]
+    log_level: Option<String>,
+
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+fn of_this_machine(socket: &str) -> Result<String, &'static str> {
+    let is_here = socket.starts_with("unix://") || socket.is_empty();
+    is_here.then(|| socket.to_owned()).ok_or("there is no daemon, neither here nor elsewhere")
 }
 
 /// The commands. Like `derive(Subcommand)`, but the flags of a command are built when it is given:
@@ -174,6 +196,23 @@ impl Command {
                 )
                 | Self::System(system::Command::Prune(_))
                 | Self::Volume(volume::Command::Rm(_) | volume::Command::Prune(_))
+        )
+    }
+}
+
+impl Command {
+    /// Whether its exit codes are of something else, so that a failure of its own is 125.
+    pub(crate) fn has_codes(&self) -> bool {
+        matches!(
+            self,
+            Self::Run(_)
+                | Self::Create(_)
+                | Self::Exec(_)
+                | Self::Healthcheck(_)
+                | Self::Container(container::Command::Exists(_))
+                | Self::Image(images::Command::Exists(_))
+                | Self::Network(network::Command::Exists(_))
+                | Self::Volume(volume::Command::Exists(_))
         )
     }
 }
@@ -305,6 +344,8 @@ mod tests {
             let text = wrong(line);
             assert!(text.contains(guess), "{line}: {text}");
         }
+        let text = wrong("bundles \u{1b}[2J");
+        assert!(text.contains("'\\u{1b}[2J'") && !text.contains('\u{1b}'), "{text}");
         for line in ["bundles xyzzy", "bundles swram x"] {
             let text = wrong(line);
             assert!(!text.contains("did you mean") && !text.contains("tip: "), "{line}: {text}");

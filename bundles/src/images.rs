@@ -23,7 +23,7 @@ use crate::load;
 use crate::reference::Reference;
 use crate::screen::Screen;
 use crate::store::{Image, Store};
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
@@ -43,6 +43,7 @@ pub(crate) fn image(home: &Home, command: &Command, screen: &mut Screen<'_>) -> 
         Command::Tag(args) => tag(home, args),
         Command::Rm(args) => remove(home, args, screen),
         Command::Inspect(args) => inspect(home, args, screen),
+        Command::Exists(_) => bail!("internal error, please report: image"),
         Command::Prune(args) => prune::image_prune(home, args, screen),
     }
 }

@@ -18,6 +18,8 @@ mod events;
 mod filter;
 mod fmt;
 mod follow;
+#[cfg(test)]
+mod fuzz;
 mod health;
 mod home;
 mod host;
@@ -62,6 +64,7 @@ mod users;
 mod version;
 mod volume;
 
+use cli::existing::Kind;
 use cli::{Cli, Command};
 use home::Home;
 use screen::Screen;
@@ -105,11 +108,7 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             screen.note(&error::report(&error));
-            let own = matches!(
-                cli.command,
-                Command::Run(_) | Command::Create(_) | Command::Exec(_) | Command::Healthcheck(_)
-            );
-            if own { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+            if cli.command.has_codes() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -169,6 +168,18 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Exec(args) => return commands::exec(home, args, screen),
         Command::Healthcheck(command) => return commands::healthcheck(home, command, screen),
         Command::Wait(args) => commands::wait(home, args, screen),
+        Command::Container(cli::container::Command::Exists(args)) => {
+            return commands::exists(home, Kind::Container, args);
+        }
+        Command::Image(cli::images::Command::Exists(args)) => {
+            return commands::exists(home, Kind::Image, args);
+        }
+        Command::Network(cli::network::Command::Exists(args)) => {
+            return commands::exists(home, Kind::Network, args);
+        }
+        Command::Volume(cli::volume::Command::Exists(args)) => {
+            return commands::exists(home, Kind::Volume, args);
+        }
         Command::Container(args) => commands::prune::run(home, args, screen),
         Command::Inspect(args) => commands::inspect(home, args, screen),
         Command::Network(command) => network::run(command, home, screen),

@@ -18,7 +18,7 @@ use crate::net::detach;
 use crate::net::record::{self, Endpoint, Network, Networks};
 use crate::networking::{self, Member};
 use crate::screen::Screen;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use std::fs;
 
 pub(crate) fn run(command: &Command, home: &Home, screen: &mut Screen<'_>) -> Result<()> {
@@ -27,6 +27,7 @@ pub(crate) fn run(command: &Command, home: &Home, screen: &mut Screen<'_>) -> Re
         Command::Ls(args) => list::run(home, args, screen),
         Command::Inspect(args) => inspect::run(home, args, screen),
         Command::Rm(args) => remove(home, args, screen),
+        Command::Exists(_) => bail!("internal error, please report: network"),
         Command::Prune(args) => prune(home, args, screen),
         Command::Connect(args) => connect(home, args, screen),
         Command::Disconnect(args) => disconnect(home, args),
@@ -59,6 +60,11 @@ fn open(home: &Home) -> Result<Networks<'_>> {
     create::predefined(&networks)?;
     detach::forget_lost(&networks)?;
     Ok(networks)
+}
+
+pub(crate) fn exists(home: &Home, name: &str) -> Result<bool> {
+    let all = open(home)?.all()?;
+    Ok(all.iter().any(|one| one.name == name || !name.is_empty() && one.id.starts_with(name)))
 }
 
 /// All that can be removed are; the errors are told in the end.
@@ -176,7 +182,8 @@ fn connect(home: &Home, args: &Connect, screen: &mut Screen<'_>) -> Result<()> {
 
 fn disconnect(home: &Home, args: &Disconnect) -> Result<()> {
     if !args.target.starts_with("netns:") {
-        return networking::disconnect(home, &args.network, &args.target);
+        let done = networking::disconnect(home, &args.network, &args.target);
+        return if args.force { Ok(()) } else { done };
     }
     detach::detach(home, &args.network, &target(&args.target)?)
 }

@@ -88,6 +88,8 @@ fn wishes(text: &str) -> Result<Vec<Wish>> {
     let outside = if outside.is_empty() {
         ensure!(host.is_some() || !ports.contains(':'), "no port of the host before the colon");
         None
+    } else if outside == "0" {
+        None // any that is free, so kind asks
     } else {
         Some(range(outside)?)
     };
@@ -229,6 +231,7 @@ mod tests {
             ("[::1]:8080:80/TCP", wish(Some("::1"), Some(8080), 80, Tcp)),
             ("[::]::80", wish(Some("::"), None, 80, Tcp)),
             ("::80", wish(None, None, 80, Tcp)),
+            ("127.0.0.1:0:80", wish(Some("127.0.0.1"), None, 80, Tcp)),
         ] {
             assert_eq!(publish(text).unwrap(), [want], "{text}");
         }
@@ -245,7 +248,7 @@ mod tests {
             ("", "-p : \"\" is no port"),
             (":80", "-p :80: no port of the host before the colon"),
             ("x:80", "-p x:80: \"x\" is no port"),
-            ("0:80", "-p 0:80: \"0\" is no port"),
+            ("1:0", "-p 1:0: \"0\" is no port"),
             ("1:65536", "-p 1:65536: \"65536\" is no port"),
             ("1-2:80", "-p 1-2:80: 2 ports of the host and 1 of the container"),
             ("9-3", "-p 9-3: the range 9-3 is empty"),

@@ -39,12 +39,16 @@ impl Reference {
         self
     }
 
-    /// Without tag and digest, as people know it: `busybox`, `localhost:5000/x`.
+    /// Without tag and digest, as people know it: `busybox`, `localhost:5000/x`. In full where the
+    /// short name would be that of something else.
     pub(crate) fn repository(&self) -> String {
-        if self.registry != DEFAULT_REGISTRY {
-            return format!("{}/{}", self.registry, self.path);
-        }
-        self.path.strip_prefix("library/").unwrap_or(&self.path).to_owned()
+        let full = format!("{}/{}", self.registry, self.path);
+        let short = [self.path.strip_prefix("library/"), Some(&*self.path)].into_iter().flatten();
+        let means_this = |short: &&str| {
+            parse(short).is_ok_and(|one| (&one.registry, &one.path) == (&self.registry, &self.path))
+        };
+        let known = short.filter(|_| self.registry == DEFAULT_REGISTRY).find(means_this);
+        known.map_or(full, str::to_owned)
     }
 
     /// As people know it: `busybox:1.36`.
@@ -214,6 +218,11 @@ mod tests {
             assert_eq!(Reference::parse(name).unwrap().familiar(), name);
         }
         assert_eq!(Reference::parse("docker.io/library/a:1").unwrap().familiar(), "a:1");
+        // Without docker.io, or library, these would be others.
+        let id = format!("library/{}:1", "a".repeat(64));
+        for name in ["docker.io/localhost/x:1", "docker.io/a.b/c:1", "library/a/b:1", &id] {
+            assert_eq!(Reference::parse(name).unwrap().familiar(), name);
+        }
     }
 
     #[test]

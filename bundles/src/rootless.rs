@@ -4,6 +4,7 @@
 //! Runs in: an ordinary process with one thread, before a command begins.
 
 use crate::cli::Command;
+use crate::cli::existing::{Inspect, Ps};
 use crate::container;
 use crate::home::Home;
 use crate::net::attach;
@@ -61,6 +62,10 @@ fn need(command: &Command) -> Need {
         | Command::Image(_)
         | Command::System(_)
         | Command::Volume(_) => Need::Owners,
+        // The files belong to others.
+        Command::Ps(Ps { size: true, .. }) | Command::Inspect(Inspect { size: true, .. }) => {
+            Need::Always
+        }
         Command::Ps(_)
         | Command::Logs(_)
         | Command::Wait(_)

@@ -39,6 +39,21 @@ const MAPS: &[&str] = &[
     "Volumes",
 ];
 
+/// Names of fields that are left out where there is nothing to say, and have no value then.
+const OPTIONAL: &[&str] = &[
+    "ExposedPorts",
+    "Health",
+    "Healthcheck",
+    "Init",
+    "Shell",
+    "SizeRootFs",
+    "SizeRw",
+    "StopSignal",
+    "StopTimeout",
+    "Sysctls",
+    "Tmpfs",
+];
+
 #[derive(Debug)]
 pub(crate) struct Template {
     text: String,

@@ -187,6 +187,9 @@ _bundles() {
             bundles__subcmd__builder__subcmd__help,prune)
                 cmd="bundles__subcmd__builder__subcmd__help__subcmd__prune"
                 ;;
+            bundles__subcmd__container,attach)
+                cmd="bundles__subcmd__container__subcmd__attach"
+                ;;
             bundles__subcmd__container,commit)
                 cmd="bundles__subcmd__container__subcmd__commit"
                 ;;
@@ -198,6 +201,9 @@ _bundles() {
                 ;;
             bundles__subcmd__container,exec)
                 cmd="bundles__subcmd__container__subcmd__exec"
+                ;;
+            bundles__subcmd__container,exists)
+                cmd="bundles__subcmd__container__subcmd__exists"
                 ;;
             bundles__subcmd__container,export)
                 cmd="bundles__subcmd__container__subcmd__export"
@@ -217,8 +223,20 @@ _bundles() {
             bundles__subcmd__container,ls)
                 cmd="bundles__subcmd__container__subcmd__ls"
                 ;;
+            bundles__subcmd__container,pause)
+                cmd="bundles__subcmd__container__subcmd__pause"
+                ;;
+            bundles__subcmd__container,port)
+                cmd="bundles__subcmd__container__subcmd__port"
+                ;;
             bundles__subcmd__container,prune)
                 cmd="bundles__subcmd__container__subcmd__prune"
+                ;;
+            bundles__subcmd__container,rename)
+                cmd="bundles__subcmd__container__subcmd__rename"
+                ;;
+            bundles__subcmd__container,restart)
+                cmd="bundles__subcmd__container__subcmd__restart"
                 ;;
             bundles__subcmd__container,rm)
                 cmd="bundles__subcmd__container__subcmd__rm"
@@ -229,11 +247,26 @@ _bundles() {
             bundles__subcmd__container,start)
                 cmd="bundles__subcmd__container__subcmd__start"
                 ;;
+            bundles__subcmd__container,stats)
+                cmd="bundles__subcmd__container__subcmd__stats"
+                ;;
             bundles__subcmd__container,stop)
                 cmd="bundles__subcmd__container__subcmd__stop"
                 ;;
+            bundles__subcmd__container,top)
+                cmd="bundles__subcmd__container__subcmd__top"
+                ;;
+            bundles__subcmd__container,unpause)
+                cmd="bundles__subcmd__container__subcmd__unpause"
+                ;;
+            bundles__subcmd__container,update)
+                cmd="bundles__subcmd__container__subcmd__update"
+                ;;
             bundles__subcmd__container,wait)
                 cmd="bundles__subcmd__container__subcmd__wait"
+                ;;
+            bundles__subcmd__container__subcmd__help,attach)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__attach"
                 ;;
             bundles__subcmd__container__subcmd__help,commit)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__commit"
@@ -246,6 +279,9 @@ _bundles() {
                 ;;
             bundles__subcmd__container__subcmd__help,exec)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__exec"
+                ;;
+            bundles__subcmd__container__subcmd__help,exists)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__exists"
                 ;;
             bundles__subcmd__container__subcmd__help,export)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__export"
@@ -265,8 +301,20 @@ _bundles() {
             bundles__subcmd__container__subcmd__help,ls)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__ls"
                 ;;
+            bundles__subcmd__container__subcmd__help,pause)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__pause"
+                ;;
+            bundles__subcmd__container__subcmd__help,port)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__port"
+                ;;
             bundles__subcmd__container__subcmd__help,prune)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__prune"
+                ;;
+            bundles__subcmd__container__subcmd__help,rename)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__rename"
+                ;;
+            bundles__subcmd__container__subcmd__help,restart)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__restart"
                 ;;
             bundles__subcmd__container__subcmd__help,rm)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__rm"
@@ -277,8 +325,20 @@ _bundles() {
             bundles__subcmd__container__subcmd__help,start)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__start"
                 ;;
+            bundles__subcmd__container__subcmd__help,stats)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__stats"
+                ;;
             bundles__subcmd__container__subcmd__help,stop)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__stop"
+                ;;
+            bundles__subcmd__container__subcmd__help,top)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__top"
+                ;;
+            bundles__subcmd__container__subcmd__help,unpause)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__unpause"
+                ;;
+            bundles__subcmd__container__subcmd__help,update)
+                cmd="bundles__subcmd__container__subcmd__help__subcmd__update"
                 ;;
             bundles__subcmd__container__subcmd__help,wait)
                 cmd="bundles__subcmd__container__subcmd__help__subcmd__wait"
@@ -448,6 +508,9 @@ _bundles() {
             bundles__subcmd__help,wait)
                 cmd="bundles__subcmd__help__subcmd__wait"
                 ;;
+            bundles__subcmd__image,exists)
+                cmd="bundles__subcmd__image__subcmd__exists"
+                ;;
             bundles__subcmd__image,help)
                 cmd="bundles__subcmd__image__subcmd__help"
                 ;;
@@ -483,6 +546,9 @@ _bundles() {
                 ;;
             bundles__subcmd__image,tag)
                 cmd="bundles__subcmd__image__subcmd__tag"
+                ;;
+            bundles__subcmd__image__subcmd__help,exists)
+                cmd="bundles__subcmd__image__subcmd__help__subcmd__exists"
                 ;;
             bundles__subcmd__image__subcmd__help,help)
                 cmd="bundles__subcmd__image__subcmd__help__subcmd__help"
@@ -529,6 +595,9 @@ _bundles() {
             bundles__subcmd__network,disconnect)
                 cmd="bundles__subcmd__network__subcmd__disconnect"
                 ;;
+            bundles__subcmd__network,exists)
+                cmd="bundles__subcmd__network__subcmd__exists"
+                ;;
             bundles__subcmd__network,help)
                 cmd="bundles__subcmd__network__subcmd__help"
                 ;;
@@ -552,6 +621,9 @@ _bundles() {
                 ;;
             bundles__subcmd__network__subcmd__help,disconnect)
                 cmd="bundles__subcmd__network__subcmd__help__subcmd__disconnect"
+                ;;
+            bundles__subcmd__network__subcmd__help,exists)
+                cmd="bundles__subcmd__network__subcmd__help__subcmd__exists"
                 ;;
             bundles__subcmd__network__subcmd__help,help)
                 cmd="bundles__subcmd__network__subcmd__help__subcmd__help"
@@ -601,6 +673,9 @@ _bundles() {
             bundles__subcmd__volume,create)
                 cmd="bundles__subcmd__volume__subcmd__create"
                 ;;
+            bundles__subcmd__volume,exists)
+                cmd="bundles__subcmd__volume__subcmd__exists"
+                ;;
             bundles__subcmd__volume,help)
                 cmd="bundles__subcmd__volume__subcmd__help"
                 ;;
@@ -618,6 +693,9 @@ _bundles() {
                 ;;
             bundles__subcmd__volume__subcmd__help,create)
                 cmd="bundles__subcmd__volume__subcmd__help__subcmd__create"
+                ;;
+            bundles__subcmd__volume__subcmd__help,exists)
+                cmd="bundles__subcmd__volume__subcmd__help__subcmd__exists"
                 ;;
             bundles__subcmd__volume__subcmd__help,help)
                 cmd="bundles__subcmd__volume__subcmd__help__subcmd__help"
@@ -641,7 +719,7 @@ _bundles() {
 
     case "${cmd}" in
         bundles)
-            opts="-v -h --version --root --config --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container build builder images load pull push login logout search commit export import save diff history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
+            opts="-v -H -c -D -l -h --version --root --config --host --context --debug --log-level --help run create start restart attach pause unpause rename update top stats stop kill rm ps logs exec wait inspect healthcheck container build builder images load pull push login logout search commit export import save diff history tag rmi image network port volume system events info version doctor unshare bundle rootfs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -652,6 +730,30 @@ _bundles() {
                     return 0
                     ;;
                 --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -H)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
+                    COMPREPLY=($(compgen -W "default" -- "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -W "default" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -l)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1033,7 +1135,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__bundle)
-            opts="-i -t -l -e -w -u -h -v -p -P -m -c --root --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull"
+            opts="-a -q -i -t -l -e -w -u -h -v -p -P -m -c --root --help --name --rm --attach --quiet --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --disable-content-trust --gpus --storage-opt --volume-driver --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1045,6 +1147,14 @@ _bundles() {
                     ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attach)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
                     return 0
                     ;;
                 --cidfile)
@@ -1397,6 +1507,10 @@ _bundles() {
                     ;;
                 --isolation)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 --gpus)
@@ -1465,12 +1579,38 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container)
-            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect commit export diff prune help"
+            opts="-h --root --help run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__attach)
+            opts="-h --no-stdin --detach-keys --sig-proxy --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --detach-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sig-proxy)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1525,7 +1665,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__create)
-            opts="-i -t -l -e -w -u -h -v -p -P -m -c --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull --root"
+            opts="-a -q -i -t -l -e -w -u -h -v -p -P -m -c --help --name --rm --attach --quiet --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --disable-content-trust --gpus --storage-opt --volume-driver --pull --root"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1533,6 +1673,14 @@ _bundles() {
             case "${prev}" in
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attach)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
                     return 0
                     ;;
                 --cidfile)
@@ -1887,6 +2035,10 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
                 --gpus)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1937,12 +2089,16 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__exec)
-            opts="-d -i -t -e -w -u -h --detach --interactive --tty --detach-keys --env --workdir --user --root --help"
+            opts="-d -i -t -e -w -u -h --detach --interactive --tty --privileged --env-file --detach-keys --env --workdir --user --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --env-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --detach-keys)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1982,6 +2138,24 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__exists)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__container__subcmd__export)
             opts="-o -h --output --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -2009,8 +2183,22 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__help)
-            opts="run create start stop kill rm ls logs exec wait inspect commit export diff prune help"
+            opts="run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__attach)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2065,6 +2253,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__help__subcmd__exec)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__exists)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2162,7 +2364,63 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__help__subcmd__pause)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__port)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__container__subcmd__help__subcmd__prune)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__rename)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__restart)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2218,7 +2476,63 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__help__subcmd__stats)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__container__subcmd__help__subcmd__stop)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__top)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__unpause)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__help__subcmd__update)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2247,7 +2561,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__inspect)
-            opts="-f -s -h --format --type --size --root --help"
+            opts="-f -t -s -h --format --type --size --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2262,6 +2576,10 @@ _bundles() {
                     return 0
                     ;;
                 --type)
+                    COMPREPLY=($(compgen -W "container image network volume" -- "${cur}"))
+                    return 0
+                    ;;
+                -t)
                     COMPREPLY=($(compgen -W "container image network volume" -- "${cur}"))
                     return 0
                     ;;
@@ -2303,7 +2621,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__logs)
-            opts="-f -t -n -h --follow --timestamps --since --until --tail --root --help"
+            opts="-f -t -n -h --follow --details --timestamps --since --until --tail --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2337,7 +2655,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__ls)
-            opts="-a -f -n -l -q -h --all --filter --format --last --latest --no-trunc --noheading --quiet --root --help"
+            opts="-a -f -n -l -q -s -h --all --filter --format --last --latest --no-trunc --noheading --quiet --size --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2374,6 +2692,42 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__pause)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__port)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__container__subcmd__prune)
             opts="-f -h --force --filter --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -2382,6 +2736,62 @@ _bundles() {
             fi
             case "${prev}" in
                 --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__rename)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__restart)
+            opts="-t -s -h --timeout --time --signal --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2415,7 +2825,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__container__subcmd__run)
-            opts="-d -i -t -l -e -w -u -h -v -p -P -m -c --detach --detach-keys --sig-proxy --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull --root"
+            opts="-d -a -q -i -t -l -e -w -u -h -v -p -P -m -c --detach --detach-keys --sig-proxy --help --name --rm --attach --quiet --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --disable-content-trust --gpus --storage-opt --volume-driver --pull --root"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2431,6 +2841,14 @@ _bundles() {
                     ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attach)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
                     return 0
                     ;;
                 --cidfile)
@@ -2783,6 +3201,10 @@ _bundles() {
                     ;;
                 --isolation)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 --gpus)
@@ -2846,8 +3268,30 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__stats)
+            opts="-a -h --no-stream --no-trunc --format --all --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__container__subcmd__stop)
-            opts="-t -h --timeout --time --root --help"
+            opts="-t -s -h --timeout --time --signal --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2865,6 +3309,14 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2876,7 +3328,7 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__container__subcmd__wait)
+        bundles__subcmd__container__subcmd__top)
             opts="-h --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2894,8 +3346,126 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__container__subcmd__unpause)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__update)
+            opts="-m -c -h --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --restart --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-swap)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-reservation)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-quota)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-shares)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpuset-cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpuset-mems)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pids-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --restart)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__container__subcmd__wait)
+            opts="-i -h --condition --interval --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --condition)
+                    COMPREPLY=($(compgen -W "created running paused exited removed healthy unhealthy" -- "${cur}"))
+                    return 0
+                    ;;
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__create)
-            opts="-i -t -l -e -w -u -h -v -p -P -m -c --root --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull"
+            opts="-a -q -i -t -l -e -w -u -h -v -p -P -m -c --root --help --name --rm --attach --quiet --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --disable-content-trust --gpus --storage-opt --volume-driver --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2907,6 +3477,14 @@ _bundles() {
                     ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attach)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
                     return 0
                     ;;
                 --cidfile)
@@ -3259,6 +3837,10 @@ _bundles() {
                     ;;
                 --isolation)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 --gpus)
@@ -3379,13 +3961,17 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__exec)
-            opts="-d -i -t -e -w -u -h --root --detach --interactive --tty --detach-keys --env --workdir --user --help"
+            opts="-d -i -t -e -w -u -h --root --detach --interactive --tty --privileged --env-file --detach-keys --env --workdir --user --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4287,7 +4873,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image)
-            opts="-h --root --help ls load pull push import history save tag rm inspect prune help"
+            opts="-h --root --help ls load pull push import history save tag rm inspect exists prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4304,9 +4890,41 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bundles__subcmd__image__subcmd__help)
-            opts="ls load pull push import history save tag rm inspect prune help"
+        bundles__subcmd__image__subcmd__exists)
+            opts="-h --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__help)
+            opts="ls load pull push import history save tag rm inspect exists prune help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__image__subcmd__help__subcmd__exists)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -4651,7 +5269,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__pull)
-            opts="-q -h --platform --quiet --insecure --cert-dir --timeout --retry --root --help"
+            opts="-q -h --platform --quiet --disable-content-trust --insecure --cert-dir --timeout --retry --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4659,6 +5277,10 @@ _bundles() {
             case "${prev}" in
                 --platform)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 --cert-dir)
@@ -4685,12 +5307,16 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__push)
-            opts="-a -q -h --all-tags --quiet --insecure --cert-dir --timeout --retry --root --help"
+            opts="-a -q -h --all-tags --quiet --disable-content-trust --insecure --cert-dir --timeout --retry --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
                 --cert-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -4715,7 +5341,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__image__subcmd__rm)
-            opts="-f -h --force --root --help"
+            opts="-f -h --no-prune --force --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4867,7 +5493,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__inspect)
-            opts="-f -s -h --root --format --type --size --help"
+            opts="-f -t -s -h --root --format --type --size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4886,6 +5512,10 @@ _bundles() {
                     return 0
                     ;;
                 --type)
+                    COMPREPLY=($(compgen -W "container image network volume" -- "${cur}"))
+                    return 0
+                    ;;
+                -t)
                     COMPREPLY=($(compgen -W "container image network volume" -- "${cur}"))
                     return 0
                     ;;
@@ -5013,7 +5643,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__logs)
-            opts="-f -t -n -h --root --follow --timestamps --since --until --tail --help"
+            opts="-f -t -n -h --root --follow --details --timestamps --since --until --tail --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5047,7 +5677,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__network)
-            opts="-h --root --help create ls inspect rm prune connect disconnect help"
+            opts="-h --root --help create ls inspect rm exists prune connect disconnect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5111,7 +5741,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__network__subcmd__create)
-            opts="-d -o -h --driver --subnet --gateway --ip-range --internal --ipv6 --label --opt --root --help"
+            opts="-d -o -h --driver --subnet --gateway --ip-range --internal --ipv6 --attachable --ipam-driver --scope --label --opt --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5135,6 +5765,14 @@ _bundles() {
                     ;;
                 --ip-range)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ipam-driver)
+                    COMPREPLY=($(compgen -W "default" -- "${cur}"))
+                    return 0
+                    ;;
+                --scope)
+                    COMPREPLY=($(compgen -W "local" -- "${cur}"))
                     return 0
                     ;;
                 --label)
@@ -5161,6 +5799,24 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__network__subcmd__disconnect)
+            opts="-f -h --force --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__network__subcmd__exists)
             opts="-h --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -5179,7 +5835,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__network__subcmd__help)
-            opts="create ls inspect rm prune connect disconnect help"
+            opts="create ls inspect rm exists prune connect disconnect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5221,6 +5877,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__network__subcmd__help__subcmd__disconnect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__network__subcmd__help__subcmd__exists)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -5305,7 +5975,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__network__subcmd__inspect)
-            opts="-f -h --format --root --help"
+            opts="-f -v -h --format --verbose --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5437,7 +6107,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__ps)
-            opts="-a -f -n -l -q -h --root --all --filter --format --last --latest --no-trunc --noheading --quiet --help"
+            opts="-a -f -n -l -q -s -h --root --all --filter --format --last --latest --no-trunc --noheading --quiet --size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5475,7 +6145,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__pull)
-            opts="-q -h --root --platform --quiet --insecure --cert-dir --timeout --retry --help"
+            opts="-q -h --root --platform --quiet --disable-content-trust --insecure --cert-dir --timeout --retry --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5487,6 +6157,10 @@ _bundles() {
                     ;;
                 --platform)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 --cert-dir)
@@ -5509,7 +6183,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__push)
-            opts="-a -q -h --root --all-tags --quiet --insecure --cert-dir --timeout --retry --help"
+            opts="-a -q -h --root --all-tags --quiet --disable-content-trust --insecure --cert-dir --timeout --retry --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5517,6 +6191,10 @@ _bundles() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 --cert-dir)
@@ -5557,7 +6235,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__restart)
-            opts="-t -h --root --timeout --time --help"
+            opts="-t -s -h --root --timeout --time --signal --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5576,6 +6254,14 @@ _bundles() {
                     return 0
                     ;;
                 -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -5605,7 +6291,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__rmi)
-            opts="-f -h --root --force --help"
+            opts="-f -h --root --no-prune --force --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5641,7 +6327,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__run)
-            opts="-d -i -t -l -e -w -u -h -v -p -P -m -c --root --detach --detach-keys --sig-proxy --help --name --rm --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --gpus --storage-opt --volume-driver --pull"
+            opts="-d -a -q -i -t -l -e -w -u -h -v -p -P -m -c --root --detach --detach-keys --sig-proxy --help --name --rm --attach --quiet --interactive --tty --cidfile --label --label-file --annotation --stop-signal --stop-timeout --restart --log-driver --log-opt --runtime --env --env-file --workdir --user --group-add --entrypoint --init --hostname --domainname --add-host --dns --dns-search --dns-opt --dns-option --rootfs --read-only --volume --mount --volumes-from --tmpfs --shm-size --device --device-cgroup-rule --cap-add --cap-drop --privileged --security-opt --sysctl --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --pid --ipc --uts --cgroupns --userns --ulimit --memory --memory-swap --memory-reservation --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swappiness --kernel-memory --oom-kill-disable --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-parent --health-cmd --health-interval --health-timeout --health-start-period --health-start-interval --health-retries --no-healthcheck --platform --isolation --disable-content-trust --gpus --storage-opt --volume-driver --pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5661,6 +6347,14 @@ _bundles() {
                     ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attach)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -W "stdin stdout stderr" -- "${cur}"))
                     return 0
                     ;;
                 --cidfile)
@@ -6015,6 +6709,10 @@ _bundles() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --disable-content-trust)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
                 --gpus)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -6171,7 +6869,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__stop)
-            opts="-t -h --root --timeout --time --help"
+            opts="-t -s -h --root --timeout --time --signal --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6190,6 +6888,14 @@ _bundles() {
                     return 0
                     ;;
                 -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -6583,7 +7289,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__volume)
-            opts="-h --root --help create ls inspect rm prune help"
+            opts="-h --root --help create ls inspect exists rm prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6642,8 +7348,26 @@ _bundles() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bundles__subcmd__volume__subcmd__exists)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bundles__subcmd__volume__subcmd__help)
-            opts="create ls inspect rm prune help"
+            opts="create ls inspect exists rm prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6657,6 +7381,20 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__volume__subcmd__help__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bundles__subcmd__volume__subcmd__help__subcmd__exists)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -6837,13 +7575,25 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__wait)
-            opts="-h --root --help"
+            opts="-i -h --root --condition --interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --condition)
+                    COMPREPLY=($(compgen -W "created running paused exited removed healthy unhealthy" -- "${cur}"))
+                    return 0
+                    ;;
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

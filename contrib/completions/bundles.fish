@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_bundles_global_optspecs
-    string join \n v/version root= config= h/help
+    string join \n v/version root= config= H/host= c/context= D/debug l/log-level= h/help
 end
 
 function __fish_bundles_needs_command
@@ -26,7 +26,11 @@ end
 
 complete -c bundles -n "__fish_bundles_needs_command" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_needs_command" -l config -d 'Directory whose config.json has the logins for registries, as Docker\'s ~/.docker' -r -F
+complete -c bundles -n "__fish_bundles_needs_command" -s H -l host -d 'Accepted for scripts, where it is of this machine' -r
+complete -c bundles -n "__fish_bundles_needs_command" -s c -l context -d 'The same, where it is default' -r -f -a "default\t''"
+complete -c bundles -n "__fish_bundles_needs_command" -s l -l log-level -d 'Accepted for scripts' -r
 complete -c bundles -n "__fish_bundles_needs_command" -s v -l version -d 'Print the version'
+complete -c bundles -n "__fish_bundles_needs_command" -s D -l debug -d 'Accepted for scripts'
 complete -c bundles -n "__fish_bundles_needs_command" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "run" -d 'Make a container and start it'
 complete -c bundles -n "__fish_bundles_needs_command" -f -a "create" -d 'Make a container without starting it'
@@ -84,6 +88,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l detach-keys -d '
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l sig-proxy -d 'Pass on signals' -r -f -a "true\t''
 false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l name -d 'Name to call it by; one is made up otherwise' -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s a -l attach -d 'Streams to attach, instead of all; may be repeated' -r -f -a "stdin\t''
+stdout\t''
+stderr\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s l -l label -d 'Label, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l label-file -d 'File of labels, one a line' -r -F
@@ -161,6 +168,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-start-int
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l health-retries -d 'Failures until it is unwell' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l platform -d 'Platform of the image: that of this machine' -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l isolation -r
+complete -c bundles -n "__fish_bundles_using_subcommand run" -l disable-content-trust -d 'Accepted for scripts: no signatures are looked at' -r -f -a "true\t''
+false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l gpus -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l storage-opt -r
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l volume-driver -r
@@ -170,6 +179,7 @@ never\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s d -l detach -d 'Leave it to itself, and print its id'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l help -d 'Print help; -h is the host name'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l rm -d 'Remove it when it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand run" -s q -l quiet -d 'Tell nothing of pulling'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s i -l interactive -d 'Keep its standard input open'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -s t -l tty -d 'Give it a terminal'
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l init -d 'Have a first process that passes on signals and reaps orphans'
@@ -180,6 +190,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand run" -l oom-kill-disable
 complete -c bundles -n "__fish_bundles_using_subcommand run" -l no-healthcheck -d 'Forget the check of the image'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l name -d 'Name to call it by; one is made up otherwise' -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s a -l attach -d 'Streams to attach, instead of all; may be repeated' -r -f -a "stdin\t''
+stdout\t''
+stderr\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s l -l label -d 'Label, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l label-file -d 'File of labels, one a line' -r -F
@@ -257,6 +270,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-start-
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l health-retries -d 'Failures until it is unwell' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l platform -d 'Platform of the image: that of this machine' -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l isolation -r
+complete -c bundles -n "__fish_bundles_using_subcommand create" -l disable-content-trust -d 'Accepted for scripts: no signatures are looked at' -r -f -a "true\t''
+false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l gpus -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l storage-opt -r
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l volume-driver -r
@@ -265,6 +280,7 @@ missing\t''
 never\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l help -d 'Print help; -h is the host name'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l rm -d 'Remove it when it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand create" -s q -l quiet -d 'Tell nothing of pulling'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s i -l interactive -d 'Keep its standard input open'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -s t -l tty -d 'Give it a terminal'
 complete -c bundles -n "__fish_bundles_using_subcommand create" -l init -d 'Have a first process that passes on signals and reaps orphans'
@@ -284,6 +300,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand start" -l all -d 'All th
 complete -c bundles -n "__fish_bundles_using_subcommand start" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand restart" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand restart" -s t -l time -l timeout -d 'Seconds to wait before they are killed [default: 10]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand restart" -s s -l signal -d 'Signal to send first, instead of the container\'s own' -r
 complete -c bundles -n "__fish_bundles_using_subcommand restart" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand attach" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand attach" -l detach-keys -d 'Keys that leave it to itself [default: ctrl-p,ctrl-q]' -r
@@ -320,6 +337,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand stats" -s a -l all -d 'A
 complete -c bundles -n "__fish_bundles_using_subcommand stats" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand stop" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand stop" -s t -l time -l timeout -d 'Seconds to wait before they are killed [default: 10]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand stop" -s s -l signal -d 'Signal to send first, instead of the container\'s own' -r
 complete -c bundles -n "__fish_bundles_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand kill" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand kill" -s s -l signal -d 'By name or number' -r
@@ -337,15 +355,18 @@ complete -c bundles -n "__fish_bundles_using_subcommand ps" -s l -l latest -d 'T
 complete -c bundles -n "__fish_bundles_using_subcommand ps" -l no-trunc -d 'Whole ids and commands'
 complete -c bundles -n "__fish_bundles_using_subcommand ps" -l noheading -d 'Print no heading'
 complete -c bundles -n "__fish_bundles_using_subcommand ps" -s q -l quiet -d 'Ids only'
+complete -c bundles -n "__fish_bundles_using_subcommand ps" -s s -l size -d 'What they have on the disk, too'
 complete -c bundles -n "__fish_bundles_using_subcommand ps" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand logs" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand logs" -l since -d 'Only what is newer: a time, such as 2026-01-31T12:00:00Z, or an age, such as 10m' -r
 complete -c bundles -n "__fish_bundles_using_subcommand logs" -l until -d 'Only what is older' -r
 complete -c bundles -n "__fish_bundles_using_subcommand logs" -s n -l tail -d 'Only the last lines' -r
 complete -c bundles -n "__fish_bundles_using_subcommand logs" -s f -l follow -d 'Go on until it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand logs" -l details -d 'Accepted for scripts: there are none'
 complete -c bundles -n "__fish_bundles_using_subcommand logs" -s t -l timestamps -d 'Begin each line with its time'
 complete -c bundles -n "__fish_bundles_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand exec" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand exec" -l env-file -d 'File of environment variables, one a line' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand exec" -l detach-keys -d 'Keys that leave it to itself, with -it [default: ctrl-p,ctrl-q]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand exec" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
 complete -c bundles -n "__fish_bundles_using_subcommand exec" -s w -l workdir -d 'Working directory' -r
@@ -353,16 +374,25 @@ complete -c bundles -n "__fish_bundles_using_subcommand exec" -s u -l user -d 'U
 complete -c bundles -n "__fish_bundles_using_subcommand exec" -s d -l detach -d 'Leave it to itself'
 complete -c bundles -n "__fish_bundles_using_subcommand exec" -s i -l interactive -d 'Pass on standard input'
 complete -c bundles -n "__fish_bundles_using_subcommand exec" -s t -l tty -d 'Give it a terminal'
+complete -c bundles -n "__fish_bundles_using_subcommand exec" -l privileged -d 'With all capabilities'
 complete -c bundles -n "__fish_bundles_using_subcommand exec" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand wait" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand wait" -l condition -d 'Something else to wait for; may be repeated' -r -f -a "created\t''
+running\t''
+paused\t''
+exited\t''
+removed\t''
+healthy\t''
+unhealthy\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand wait" -s i -l interval -d 'Accepted for scripts: it is heard of at once' -r
 complete -c bundles -n "__fish_bundles_using_subcommand wait" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand inspect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand inspect" -s f -l format -d 'A template of Go, or json' -r
-complete -c bundles -n "__fish_bundles_using_subcommand inspect" -l type -d 'What they are, where several have the name' -r -f -a "container\t''
+complete -c bundles -n "__fish_bundles_using_subcommand inspect" -s t -l type -d 'What they are, where several have the name' -r -f -a "container\t''
 image\t''
 network\t''
 volume\t''"
-complete -c bundles -n "__fish_bundles_using_subcommand inspect" -s s -l size -d 'Accepted for scripts; sizes are not counted'
+complete -c bundles -n "__fish_bundles_using_subcommand inspect" -s s -l size -d 'What containers have on the disk, too'
 complete -c bundles -n "__fish_bundles_using_subcommand inspect" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand healthcheck; and not __fish_seen_subcommand_from run help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand healthcheck; and not __fish_seen_subcommand_from run help" -s h -l help -d 'Print help'
@@ -372,28 +402,41 @@ complete -c bundles -n "__fish_bundles_using_subcommand healthcheck; and __fish_
 complete -c bundles -n "__fish_bundles_using_subcommand healthcheck; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand healthcheck; and __fish_seen_subcommand_from help" -f -a "run" -d 'Make the health check of a container now'
 complete -c bundles -n "__fish_bundles_using_subcommand healthcheck; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -s h -l help -d 'Print help'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "run" -d 'Make a container and start it'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "create" -d 'Make a container without starting it'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "start" -d 'Start containers that do not run'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "stop" -d 'Ask containers to end, and make them'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "kill" -d 'Send a signal to containers'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "rm" -d 'Remove containers'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "ls" -d 'List containers'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "logs" -d 'Print what a container has written'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "exec" -d 'Run a command in a running container'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "inspect" -d 'Print all that is known of containers, images, networks and volumes'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "commit" -d 'Make an image of what a container has changed'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "export" -d 'Write the files of a container as a tar archive'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "diff" -d 'Show what a container has changed of its image\'s files'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "prune" -d 'Remove all containers that do not run'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect commit export diff prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "run" -d 'Make a container and start it'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "create" -d 'Make a container without starting it'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "start" -d 'Start containers that do not run'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "stop" -d 'Ask containers to end, and make them'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "kill" -d 'Send a signal to containers'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "rm" -d 'Remove containers'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "ls" -d 'List containers'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "logs" -d 'Print what a container has written'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "exec" -d 'Run a command in a running container'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "inspect" -d 'Print all that is known of containers, images, networks and volumes'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "exists" -d 'Say by the exit code whether it is there: 0, or 1'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "attach" -d 'Connect the terminal to a container that runs'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "restart" -d 'Stop containers and start them again'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "pause" -d 'Freeze all processes of containers'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "unpause" -d 'Let paused containers go on'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "rename" -d 'Give a container another name'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "update" -d 'Change limits and the restart policy of containers'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "top" -d 'List the processes of a container'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "stats" -d 'Show what containers use; 100 % is one processor'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "port" -d 'Print where a container\'s ports are published'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "commit" -d 'Make an image of what a container has changed'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "export" -d 'Write the files of a container as a tar archive'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "diff" -d 'Show what a container has changed of its image\'s files'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "prune" -d 'Remove all containers that do not run'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and not __fish_seen_subcommand_from run create start stop kill rm ls logs exec wait inspect exists attach restart pause unpause rename update top stats port commit export diff prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l detach-keys -d 'Keys that leave it to itself [default: ctrl-p,ctrl-q]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l sig-proxy -d 'Pass on signals' -r -f -a "true\t''
 false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l name -d 'Name to call it by; one is made up otherwise' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s a -l attach -d 'Streams to attach, instead of all; may be repeated' -r -f -a "stdin\t''
+stdout\t''
+stderr\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s l -l label -d 'Label, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l label-file -d 'File of labels, one a line' -r -F
@@ -471,6 +514,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l health-retries -d 'Failures until it is unwell' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l platform -d 'Platform of the image: that of this machine' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l isolation -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l disable-content-trust -d 'Accepted for scripts: no signatures are looked at' -r -f -a "true\t''
+false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l gpus -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l storage-opt -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l volume-driver -r
@@ -481,6 +526,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s d -l detach -d 'Leave it to itself, and print its id'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l help -d 'Print help; -h is the host name'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l rm -d 'Remove it when it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s q -l quiet -d 'Tell nothing of pulling'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s i -l interactive -d 'Keep its standard input open'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -s t -l tty -d 'Give it a terminal'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l init -d 'Have a first process that passes on signals and reaps orphans'
@@ -490,6 +536,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l oom-kill-disable -d 'Let it wait instead of killing it when the memory is used up; with cgroup v1 only'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from run" -l no-healthcheck -d 'Forget the check of the image'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l name -d 'Name to call it by; one is made up otherwise' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s a -l attach -d 'Streams to attach, instead of all; may be repeated' -r -f -a "stdin\t''
+stdout\t''
+stderr\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s l -l label -d 'Label, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l label-file -d 'File of labels, one a line' -r -F
@@ -567,6 +616,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l health-retries -d 'Failures until it is unwell' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l platform -d 'Platform of the image: that of this machine' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l isolation -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l disable-content-trust -d 'Accepted for scripts: no signatures are looked at' -r -f -a "true\t''
+false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l gpus -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l storage-opt -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l volume-driver -r
@@ -576,6 +627,7 @@ never\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l help -d 'Print help; -h is the host name'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l rm -d 'Remove it when it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Tell nothing of pulling'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s i -l interactive -d 'Keep its standard input open'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -s t -l tty -d 'Give it a terminal'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from create" -l init -d 'Have a first process that passes on signals and reaps orphans'
@@ -594,6 +646,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -l all -d 'All that do not run'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stop" -s t -l time -l timeout -d 'Seconds to wait before they are killed [default: 10]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stop" -s s -l signal -d 'Signal to send first, instead of the container\'s own' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stop" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stop" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from kill" -s s -l signal -d 'By name or number' -r
@@ -612,14 +665,17 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -l no-trunc -d 'Whole ids and commands'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -l noheading -d 'Print no heading'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Ids only'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -s s -l size -d 'What they have on the disk, too'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -l since -d 'Only what is newer: a time, such as 2026-01-31T12:00:00Z, or an age, such as 10m' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -l until -d 'Only what is older' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -s n -l tail -d 'Only the last lines' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -s f -l follow -d 'Go on until it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -l details -d 'Accepted for scripts: there are none'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -s t -l timestamps -d 'Begin each line with its time'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from logs" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -l env-file -d 'File of environment variables, one a line' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -l detach-keys -d 'Keys that leave it to itself, with -it [default: ctrl-p,ctrl-q]' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s e -l env -d 'Environment variable, KEY=VALUE, or KEY to take the caller\'s' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s w -l workdir -d 'Working directory' -r
@@ -628,17 +684,67 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s d -l detach -d 'Leave it to itself'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s i -l interactive -d 'Pass on standard input'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s t -l tty -d 'Give it a terminal'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -l privileged -d 'With all capabilities'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from wait" -l condition -d 'Something else to wait for; may be repeated' -r -f -a "created\t''
+running\t''
+paused\t''
+exited\t''
+removed\t''
+healthy\t''
+unhealthy\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from wait" -s i -l interval -d 'Accepted for scripts: it is heard of at once' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from wait" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from wait" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from inspect" -s f -l format -d 'A template of Go, or json' -r
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from inspect" -l type -d 'What they are, where several have the name' -r -f -a "container\t''
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from inspect" -s t -l type -d 'What they are, where several have the name' -r -f -a "container\t''
 image\t''
 network\t''
 volume\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from inspect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from inspect" -s s -l size -d 'Accepted for scripts; sizes are not counted'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from inspect" -s s -l size -d 'What containers have on the disk, too'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exists" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from exists" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from attach" -l detach-keys -d 'Keys that leave it to itself [default: ctrl-p,ctrl-q]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from attach" -l sig-proxy -d 'Pass on signals' -r -f -a "true\t''
+false\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from attach" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from attach" -l no-stdin -d 'Look on only'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from attach" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from restart" -s t -l time -l timeout -d 'Seconds to wait before they are killed [default: 10]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from restart" -s s -l signal -d 'Signal to send first, instead of the container\'s own' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from restart" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from restart" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from pause" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from pause" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from unpause" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from unpause" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from rename" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from rename" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from update" -s m -l memory -d 'Memory; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from update" -l memory-swap -d 'Memory and swap together; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from update" -l memory-reservation -d 'Memory that it keeps when there is little' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from update" -l cpus -d 'CPUs, such as 1.5' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from update" -l cpu-quota -d 'Time of all CPUs in a period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from update" -l cpu-period -d 'The period, in microseconds' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from update" -s c -l cpu-shares -d 'Weight against other containers; 1024 is usual' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from update" -l cpuset-cpus -d 'CPUs to run on, such as 0-2,4' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from update" -l cpuset-mems -d 'Memory nodes to use' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from update" -l pids-limit -d 'Processes; -1 for no limit' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from update" -l restart -d 'When to start it again by itself: no, on-failure[:TIMES], always or unless-stopped' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from update" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from update" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from top" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from top" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stats" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stats" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stats" -l no-stream -d 'Only once'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stats" -l no-trunc -d 'Whole ids'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stats" -s a -l all -d 'Accepted for scripts: those that do not run use nothing'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from stats" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from port" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from port" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from commit" -s a -l author -d 'Who has made it, as "Name <name@example.org>"' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from commit" -s m -l message -d 'What has changed, for bundles history' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from commit" -s p -l pause -d 'Freeze the container meanwhile; -p=false to let it go on' -r -f -a "true\t''
@@ -666,6 +772,16 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "exec" -d 'Run a command in a running container'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Print all that is known of containers, images, networks and volumes'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "exists" -d 'Say by the exit code whether it is there: 0, or 1'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "attach" -d 'Connect the terminal to a container that runs'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "restart" -d 'Stop containers and start them again'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "pause" -d 'Freeze all processes of containers'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "unpause" -d 'Let paused containers go on'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "rename" -d 'Give a container another name'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "update" -d 'Change limits and the restart policy of containers'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "top" -d 'List the processes of a container'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "stats" -d 'Show what containers use; 100 % is one processor'
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "port" -d 'Print where a container\'s ports are published'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "commit" -d 'Make an image of what a container has changed'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "export" -d 'Write the files of a container as a tar archive'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from help" -f -a "diff" -d 'Show what a container has changed of its image\'s files'
@@ -769,6 +885,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand load" -s q -l quiet -d '
 complete -c bundles -n "__fish_bundles_using_subcommand load" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand pull" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand pull" -l platform -d 'Another platform than that of this machine, as linux/arm64' -r
+complete -c bundles -n "__fish_bundles_using_subcommand pull" -l disable-content-trust -d 'Accepted for scripts: no signatures are looked at' -r -f -a "true\t''
+false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand pull" -l cert-dir -d 'Directory with the registry\'s ca.crt, and client.cert with client.key if it wants them' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand pull" -l timeout -d 'Give up an attempt when the registry is silent for so long' -r
 complete -c bundles -n "__fish_bundles_using_subcommand pull" -l retry -d 'Attempts after one that failed in a way which may pass' -r
@@ -776,6 +894,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand pull" -s q -l quiet -d '
 complete -c bundles -n "__fish_bundles_using_subcommand pull" -l insecure -d 'Trust any certificate, and a registry without TLS; localhost needs no flag'
 complete -c bundles -n "__fish_bundles_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand push" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand push" -l disable-content-trust -d 'Accepted for scripts: no signatures are made' -r -f -a "true\t''
+false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand push" -l cert-dir -d 'Directory with the registry\'s ca.crt, and client.cert with client.key if it wants them' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand push" -l timeout -d 'Give up an attempt when the registry is silent for so long' -r
 complete -c bundles -n "__fish_bundles_using_subcommand push" -l retry -d 'Attempts after one that failed in a way which may pass' -r
@@ -835,22 +955,24 @@ complete -c bundles -n "__fish_bundles_using_subcommand history" -s h -l help -d
 complete -c bundles -n "__fish_bundles_using_subcommand tag" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand tag" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand rmi" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand rmi" -l no-prune -d 'Accepted for scripts: an image has no parents here'
 complete -c bundles -n "__fish_bundles_using_subcommand rmi" -s f -l force -d 'Remove an image with all of its names, and do not mind missing ones'
 complete -c bundles -n "__fish_bundles_using_subcommand rmi" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -s h -l help -d 'Print help'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -f -a "ls" -d 'List images'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -f -a "load" -d 'Load images from an archive'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -f -a "pull" -d 'Get an image from a registry'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -f -a "push" -d 'Give an image to a registry'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -f -a "import" -d 'Make an image of a tar archive of files'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -f -a "history" -d 'Show how an image was made, the newest step first'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -f -a "save" -d 'Write images with all their layers as one archive'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -f -a "tag" -d 'Give an image one more name'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -f -a "rm" -d 'Remove images'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -f -a "inspect" -d 'Show all about images, as a list in JSON'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -f -a "prune" -d 'Remove images without a name'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "ls" -d 'List images'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "load" -d 'Load images from an archive'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "pull" -d 'Get an image from a registry'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "push" -d 'Give an image to a registry'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "import" -d 'Make an image of a tar archive of files'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "history" -d 'Show how an image was made, the newest step first'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "save" -d 'Write images with all their layers as one archive'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "tag" -d 'Give an image one more name'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "rm" -d 'Remove images'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "inspect" -d 'Show all about images, as a list in JSON'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "exists" -d 'Say by the exit code whether it is there: 0, or 1'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "prune" -d 'Remove images without a name'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Only those that fit: dangling label label! before since reference until; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
@@ -864,6 +986,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_s
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from load" -s q -l quiet -d 'Print nothing'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from load" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -l platform -d 'Another platform than that of this machine, as linux/arm64' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -l disable-content-trust -d 'Accepted for scripts: no signatures are looked at' -r -f -a "true\t''
+false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -l cert-dir -d 'Directory with the registry\'s ca.crt, and client.cert with client.key if it wants them' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -l timeout -d 'Give up an attempt when the registry is silent for so long' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -l retry -d 'Attempts after one that failed in a way which may pass' -r
@@ -871,6 +995,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_s
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -s q -l quiet -d 'Print only the name'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -l insecure -d 'Trust any certificate, and a registry without TLS; localhost needs no flag'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from pull" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from push" -l disable-content-trust -d 'Accepted for scripts: no signatures are made' -r -f -a "true\t''
+false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from push" -l cert-dir -d 'Directory with the registry\'s ca.crt, and client.cert with client.key if it wants them' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from push" -l timeout -d 'Give up an attempt when the registry is silent for so long' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from push" -l retry -d 'Attempts after one that failed in a way which may pass' -r
@@ -898,11 +1024,14 @@ complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_s
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from tag" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from tag" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from rm" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from rm" -l no-prune -d 'Accepted for scripts: an image has no parents here'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from rm" -s f -l force -d 'Remove an image with all of its names, and do not mind missing ones'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from inspect" -s f -l format -d 'json or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from inspect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from exists" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from exists" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from prune" -l filter -d 'Those of this kind only: until= label= label!=; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from prune" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from prune" -s a -l all -d 'Also those with names'
@@ -918,28 +1047,33 @@ complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_s
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "tag" -d 'Give an image one more name'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove images'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all about images, as a list in JSON'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "exists" -d 'Say by the exit code whether it is there: 0, or 1'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove images without a name'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -s h -l help -d 'Print help'
-complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "create" -d 'Create a network, and print its id'
-complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "ls" -d 'List networks'
-complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "inspect" -d 'Print all that is known of networks, as JSON'
-complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "rm" -d 'Remove networks that no container is on'
-complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "prune" -d 'Remove all networks that no container is on'
-complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "connect" -d 'Bring a container onto a network'
-complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "disconnect" -d 'Take a container off a network'
-complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm prune connect disconnect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm exists prune connect disconnect help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm exists prune connect disconnect help" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm exists prune connect disconnect help" -f -a "create" -d 'Create a network, and print its id'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm exists prune connect disconnect help" -f -a "ls" -d 'List networks'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm exists prune connect disconnect help" -f -a "inspect" -d 'Print all that is known of networks, as JSON'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm exists prune connect disconnect help" -f -a "rm" -d 'Remove networks that no container is on'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm exists prune connect disconnect help" -f -a "exists" -d 'Say by the exit code whether it is there: 0, or 1'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm exists prune connect disconnect help" -f -a "prune" -d 'Remove all networks that no container is on'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm exists prune connect disconnect help" -f -a "connect" -d 'Bring a container onto a network'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm exists prune connect disconnect help" -f -a "disconnect" -d 'Take a container off a network'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and not __fish_seen_subcommand_from create ls inspect rm exists prune connect disconnect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -s d -l driver -d 'How it works: a bridge on this host, or second links on one of the host\'s' -r -f -a "bridge\t''
 macvlan\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l subnet -d 'Subnet, as 172.30.0.0/16; once for IPv4 and once for IPv6' -r
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l gateway -d 'The host\'s address in the subnet; the first one by default' -r
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l ip-range -d 'Part of the subnet which containers get addresses from' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l ipam-driver -d 'The same, where it is default' -r -f -a "default\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l scope -d 'The same, where it is local' -r -f -a "local\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l label -d 'Label of the network' -r
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -s o -l opt -d 'Option of the driver: of macvlan `parent=LINK` and `macvlan_mode=MODE`' -r
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l internal -d 'Without a way out'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l ipv6 -d 'With IPv6 addresses, too'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -l attachable -d 'Accepted for scripts: any container may be brought onto it'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Show those of this kind only: name= id= label= label!= driver= type= scope= dangling=; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from ls" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
@@ -950,10 +1084,13 @@ complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from inspect" -s f -l format -d 'json, or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from inspect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from inspect" -s v -l verbose -d 'Accepted for scripts: all is told anyway'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from rm" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from rm" -s f -l force -d 'No error for networks that do not exist'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from exists" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from exists" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from prune" -l filter -d 'Those of this kind only: label= label!=; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from prune" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'
@@ -968,25 +1105,28 @@ complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from connect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from connect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from disconnect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from disconnect" -s f -l force -d 'No error where it is not on it'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from disconnect" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "create" -d 'Create a network, and print its id'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List networks'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Print all that is known of networks, as JSON'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove networks that no container is on'
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "exists" -d 'Say by the exit code whether it is there: 0, or 1'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove all networks that no container is on'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "connect" -d 'Bring a container onto a network'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "disconnect" -d 'Take a container off a network'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand port" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand port" -s h -l help -d 'Print help'
-complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -s h -l help -d 'Print help'
-complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -f -a "create" -d 'Make a volume'
-complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -f -a "ls" -d 'List volumes'
-complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -f -a "inspect" -d 'Show all about volumes'
-complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -f -a "rm" -d 'Remove volumes that no container uses'
-complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -f -a "prune" -d 'Remove all volumes without a name of yours that no container uses'
-complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect rm prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect exists rm prune help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect exists rm prune help" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect exists rm prune help" -f -a "create" -d 'Make a volume'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect exists rm prune help" -f -a "ls" -d 'List volumes'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect exists rm prune help" -f -a "inspect" -d 'Show all about volumes'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect exists rm prune help" -f -a "exists" -d 'Say by the exit code whether it is there: 0, or 1'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect exists rm prune help" -f -a "rm" -d 'Remove volumes that no container uses'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect exists rm prune help" -f -a "prune" -d 'Remove all volumes without a name of yours that no container uses'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and not __fish_seen_subcommand_from create ls inspect exists rm prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from create" -l name -d 'The same as VOLUME' -r
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from create" -l label -d 'Set a label; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from create" -s d -l driver -d 'The driver, of which there is one' -r
@@ -1002,6 +1142,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s f -l format -d 'json, or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from exists" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from exists" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from rm" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from rm" -s f -l force -d 'A volume that is not there is no error'
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
@@ -1013,6 +1155,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "create" -d 'Make a volume'
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List volumes'
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all about volumes'
+complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "exists" -d 'Say by the exit code whether it is there: 0, or 1'
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove volumes that no container uses'
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove all volumes without a name of yours that no container uses'
 complete -c bundles -n "__fish_bundles_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -1074,6 +1217,9 @@ complete -c bundles -n "__fish_bundles_using_subcommand unshare" -s n -l network
 complete -c bundles -n "__fish_bundles_using_subcommand unshare" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l name -d 'Name to call it by; one is made up otherwise' -r
+complete -c bundles -n "__fish_bundles_using_subcommand bundle" -s a -l attach -d 'Streams to attach, instead of all; may be repeated' -r -f -a "stdin\t''
+stdout\t''
+stderr\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l cidfile -d 'Write its id to a file' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -s l -l label -d 'Label, KEY=VALUE' -r
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l label-file -d 'File of labels, one a line' -r -F
@@ -1151,6 +1297,8 @@ complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l health-start-
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l health-retries -d 'Failures until it is unwell' -r
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l platform -d 'Platform of the image: that of this machine' -r
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l isolation -r
+complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l disable-content-trust -d 'Accepted for scripts: no signatures are looked at' -r -f -a "true\t''
+false\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l gpus -r
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l storage-opt -r
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l volume-driver -r
@@ -1159,6 +1307,7 @@ missing\t''
 never\t''"
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l help -d 'Print help; -h is the host name'
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l rm -d 'Remove it when it ends'
+complete -c bundles -n "__fish_bundles_using_subcommand bundle" -s q -l quiet -d 'Tell nothing of pulling'
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -s i -l interactive -d 'Keep its standard input open'
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -s t -l tty -d 'Give it a terminal'
 complete -c bundles -n "__fish_bundles_using_subcommand bundle" -l init -d 'Have a first process that passes on signals and reaps orphans'

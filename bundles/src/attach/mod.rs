@@ -61,6 +61,8 @@ pub(crate) struct Look {
     pub(crate) signals: bool,
     pub(crate) keys: Keys,
     pub(crate) role: Role,
+    /// Of what it writes, this is not shown.
+    pub(crate) mute: Vec<Stream>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,7 +253,8 @@ impl Attached {
     /// The same for a command that has a terminal.
     pub(crate) fn forward_command(self, keys: &Keys) -> Result<u8> {
         let keys = keys.clone();
-        let look = Look { input: true, signals: false, keys, role: Role::Starter };
+        let look =
+            Look { input: true, signals: false, keys, role: Role::Starter, mute: Vec::new() };
         let (mut forward, _raw) = Forward::new(self.socket, &look, true)?;
         match forward.run()? {
             End::Exited(code) => Ok(u8::try_from(code)?),
@@ -275,6 +278,7 @@ struct Forward {
     input: bool,
     /// Of a terminal in raw mode.
     keys: Option<Keys>,
+    mute: Vec<Stream>,
 }
 
 impl Forward {
@@ -291,7 +295,8 @@ impl Forward {
         let raw = (terminal && look.input).then(Raw::set).transpose()?;
         let keys = raw.as_ref().map(|_| look.keys.clone());
         let (pending, input) = (Vec::new(), look.input);
-        Ok((Self { socket, tty, signals, pending, untaken: 0, input, keys }, raw))
+        let mute = look.mute.clone();
+        Ok((Self { socket, tty, signals, pending, untaken: 0, input, keys, mute }, raw))
     }
 
     fn run(&mut self) -> Result<End> {
@@ -347,6 +352,7 @@ impl Forward {
 
     fn take_message(&mut self) -> Result<Option<End>> {
         match wire::receive(&self.socket)? {
+            Some(Message::Output(stream, _)) if self.mute.contains(&stream) => {}
             // Where nobody reads there is nobody to tell.
             Some(Message::Output(Stream::Stdout, bytes)) => {
                 let mut stdout = io::stdout().lock();

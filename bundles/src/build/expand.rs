@@ -9,6 +9,13 @@ use std::fmt;
 /// Words inside of words: `${a:-${b:-…}}`.
 const DEEPEST: usize = 32;
 
+/// What the variables of one word may give, in bytes: the kernel takes no longer string for a program
+/// (`MAX_ARG_STRLEN`), and variables made of variables double with each line.
+const LONGEST: usize = 128 << 10;
+
+/// The value that a pattern is looked for in, in bytes: the time grows with its square.
+const LONGEST_SEARCHED: usize = 16 << 10;
+
 /// The value of a variable, if it has one.
 pub(crate) type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
@@ -27,13 +34,13 @@ impl fmt::Display for Wrong {
 
 /// One word, whatever its variables contain.
 pub(crate) fn word(text: &str, escape: char, lookup: &Lookup<'_>) -> Result<String, Wrong> {
-    let mut reader = Reader { text, at: 0, escape, lookup, depth: 0 };
+    let mut reader = Reader { text, at: 0, escape, lookup, depth: 0, given: 0 };
     reader.until(None).map(|made| made.text)
 }
 
 /// The same, where blanks in the values of variables split it.
 pub(crate) fn words(text: &str, escape: char, lookup: &Lookup<'_>) -> Result<Vec<String>, Wrong> {
-    let mut reader = Reader { text, at: 0, escape, lookup, depth: 0 };
+    let mut reader = Reader { text, at: 0, escape, lookup, depth: 0, given: 0 };
     let made = reader.until(None)?;
     let mut words = vec![String::new()];
     for (at, c) in made.text.char_indices() {
@@ -49,7 +56,7 @@ pub(crate) fn words(text: &str, escape: char, lookup: &Lookup<'_>) -> Result<Vec
 
 /// Of a here-document: variables, and no quotes.
 pub(crate) fn document(text: &str, escape: char, lookup: &Lookup<'_>) -> Result<String, Wrong> {
-    let mut reader = Reader { text, at: 0, escape, lookup, depth: 0 };
+    let mut reader = Reader { text, at: 0, escape, lookup, depth: 0, given: 0 };
     let mut made = String::new();
     while let Some(c) = reader.next() {
         match c {
@@ -76,6 +83,8 @@ struct Reader<'a> {
     escape: char,
     lookup: &'a Lookup<'a>,
     depth: usize,
+    /// Bytes that variables have given so far.
+    given: usize,
 }
 
 impl Reader<'_> {
@@ -163,6 +172,17 @@ impl Reader<'_> {
 
     /// Behind a `$`.
     fn variable(&mut self) -> Result<String, Wrong> {
+        let begin = self.at - 1;
+        let value = self.value()?;
+        self.given += value.len();
+        if self.given > LONGEST {
+            self.at = begin;
+            return self.wrong(format!("variables give more than {LONGEST} bytes"));
+        }
+        Ok(value)
+    }
+
+    fn value(&mut self) -> Result<String, Wrong> {
         if self.take('{') {
             return self.braced();
         }
@@ -218,6 +238,12 @@ impl Reader<'_> {
                         self.wrong(format!("{name}: {why}"))
                     }
                 }
+            }
+            '#' | '%' | '/'
+                if !colon && value.as_ref().is_some_and(|value| value.len() > LONGEST_SEARCHED) =>
+            {
+                self.at = begin;
+                self.wrong(format!("{name}: more than {LONGEST_SEARCHED} bytes, for a pattern"))
             }
             '#' | '%' if !colon => {
                 let longest = self.take(sign);
@@ -369,13 +395,16 @@ impl Pattern {
         value.chars().take(value.chars().count() - length).collect()
     }
 
-    /// The longest match counts, the leftmost first.
+    /// The longest match counts, the leftmost first. What is too long already gets no longer.
     fn replaced(&self, value: &str, new: &str, all: bool) -> String {
         let mut made = String::new();
         let mut rest = value.chars();
         let mut goes_on = true;
         loop {
             let found = self.begins(rest.clone()).filter(|(_, longest)| goes_on && *longest > 0);
+            if made.len() > LONGEST {
+                return made;
+            }
             if let Some((_, longest)) = found {
                 made.push_str(new);
                 rest.nth(longest - 1);
@@ -407,6 +436,28 @@ mod tests {
 
     fn made(text: &str) -> String {
         word(text, '\\', &lookup).unwrap()
+    }
+
+    /// Billions of laughs: each line has twice what the one before has.
+    #[test]
+    fn variables_that_grow_without_end_are_refused() {
+        let long = "a".repeat(LONGEST / 2);
+        let laughs = |name: &str| match name {
+            "A" => Some(long.clone()),
+            "B" => Some("a".repeat(LONGEST_SEARCHED)),
+            _ => None,
+        };
+        let told = |text: &str| word(text, '\\', &laughs).map(drop).unwrap_err();
+        assert_eq!(word("$A$A", '\\', &laughs).unwrap().len(), LONGEST);
+        let wrong = told("x $A${A}\"$A\"");
+        assert_eq!(
+            (wrong.offset, wrong.text),
+            (9, "variables give more than 131072 bytes".to_owned())
+        );
+        assert_eq!(told("${B//a/$B}").text, "variables give more than 131072 bytes");
+        assert_eq!(told("x${A%z}").text, "A: more than 16384 bytes, for a pattern");
+        assert_eq!(word("${B##*z}", '\\', &laughs).unwrap().len(), LONGEST_SEARCHED);
+        assert_eq!(document("$A$A$A", '\\', &laughs).unwrap_err().offset, 4);
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod command;
 mod context;
 mod expand;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod glob;
 mod hold;
 mod ignore;
@@ -176,7 +178,7 @@ fn prepare(
         let needed = work.plan.needed(target)?;
         for name in work.plan.images(&needed)? {
             if !work.images.contains_key(&name) {
-                let image = commands::find_image(work.home, &name, when, screen)
+                let image = commands::find_image(work.home, &name, (when, false), screen)
                     .with_context(|| format!("FROM {name}"))?;
                 work.images.insert(name, image);
             }

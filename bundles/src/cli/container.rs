@@ -1,7 +1,7 @@
 //! `bundles container`: the commands about containers, by their longer names.
 
 use super::Command as Top;
-use super::{existing, run, tools};
+use super::{existing, networking, run, tools};
 use clap::{Args, Subcommand};
 
 /// Work with containers
@@ -20,6 +20,16 @@ pub(crate) enum Command {
     Exec(existing::Exec),
     Wait(existing::Wait),
     Inspect(existing::Inspect),
+    Exists(existing::Exists),
+    Attach(existing::Attach),
+    Restart(existing::Restart),
+    Pause(existing::Pause),
+    Unpause(existing::Unpause),
+    Rename(existing::Rename),
+    Update(existing::Update),
+    Top(existing::Top),
+    Stats(existing::Stats),
+    Port(networking::Port),
     Commit(tools::Commit),
     Export(tools::Export),
     Diff(tools::Diff),
@@ -58,9 +68,18 @@ impl Top {
                 Self::Inspect(args)
             }
             Command::Commit(args) => Self::Commit(args),
+            Command::Attach(args) => Self::Attach(args),
+            Command::Restart(args) => Self::Restart(args),
+            Command::Pause(args) => Self::Pause(args),
+            Command::Unpause(args) => Self::Unpause(args),
+            Command::Rename(args) => Self::Rename(args),
+            Command::Update(args) => Self::Update(args),
+            Command::Top(args) => Self::Top(args),
+            Command::Stats(args) => Self::Stats(args),
+            Command::Port(args) => Self::Port(args),
+            Command::Exists(_) | Command::Prune(_) => Self::Container(command),
             Command::Export(args) => Self::Export(args),
             Command::Diff(args) => Self::Diff(args),
-            Command::Prune(_) => Self::Container(command),
         }
     }
 }

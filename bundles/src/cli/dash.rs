@@ -26,6 +26,7 @@ pub(super) fn arguments(cli: &Command, args: Vec<OsString>) -> (Vec<OsString>, b
             done = true;
             words.push(arg);
         } else if let Some(text) = normal(&command, cli, text) {
+            let Some(text) = switched(&command, cli, text) else { continue };
             is_value = takes_next(&command, cli, &text);
             words.push(OsString::from(text));
         } else {
@@ -63,6 +64,25 @@ fn normal(command: &Command, cli: &Command, text: &str) -> Option<String> {
         false if name.chars().count() == 1 => format!("-{bare}"),
         true | false => format!("--{bare}"),
     })
+}
+
+/// As programs in Go take them: `--rm=true` is `--rm`, and `--rm=false` is nothing.
+fn switched(command: &Command, cli: &Command, text: String) -> Option<String> {
+    let Some((flag, value)) = text.split_once('=') else { return Some(text) };
+    let name = flag.trim_start_matches('-');
+    let mut options = command.get_arguments().chain(cli.get_arguments());
+    let is_meant = |option: &Arg| match name.chars().count() {
+        1 => option.get_short() == name.chars().next(),
+        _ => has_name(option, name),
+    };
+    let is_switch = options
+        .find(|option| is_meant(option))
+        .is_some_and(|option| matches!(option.get_action(), ArgAction::SetTrue));
+    match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" if is_switch => Some(flag.to_owned()),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" if is_switch => None,
+        _ => Some(text),
+    }
 }
 
 /// Those of the program itself may stand behind a command too.
@@ -139,6 +159,9 @@ mod tests {
                 "bundles run -name x img -name \u{2014}y",
                 "bundles run --name x img -- -name \u{2014}y",
             ),
+            ("bundles volume create --quiet=true -q=1 x", "bundles volume create --quiet -q x"),
+            ("bundles volume create --quiet=false -q=0 x", "bundles volume create x"),
+            ("bundles volume create --label=true", "bundles volume create --label=true"),
             ("bundles run img", "bundles run img --"),
             ("bundles run --called x img y", "bundles run --called x img -- y"),
             ("bundles run img -- x", "bundles run img -- -- x"),

@@ -7,6 +7,7 @@ use super::run::LookFlags;
 use crate::attach::Keys;
 use crate::container;
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
 /// Containers by name, id or the beginning of an id.
 #[derive(Debug, Args)]
@@ -58,8 +59,30 @@ pub(crate) struct Attach {
 /// Wait until containers end, and print their exit codes
 #[derive(Debug, Args)]
 pub(crate) struct Wait {
+    /// Something else to wait for; may be repeated
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) condition: Vec<Condition>,
+
+    /// Accepted for scripts: it is heard of at once
+    #[arg(short, long, value_name = "TIME", hide = true)]
+    pub(crate) interval: Option<String>,
+
     #[command(flatten)]
     pub(crate) of: Containers,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Condition {
+    #[value(alias = "configured")]
+    Created,
+    Running,
+    Paused,
+    #[value(aliases = ["stopped", "not-running", "next-exit"])]
+    Exited,
+    #[value(alias = "removing")]
+    Removed,
+    Healthy,
+    Unhealthy,
 }
 
 /// Ask containers to end, and make them
@@ -68,6 +91,10 @@ pub(crate) struct Stop {
     /// Seconds to wait before they are killed [default: 10]
     #[arg(short, long = "time", visible_alias = "timeout", value_name = "SECONDS")]
     pub(crate) time: Option<u64>,
+
+    /// Signal to send first, instead of the container's own
+    #[arg(short, long)]
+    pub(crate) signal: Option<String>,
 
     #[command(flatten)]
     pub(crate) of: Containers,
@@ -79,6 +106,10 @@ pub(crate) struct Restart {
     /// Seconds to wait before they are killed [default: 10]
     #[arg(short, long = "time", visible_alias = "timeout", value_name = "SECONDS")]
     pub(crate) time: Option<u64>,
+
+    /// Signal to send first, instead of the container's own
+    #[arg(short, long)]
+    pub(crate) signal: Option<String>,
 
     #[command(flatten)]
     pub(crate) of: Containers,
@@ -218,6 +249,10 @@ pub(crate) struct Ps {
     /// Ids only
     #[arg(short, long)]
     pub(crate) quiet: bool,
+
+    /// What they have on the disk, too
+    #[arg(short, long)]
+    pub(crate) size: bool,
 }
 
 /// Print all that is known of containers, images, networks and volumes
@@ -228,11 +263,11 @@ pub(crate) struct Inspect {
     pub(crate) format: Option<String>,
 
     /// What they are, where several have the name
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(short = 't', long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<Kind>,
 
-    /// Accepted for scripts; sizes are not counted
-    #[arg(short, long, hide = true)]
+    /// What containers have on the disk, too
+    #[arg(short, long)]
     pub(crate) size: bool,
 
     /// Names or ids
@@ -254,6 +289,10 @@ pub(crate) struct Logs {
     /// Go on until it ends
     #[arg(short, long)]
     pub(crate) follow: bool,
+
+    /// Accepted for scripts: there are none
+    #[arg(long, hide = true)]
+    pub(crate) details: bool,
 
     /// Begin each line with its time
     #[arg(short, long)]
@@ -290,6 +329,14 @@ pub(crate) struct Exec {
     #[arg(short, long)]
     pub(crate) tty: bool,
 
+    /// With all capabilities
+    #[arg(long)]
+    pub(crate) privileged: bool,
+
+    /// File of environment variables, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
+
     /// Keys that leave it to itself, with -it [default: ctrl-p,ctrl-q]
     #[arg(long, value_name = "KEYS")]
     pub(crate) detach_keys: Option<Keys>,
@@ -317,4 +364,11 @@ pub(crate) struct Exec {
         allow_hyphen_values = true
     )]
     pub(crate) command: Vec<String>,
+}
+
+/// Say by the exit code whether it is there: 0, or 1
+#[derive(Debug, Args)]
+pub(crate) struct Exists {
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
 }

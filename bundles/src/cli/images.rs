@@ -67,6 +67,10 @@ pub(crate) struct Tag {
 /// A name is taken off; with its last name the image goes, and its layers unless others have them.
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
+    /// Accepted for scripts: an image has no parents here
+    #[arg(long, hide = true)]
+    no_prune: bool,
+
     /// Remove an image with all of its names, and do not mind missing ones
     #[arg(short, long)]
     pub(crate) force: bool,
@@ -120,5 +124,6 @@ pub(crate) enum Command {
     #[command(alias = "remove")]
     Rm(Remove),
     Inspect(Inspect),
+    Exists(super::existing::Exists),
     Prune(Prune),
 }

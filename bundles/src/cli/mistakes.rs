@@ -2,8 +2,10 @@
 //!
 //! Runs in: before anything else. Touches nothing.
 
+use super::reasons;
+use crate::error::plain;
 use clap::Command;
-use clap::error::{ContextKind, ContextValue, Error};
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 /// clap's message with our name, and with a guess where clap has none.
 pub(super) fn message(cli: &Command, args: &[String], err: &Error) -> String {
@@ -13,7 +15,10 @@ pub(super) fn message(cli: &Command, args: &[String], err: &Error) -> String {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     let mut message = format!("bundles: {first}\n");
     let mut rest = rest.to_owned();
-    if let Some(ContextValue::String(word)) = err.get(ContextKind::InvalidSubcommand)
+    if let Some(reason) = reason(err) {
+        message.push_str(&format!("  hint: {reason}\n"));
+        rest.clear();
+    } else if let Some(ContextValue::String(word)) = err.get(ContextKind::InvalidSubcommand)
         && (is_other_program(word) || !is_guessed(err, word) || in_group(cli, word).is_some())
     {
         // clap's own guess is far from what was typed.
@@ -31,7 +36,20 @@ pub(super) fn message(cli: &Command, args: &[String], err: &Error) -> String {
     if !rest.is_empty() {
         message.push_str(&format!("{rest}\n"));
     }
-    message
+    // What was typed may be what a script has got from a stranger.
+    message.lines().map(|line| format!("{}\n", plain(line))).collect()
+}
+
+/// Why there is no such flag or command.
+fn reason(err: &Error) -> Option<&'static str> {
+    let word = |kind| match err.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    };
+    if err.kind() == ErrorKind::UnknownArgument {
+        return word(ContextKind::InvalidArg).and_then(reasons::of_flag);
+    }
+    word(ContextKind::InvalidSubcommand).and_then(reasons::of_command)
 }
 
 /// `bundles dcoker ps`.

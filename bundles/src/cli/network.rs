@@ -1,5 +1,6 @@
 //! `bundles network`.
 
+use super::existing::Exists;
 use crate::net::mac::{self, Mac};
 use crate::net::subnet::Subnet;
 use clap::{Args, Subcommand, ValueEnum};
@@ -14,6 +15,7 @@ pub(crate) enum Command {
     Inspect(Inspect),
     #[command(alias = "remove")]
     Rm(Rm),
+    Exists(Exists),
     Prune(Prune),
     Connect(Connect),
     Disconnect(Disconnect),
@@ -51,6 +53,18 @@ pub(crate) struct Create {
     /// With IPv6 addresses, too
     #[arg(long)]
     pub(crate) ipv6: bool,
+
+    /// Accepted for scripts: any container may be brought onto it
+    #[arg(long, hide = true)]
+    pub(crate) attachable: bool,
+
+    /// The same, where it is default
+    #[arg(long, value_name = "NAME", hide = true, value_parser = ["default"])]
+    pub(crate) ipam_driver: Option<String>,
+
+    /// The same, where it is local
+    #[arg(long, value_name = "SCOPE", hide = true, value_parser = ["local"])]
+    pub(crate) scope: Option<String>,
 
     /// Label of the network
     #[arg(long, value_name = "KEY=VALUE")]
@@ -94,6 +108,10 @@ pub(crate) struct Inspect {
     /// json, or a template of Go
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
+
+    /// Accepted for scripts: all is told anyway
+    #[arg(short, long, hide = true)]
+    pub(crate) verbose: bool,
 
     #[arg(value_name = "NETWORK", required = true)]
     pub(crate) networks: Vec<String>,
@@ -166,6 +184,10 @@ pub(crate) struct Connect {
 /// Take a container off a network
 #[derive(Debug, Args)]
 pub(crate) struct Disconnect {
+    /// No error where it is not on it
+    #[arg(short, long)]
+    pub(crate) force: bool,
+
     #[arg(value_name = "NETWORK")]
     pub(crate) network: String,
 

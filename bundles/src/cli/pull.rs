@@ -37,6 +37,10 @@ pub(crate) struct Pull {
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
+    /// Accepted for scripts: no signatures are looked at
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, hide = true)]
+    disable_content_trust: Option<Option<bool>>,
+
     #[command(flatten)]
     pub(crate) registry: Registry,
 
@@ -58,6 +62,10 @@ pub(crate) struct Push {
     /// Print only the name
     #[arg(short, long)]
     pub(crate) quiet: bool,
+
+    /// Accepted for scripts: no signatures are made
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, hide = true)]
+    disable_content_trust: Option<Option<bool>>,
 
     #[command(flatten)]
     pub(crate) registry: Registry,

@@ -52,7 +52,7 @@ pub(crate) struct LookFlags {
 impl LookFlags {
     pub(crate) fn of(&self, input: bool, role: Role) -> Look {
         let keys = self.detach_keys.clone().unwrap_or_default();
-        Look { input, signals: self.sig_proxy, keys, role }
+        Look { input, signals: self.sig_proxy, keys, role, mute: Vec::new() }
     }
 }
 
@@ -116,6 +116,14 @@ pub(crate) struct Create {
     /// Remove it when it ends
     #[arg(long)]
     pub(crate) rm: bool,
+
+    /// Streams to attach, instead of all; may be repeated
+    #[arg(short, long, value_name = "STREAM", ignore_case = true)]
+    pub(crate) attach: Vec<Stream>,
+
+    /// Tell nothing of pulling
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 
     /// Keep its standard input open
     #[arg(short, long)]
@@ -201,6 +209,13 @@ pub(crate) struct Create {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stream {
+    Stdin,
+    Stdout,
+    Stderr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Pull {
     Always,
     Missing,
@@ -221,6 +236,11 @@ impl Create {
     /// `None` with --rootfs.
     pub(crate) fn image(&self) -> Option<&str> {
         self.image.as_deref().filter(|_| self.files.rootfs.is_none())
+    }
+
+    /// Whether its user looks at this stream, or types into it.
+    pub(crate) fn attaches(&self, stream: Stream) -> bool {
+        self.attach.is_empty() || self.attach.contains(&stream)
     }
 
     pub(crate) fn command(&self) -> Vec<String> {
@@ -308,6 +328,10 @@ pub(crate) struct RefusedFlags {
 
     #[arg(long, hide = true)]
     pub(crate) isolation: Option<String>,
+
+    /// Accepted for scripts: no signatures are looked at
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, hide = true)]
+    pub(crate) disable_content_trust: Option<Option<bool>>,
 
     #[arg(long, hide = true)]
     pub(crate) gpus: Option<String>,

@@ -8,6 +8,7 @@ pub(crate) enum Command {
     #[command(alias = "list")]
     Ls(Ls),
     Inspect(Inspect),
+    Exists(super::existing::Exists),
     #[command(alias = "remove")]
     Rm(Rm),
     Prune(Prune),

@@ -2,10 +2,10 @@
 
 use super::mounts::{self, Places};
 use super::{end, facts, notes, shape};
-use crate::attach::{self, Outcome, Role};
+use crate::attach::{self, Look, Outcome, Role};
 use crate::cli;
 use crate::cli::namespaces::NamespaceFlags;
-use crate::cli::run::{Create, Pull, Run};
+use crate::cli::run::{Create, Pull, Run, Stream};
 use crate::container::{self, Container, Record, Restart, Root, State};
 use crate::copy;
 use crate::digest::Digest;
@@ -13,6 +13,7 @@ use crate::error::{self, OrHint as _};
 use crate::etc;
 use crate::events::{self, Event};
 use crate::home::{self, Home};
+use crate::monitor::wire;
 use crate::mountpoints;
 use crate::networking::{self, Mode, Networking};
 use crate::overlay::{self, View};
@@ -42,11 +43,15 @@ pub(crate) fn create(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Res
 }
 
 pub(crate) fn run(home: &Home, args: &Run, screen: &mut Screen<'_>) -> Result<u8> {
+    ensure!(!args.detach || args.make.attach.is_empty(), "-a and -d do not go together");
     if !args.detach {
         attach::check_terminal(args.make.interactive && args.make.tty)?;
     }
     let mut container = make(home, &args.make, screen)?;
-    let look = (!args.detach).then(|| args.look.of(args.make.interactive, Role::Starter));
+    let look = (!args.detach).then(|| look(args));
+    if !args.make.attaches(Stream::Stdout) && !args.make.attaches(Stream::Stderr) {
+        screen.say(&format!("{}\n", container.record.id))?; // Docker does, as nothing else comes
+    }
     if look.is_some() {
         events::note(home, Event::container(&container.record, "attach"));
     }
@@ -76,6 +81,19 @@ pub(crate) fn run(home: &Home, args: &Run, screen: &mut Screen<'_>) -> Result<u8
             }
         }
     }
+}
+
+fn look(args: &Run) -> Look {
+    let make = &args.make;
+    let mut look = args.look.of(make.interactive && make.attaches(Stream::Stdin), Role::Starter);
+    for (stream, output) in
+        [(Stream::Stdout, wire::Stream::Stdout), (Stream::Stderr, wire::Stream::Stderr)]
+    {
+        if !make.attaches(stream) {
+            look.mute.push(output);
+        }
+    }
+    look
 }
 
 /// What a container is made from.
@@ -252,7 +270,7 @@ pub(super) fn base(
         return Ok(Base { name, config, raw: Value::Null, files: Files::Directory(dir) });
     }
     let name = args.image().context("no image").hint("write IMAGE, or --rootfs DIR")?;
-    let image = find_image(home, name, args.pull, screen)?;
+    let image = find_image(home, name, (args.pull, args.quiet), screen)?;
     overlay::leave_mounts()?;
     let view = View::mount(&image.layers, scratch)?;
     let config = image.config.config().clone().unwrap_or_default();
@@ -264,7 +282,7 @@ pub(super) fn base(
 pub(crate) fn find_image(
     home: &Home,
     name: &str,
-    when: Pull,
+    (when, quiet): (Pull, bool),
     screen: &mut Screen<'_>,
 ) -> Result<Image> {
     let store = Store::open(home)?;
@@ -278,11 +296,14 @@ pub(crate) fn find_image(
             if let Some(image) = pull::known(&store, name)? {
                 return Ok(image);
             }
-            screen.note(&format!("Unable to find image {name:?} locally\n"));
+            if !quiet {
+                screen.note(&format!("Unable to find image {name:?} locally\n"));
+            }
         }
         Pull::Missing | Pull::Never => return found,
     }
-    Ok(pull::pull(&store, screen, name, &pull::Options::default())?.image)
+    let options = pull::Options { quiet, ..pull::Options::default() };
+    Ok(pull::pull(&store, screen, name, &options)?.image)
 }
 
 /// Those of the image, and of the flags.

@@ -2,10 +2,11 @@
 
 use super::for_each;
 use crate::attach;
-use crate::cli::existing::{Kill, Rm, Stop, Wait};
+use crate::cli::existing::{Condition, Kill, Rm, Stop, Wait};
 use crate::container::{Container, Lock, Record, Status};
 use crate::error::OrHint as _;
 use crate::events::{self, Event};
+use crate::health::{self, Health};
 use crate::home::Home;
 use crate::networking;
 use crate::runtime::Runtime;
@@ -13,6 +14,7 @@ use crate::screen::Screen;
 use crate::spec::values;
 use crate::volume;
 use anyhow::{Context as _, Result, anyhow, ensure};
+use std::path::Path;
 use std::time::Duration;
 
 const SIGKILL: i32 = 9;
@@ -24,20 +26,25 @@ fn has_ended(record: &Record) -> bool {
 }
 
 pub(crate) fn stop(home: &Home, args: &Stop, screen: &mut Screen<'_>) -> Result<()> {
+    let number = args.signal.as_deref().map(values::signal).transpose()?;
     for_each(&args.of.containers, screen, |name| {
-        stop_one(home, &mut Container::find(home, name)?, args.time)?;
+        stop_one(home, &mut Container::find(home, name)?, (args.time, number))?;
         Ok(name.to_owned())
     })
 }
 
-/// `time` is in seconds, instead of the container's own.
-pub(super) fn stop_one(home: &Home, container: &mut Container, time: Option<u64>) -> Result<()> {
+/// The time is in seconds; it and the signal are instead of the container's own.
+pub(super) fn stop_one(
+    home: &Home,
+    container: &mut Container,
+    (time, number): (Option<u64>, Option<i32>),
+) -> Result<()> {
     give_up(container)?;
     if container.record.is_running() {
         // Without a monitor it may be waiting for its output to be read.
         attach::adopt(home, container).ok();
         let limit = Duration::from_secs(time.unwrap_or(container.record.stop_timeout));
-        let number = container.record.stop_signal;
+        let number = number.unwrap_or(container.record.stop_signal);
         signal(container, number)?;
         note_kill(home, &container.record, number);
         if !container.wait_until(Some(limit), has_ended)? {
@@ -180,7 +187,31 @@ pub(crate) fn wait(home: &Home, args: &Wait, screen: &mut Screen<'_>) -> Result<
         if attach::adopt(home, &mut container).is_err() {
             container.refresh()?; // it is waited for all the same
         }
-        container.wait_until(None, |record| record.status() == Status::Exited)?;
-        Ok(container.record.exit_code().to_string())
+        let dir = container.dir.clone();
+        let holds = |condition: Condition, record: &Record| holds(condition, record, &dir);
+        container.wait_until(None, |record| match args.condition.as_slice() {
+            [] => record.status() == Status::Exited,
+            wanted => wanted.iter().any(|condition| holds(*condition, record)),
+        })?;
+        Ok(match container.record.status() {
+            Status::Exited => container.record.exit_code().to_string(),
+            Status::Created | Status::Starting | Status::Running | Status::Restarting => {
+                "-1".to_owned() // so Podman has it
+            }
+        })
     })
+}
+
+/// One that is gone is waited for no longer, whatever the condition.
+fn holds(condition: Condition, record: &Record, dir: &Path) -> bool {
+    let health = || record.health.as_ref().map(|_| Health::read(dir).status);
+    match condition {
+        Condition::Created => record.status() == Status::Created,
+        Condition::Running => record.is_running(),
+        Condition::Paused => record.is_paused(),
+        Condition::Exited => has_ended(record),
+        Condition::Removed => false,
+        Condition::Healthy => record.is_running() && health() == Some(health::Status::Healthy),
+        Condition::Unhealthy => record.is_running() && health() == Some(health::Status::Unhealthy),
+    }
 }

@@ -1,7 +1,7 @@
 //! `exec`: the runtime does it; with a terminal to type at, one that is kept when the caller leaves.
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
-use super::facts::environment;
+use super::facts::{self, environment};
 use super::relay;
 use crate::attach::Outcome;
 use crate::cli::existing::Exec;
@@ -98,7 +98,7 @@ fn process(container: &Container, args: &Exec) -> Result<serde_json::Value> {
     if let Some(home) = user.as_ref().and_then(|user| user.home.as_deref()) {
         spec::set(&mut env, &format!("HOME={home}"))?;
     }
-    for variable in environment(&[], &args.env)? {
+    for variable in environment(&args.env_file, &args.env)? {
         spec::set(&mut env, &variable)?;
     }
     let mut process = serde_json::to_value(process)?;
@@ -115,6 +115,12 @@ fn process(container: &Container, args: &Exec) -> Result<serde_json::Value> {
         let active = if user.uid == 0 { granted } else { json!([]) };
         process["capabilities"]["effective"] = active.clone();
         process["capabilities"]["permitted"] = active;
+    }
+    if args.privileged {
+        let all = json!(spec::capabilities::granted(&[], &[], true, facts::bounding()?)?);
+        for set in ["bounding", "effective", "permitted"] {
+            process["capabilities"][set] = all.clone();
+        }
     }
     Ok(process)
 }

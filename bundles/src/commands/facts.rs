@@ -103,7 +103,7 @@ fn recursive_read_only() -> Result<bool> {
 }
 
 /// Capabilities that this process can pass on to a child.
-fn bounding() -> Result<u64> {
+pub(super) fn bounding() -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status").context("/proc/self/status")?;
     let set = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
     u64::from_str_radix(set.unwrap_or_default().trim(), 16).context("/proc/self/status: CapBnd")

@@ -3,18 +3,23 @@
 
 use super::shape;
 use crate::attach;
-use crate::cli::existing::{Inspect, Kind};
-use crate::container::{Container, LogOptions, Mount, Record, Root, Status};
+use crate::cli::existing::{Exists, Inspect, Kind};
+use crate::container::{self, Container, LogOptions, Mount, Record, Root, Status};
 use crate::home::Home;
 use crate::screen::Screen;
-use crate::store::Store;
+use crate::store::{Missing, Store};
+use crate::volume::Volumes;
 use crate::{images, links, mountpoints, network, networking, overlay, volume};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 pub(crate) fn inspect(home: &Home, args: &Inspect, screen: &mut Screen<'_>) -> Result<()> {
     crate::inspect::each(&args.names, args.format.as_deref(), screen, |name| {
-        any(home, name, args.kind)
+        let mut thing = any(home, name, args.kind)?;
+        if args.size {
+            add_sizes(home, &mut thing)?;
+        }
+        Ok(thing)
     })
 }
 
@@ -38,6 +43,32 @@ fn any(home: &Home, name: &str, kind: Option<Kind>) -> Result<Value> {
         .into_iter()
         .find_map(|kind| of(kind).ok())
         .with_context(|| format!("{name}: no container, image, volume or network of this name"))
+}
+
+/// Of a container, on the disk: what it has written, and all that it sees.
+fn add_sizes(home: &Home, thing: &mut Value) -> Result<()> {
+    let Some(id) = thing["Id"].as_str().filter(|_| thing.get("HostConfig").is_some()) else {
+        return Ok(());
+    };
+    let (own, all) = super::ps::sizes(home, &Container::find(home, id)?)?;
+    thing["SizeRw"] = own.into();
+    thing["SizeRootFs"] = all.into();
+    Ok(())
+}
+
+/// The exit code says whether there is one.
+pub(crate) fn exists(home: &Home, kind: Kind, args: &Exists) -> Result<u8> {
+    let name = args.name.as_str();
+    let is_there = match kind {
+        Kind::Container => container::all(home)?.iter().any(|one| one.record.is_called(name)),
+        Kind::Image => match Store::open(home)?.image(name) {
+            Err(err) if err.is::<Missing>() => false,
+            found => found.map(|_| true)?,
+        },
+        Kind::Network => network::exists(home, name)?,
+        Kind::Volume => Volumes::open(home)?.find(name)?.is_some(),
+    };
+    Ok(u8::from(!is_there))
 }
 
 /// In Docker's shape.

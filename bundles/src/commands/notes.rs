@@ -54,6 +54,10 @@ fn check(args: &Create) -> Result<()> {
         return Err(anyhow!("--isolation {isolation}: is of Windows"))
             .hint("leave --isolation away");
     }
+    if refused.disable_content_trust == Some(Some(false)) {
+        return Err(anyhow!("--disable-content-trust=false: no signatures are looked at"))
+            .hint("name the image by its digest");
+    }
     if refused.gpus.is_some() {
         return Err(anyhow!("--gpus: nobody here knows which files a GPU needs"))
             .hint("give it the devices, with --device, and the libraries, with -v");

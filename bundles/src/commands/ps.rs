@@ -1,18 +1,23 @@
 //! `ps`.
 
+use super::podman;
 use crate::attach;
+use crate::called::Name;
 use crate::cli::existing::Ps;
-use crate::container::{self, Container, Mount, Record, Status};
+use crate::container::{self, Container, Mount, Record, Root, Status};
 use crate::error;
 use crate::filter::Filters;
 use crate::fmt::{self, Listing, Row};
 use crate::health;
 use crate::home::Home;
 use crate::networking::show;
+use crate::overlay;
 use crate::screen::Screen;
+use crate::store::Store;
 use crate::template::quote;
+use crate::tree;
 use anyhow::Result;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 const USUAL: &str =
     "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
@@ -29,6 +34,7 @@ const TITLES: &[(&str, &str)] = &[
     ("Networks", "NETWORKS"),
     ("Ports", "PORTS"),
     ("RunningFor", "CREATED"),
+    ("Size", "SIZE"),
     ("State", "STATE"),
     ("Status", "STATUS"),
 ];
@@ -36,7 +42,9 @@ const TITLES: &[(&str, &str)] = &[
 const LONGEST_COMMAND: usize = 20;
 
 pub(crate) fn ps(home: &Home, args: &Ps, screen: &mut Screen<'_>) -> Result<()> {
-    let listing = Listing::new(args.format.as_deref(), USUAL, args.quiet.then_some("{{.ID}}"))?;
+    let usual = if args.size { format!("{USUAL}\t{{{{.Size}}}}") } else { USUAL.to_owned() };
+    let format = args.format.as_deref();
+    let listing = Listing::new(format, &usual, args.quiet.then_some("{{.ID}}"))?;
     let listing = listing.heading(!args.noheading);
     let filters = Filters::new(&args.filter, FILTERS)?;
     let (mut all, damaged) = container::readable(home)?;
@@ -54,9 +62,48 @@ pub(crate) fn ps(home: &Home, args: &Ps, screen: &mut Screen<'_>) -> Result<()> 
         all.retain(|container| runs(&container.record));
     }
     let wanted = |container: &&Container| fits(container, &filters, &times);
-    let rows = all.iter().filter(wanted).map(|one| row(one, args.no_trunc));
-    screen.say(&listing.show(&rows.collect::<Vec<_>>(), TITLES)?)?;
+    let measured = args.size || format.is_some_and(|format| format.contains(".Size"));
+    let (mut rows, mut shown) = (Vec::new(), Vec::new());
+    for container in all.iter().filter(wanted) {
+        let size = measured.then(|| sizes(home, container)).transpose()?;
+        rows.push(row(container, args.no_trunc, size));
+        shown.push(container);
+    }
+    let is_podman = Name::this() == Name::Podman;
+    let text = if is_podman && format == Some("json") {
+        let both = shown.iter().zip(&rows);
+        let entries: Vec<Value> =
+            both.map(|(container, row)| podman::entry(container, &row.fields)).collect();
+        serde_json::to_string_pretty(&entries)? + "\n"
+    } else {
+        if is_podman {
+            label_maps(&shown, &mut rows);
+        }
+        listing.show(&rows, TITLES)?
+    };
+    screen.say(&text)?;
     error::all(damaged)
+}
+
+/// Of Podman's templates, where `index .Labels "key"` finds one.
+fn label_maps(containers: &[&Container], rows: &mut [Row]) {
+    for (container, row) in containers.iter().zip(rows) {
+        if let Some(fields) = row.fields.as_object_mut() {
+            fields.insert("Labels".to_owned(), json!(container.record.labels));
+        }
+    }
+}
+
+/// In bytes: what a container has written, and that with what it sees of its image.
+pub(super) fn sizes(home: &Home, container: &Container) -> Result<(u64, u64)> {
+    Ok(match &container.record.root {
+        Root::Directory(dir) => (0, tree::usage(dir)?),
+        Root::Image { id, .. } => {
+            let own = tree::usage(&container.dir.join(overlay::UPPER))?;
+            let image = Store::open(home)?.image(&id.to_string());
+            (own, own + image.map_or(0, |image| image.size))
+        }
+    })
 }
 
 const FILTERS: &[&str] = &[
@@ -109,7 +156,7 @@ fn fits(container: &Container, filters: &Filters, times: &Times) -> bool {
         && times.since.as_ref().is_none_or(|time| record.created > *time)
 }
 
-fn row(container: &Container, whole: bool) -> Row {
+fn row(container: &Container, whole: bool, size: Option<(u64, u64)>) -> Row {
     let record = &container.record;
     let short = |text: &str| match whole {
         true => text.to_owned(),
@@ -140,10 +187,15 @@ fn row(container: &Container, whole: bool) -> Row {
         "Networks": show::networks(&record.network).join(","),
         "Ports": show::ports(record),
         "RunningFor": fmt::since(created),
+        "Size": size.map_or("0B".to_owned(), size_in_words),
         "State": status.word(paused),
         "Status": describe(record, status, paused, health),
     });
     Row { fields, methods: Map::from_iter([("Label".to_owned(), json!(record.labels))]) }
+}
+
+fn size_in_words((own, all): (u64, u64)) -> String {
+    format!("{} (virtual {})", fmt::size(own), fmt::size(all))
 }
 
 fn describe(

@@ -11,6 +11,7 @@ use crate::filter::Filters;
 use crate::home::Home;
 use crate::runtime;
 use crate::screen::Screen;
+use crate::spec::values;
 use anyhow::{Result, anyhow, bail, ensure};
 
 pub(crate) fn start(home: &Home, args: &Start, screen: &mut Screen<'_>) -> Result<u8> {
@@ -24,13 +25,14 @@ pub(crate) fn start(home: &Home, args: &Start, screen: &mut Screen<'_>) -> Resul
 }
 
 pub(crate) fn restart(home: &Home, args: &Restart, screen: &mut Screen<'_>) -> Result<()> {
+    let number = args.signal.as_deref().map(values::signal).transpose()?;
     for_each(&args.of.containers, screen, |name| {
         let mut container = Container::find(home, name)?;
         if container.record.remove && container.record.is_running() {
             return Err(anyhow!("{name}: was made with --rm, so it is gone when it ends"))
                 .hint("make it without --rm");
         }
-        stop_one(home, &mut container, args.time)?;
+        stop_one(home, &mut container, (args.time, number))?;
         let started = background(home, &container, name)?;
         events::note(home, Event::container(&container.record, "restart"));
         Ok(started)

@@ -85,18 +85,28 @@ pub(crate) fn create(networks: &Networks<'_>, request: Request) -> Result<Networ
     Ok(network)
 }
 
+/// Options of Docker's bridge that ask for what is done anyway.
+const AS_IT_IS: &[(&str, &str)] = &[
+    ("com.docker.network.bridge.enable_icc", "true"),
+    ("com.docker.network.bridge.enable_ip_masquerade", "true"),
+    ("com.docker.network.driver.mtu", "1500"),
+];
+
 fn check_options(networks: &Networks<'_>, request: &Request) -> Result<()> {
     for (key, value) in &request.options {
         let known = match request.driver {
             Driver::Macvlan => ["parent", "macvlan_mode"].contains(&key.as_str()),
-            Driver::Bridge | Driver::Host | Driver::Null => false,
+            Driver::Bridge => AS_IT_IS.contains(&(key.as_str(), value.as_str())),
+            Driver::Host | Driver::Null => false,
         };
         if !known {
             return Err(anyhow!(
                 "-o {key}={value}: no option of the driver {}",
                 request.driver.name()
             ))
-            .hint("leave it away; macvlan has parent and macvlan_mode, bridge has none");
+            .hint(
+                "leave it away; macvlan has parent and macvlan_mode, bridge has none of its own",
+            );
         }
         if key == "macvlan_mode" {
             super::attach::macvlan_mode(Some(value))?;

@@ -3,7 +3,7 @@
 //! Runs in: pure. What has to be looked up comes as [`Facts`].
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
-mod capabilities;
+pub(crate) mod capabilities;
 mod devices;
 mod limits;
 mod mounts;

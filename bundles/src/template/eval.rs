@@ -2,7 +2,7 @@
 //!
 //! Runs in: anywhere. Touches nothing.
 
-use super::{Base, Data, MAPS, Node, Pipe, Term, Wrong, functions, printf};
+use super::{Base, Data, MAPS, Node, OPTIONAL, Pipe, Term, Wrong, functions, printf};
 use serde_json::Value;
 
 /// More is a mistake, or an attempt to fill the memory.
@@ -237,6 +237,7 @@ impl Run<'_> {
                     Some(value) => value,
                     // Of a map that has no such key, everything has no value.
                     None if free || self.headers => return Ok(&Value::Null),
+                    None if OPTIONAL.contains(&name.as_str()) => &Value::Null,
                     None => {
                         let path = names.get(..=depth).unwrap_or_default().join(".");
                         return Err(no_field(&path, name, map.keys()));

@@ -37,6 +37,7 @@ pub(crate) fn run(command: &cli::Command, home: &Home, screen: &mut Screen<'_>) 
         cli::Command::Create(args) => create(args, &volumes, screen),
         cli::Command::Ls(args) => ls(args, &volumes, screen),
         cli::Command::Inspect(args) => show(args, &volumes, screen),
+        cli::Command::Exists(_) => bail!("internal error, please report: volume"),
         cli::Command::Rm(args) => rm(args, &volumes, screen),
         cli::Command::Prune(args) => {
             let warning = match args.all {

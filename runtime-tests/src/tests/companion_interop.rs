@@ -17,6 +17,8 @@ tests![
     images_of_registries_are_the_same_for_all,
     store_is_a_layout_for_skopeo_buildah_and_umoci,
     committed_image_has_the_same_files_for_umoci,
+    saved_archives_are_loaded_with_the_same_ids,
+    built_image_is_the_same_for_who_pulls_it,
     docker_and_the_companion_exchange_images,
 ];
 
@@ -260,6 +262,63 @@ fn committed_image_has_the_same_files_for_umoci() {
     pulling(["rm", "changed"]).ok();
 }
 
+fn saved_archives_are_loaded_with_the_same_ids() {
+    requires!(root, companion, program(BUILDAH), program(PODMAN), program(SKOPEO));
+    let layers = ["one", "two"].map(|name| Tar::new().file(name, name.as_bytes()).bytes());
+    let archive = scratch().join("archive.tar");
+    for (name, count) in [("localhost/app:1", 1), ("localhost/other:2", 2)] {
+        fs::write(&archive, saved(name, layers.get(..count).unwrap())).unwrap();
+        pulling(["load", "-q", "-i", archive.to_str().unwrap()]).ok();
+    }
+    let names = ["localhost/app:1", "localhost/other:2"];
+    let podman = format!("{PODMAN} --events-backend none");
+    for format in ["docker-archive", "oci-archive"] {
+        other("/usr/bin/true"); // makes the directory
+        let file = place(&format!("several-{format}"));
+        pulling(["save", "--format", format, "-o", &file]).args(names).ok();
+        if format == "docker-archive" {
+            other(&format!("{podman} load POLICY -q -i {file}"));
+            for name in names {
+                let id = other(&format!("{podman} image inspect -f {{{{.Id}}}} {name}"));
+                assert_eq!(format!("sha256:{id}"), id_of(name), "{format}");
+                other(&format!("{podman} rmi {name}"));
+            }
+        }
+        for name in names {
+            let source = format!("{format}:{file}:{name}");
+            let id = other(&format!("{BUILDAH} pull POLICY -q {source}"));
+            assert_eq!(format!("sha256:{id}"), id_of(name), "{format}");
+            let raw = other(&format!("{SKOPEO} inspect --raw {source}"));
+            // The list of Docker's archive has no manifest, so that one is made up for it.
+            assert!(format == "docker-archive" || digest(raw.as_bytes()) == manifest_of(name));
+        }
+    }
+}
+
+fn built_image_is_the_same_for_who_pulls_it() {
+    requires!(root, companion, program(BUILDAH), program(SKOPEO));
+    requires!(program(PROGRAM), program("/usr/sbin/ip"));
+    let registry = Registry::start();
+    let context = scratch().join("context");
+    fs::create_dir_all(context.join("dir")).unwrap();
+    fs::write(context.join("dir/f"), "hello").unwrap();
+    let file = "FROM scratch\nENV A=b\nCOPY dir /dir/\nCOPY --chmod=600 dir/f /g\nWORKDIR /dir\nCMD [\"/dir/f\"]\n";
+    fs::write(context.join("Dockerfile"), file).unwrap();
+    let name = registry.name("built:1");
+    pulling(["build", "-q", "-t", &name]).arg(&context).ok();
+    let said = pulling(["push", &name]).ok();
+    let raw = other(&format!("{SKOPEO} inspect --tls-verify=false --raw docker://{name}"));
+    assert!(said.starts_with(&format!("1: digest: {} size: ", digest(raw.as_bytes()))), "{said}");
+    let id = other(&format!("{BUILDAH} pull POLICY -q --tls-verify=false {name}"));
+    assert_eq!(format!("sha256:{id}"), id_of(&name));
+    let container = other(&format!("{BUILDAH} from POLICY --pull-never {name}"));
+    let mounted = PathBuf::from(other(&format!("{BUILDAH} mount {container}")));
+    assert_eq!(fs::read_to_string(mounted.join("dir/f")).unwrap(), "hello");
+    let mode = fs::metadata(mounted.join("g")).unwrap().permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+    other(&format!("{BUILDAH} umount {container}"));
+}
+
 /// Docker's daemon, for its images only.
 struct Docker {
     daemon: Child,
@@ -344,6 +403,12 @@ fn docker_and_the_companion_exchange_images() {
     docker.ok(&["save", "-o", path, "team/app:1", &one]);
     pulling(["load", "-q", "-i", path]).ok();
     assert_eq!((id_of("team/app:1"), id_of(&one)), (id.clone(), id.clone()));
+    // save, and docker load.
+    docker.ok(&["rmi", "-f", &id]);
+    fs::remove_file(&archive).unwrap();
+    pulling(["save", "-o", path, "team/app:1", &one]).ok();
+    docker.ok(&["load", "-i", path]);
+    assert_eq!((docker.id_of("team/app:1"), docker.id_of(&one)), (id.clone(), id.clone()));
     forget();
     // docker push, and pull.
     let said = docker.ok(&["push", &one]);

@@ -96,6 +96,7 @@ areas![
     companion_full_disk,
     companion_events,
     companion_health,
+    companion_scripts,
     companion_options,
     companion_restart,
     companion_run,
@@ -150,6 +151,7 @@ mod companion_run;
 mod companion_run_images;
 mod companion_run_networks;
 mod companion_save;
+mod companion_scripts;
 mod companion_search;
 mod companion_tools;
 mod companion_truths;
