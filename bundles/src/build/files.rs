@@ -254,7 +254,7 @@ impl Into<'_> {
         // The top of a context or an archive has no attributes of its own. One that is there stays as
         // it is, if it is the one that was named.
         let is_named = found.below.as_os_str().is_empty();
-        if !found.is_top() && !(was_there && is_named) {
+        if !(found.is_top() || was_there && is_named) {
             self.directories.push((fd, attributes(tree, found, self.how)?));
         }
         Ok(())
