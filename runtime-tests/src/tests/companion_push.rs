@@ -4,11 +4,13 @@ use std::fs;
 use std::process::Command;
 
 use runtime_tests::archive::{Tar, digest, gzip, saved};
-use runtime_tests::companion::home;
+use runtime_tests::companion::{bundles_as, home};
 use runtime_tests::prelude::*;
+use runtime_tests::pty;
 use runtime_tests::registry::{
     DOCKER_MANIFEST, OCI_MANIFEST, PROGRAM, Pushed, Registry, htpasswd, image, pulling, setting,
 };
+use runtime_tests::second_user::SecondUser;
 
 tests![
     image_comes_back_with_the_same_digests,
@@ -18,6 +20,8 @@ tests![
     what_cannot_be_pushed_is_told,
     login_is_shown_and_a_stranger_is_told_to_log_in,
     skopeo_and_podman_read_what_was_pushed,
+    ordinary_user_pushes_too,
+    terminal_has_bars,
 ];
 
 fn prepared() {
@@ -33,6 +37,12 @@ fn loaded(name: &str, layers: &[Vec<u8>]) {
     let path = scratch().join("loaded.tar");
     fs::write(&path, saved(name, layers)).unwrap();
     pulling(["load", "-q", "-i", path.to_str().unwrap()]).ok();
+}
+
+/// One layer in gzip, as a registry has it.
+fn small(name: &str) -> Pushed {
+    let layer = layer(name);
+    image(DOCKER_MANIFEST, &[(&layer, gzip(&layer), ".gzip")])
 }
 
 /// The whole store goes.
@@ -248,4 +258,39 @@ fn skopeo_and_podman_read_what_was_pushed() {
     run(&format!("{podman} pull -q --tls-verify=false --signature-policy {policy} {name}"));
     let shown = run(&format!("{podman} image inspect -f {{{{.Digest}}}} {name}"));
     assert_eq!(String::from_utf8_lossy(&shown).trim(), digest);
+}
+
+fn ordinary_user_pushes_too() {
+    prepared();
+    requires!(root);
+    let registry = Registry::start();
+    registry.push("app", "1", &small("f"));
+    let user = SecondUser::new();
+    let call = |args: &[&str]| {
+        bundles_as(&user, args)
+            .env("CONTAINERS_REGISTRIES_CONF", "/nonexistent/registries.conf")
+            .env("HOME", user.dir().to_str().unwrap())
+    };
+    let (from, to) = (registry.name("app:1"), registry.name("other:1"));
+    call(&["pull", "-q", &from]).ok();
+    call(&["tag", &from, &to]).ok();
+    call(&["push", "-q", &to]).output().assert_exit(0).assert_stdout(&to);
+    pulling(["pull", "-q", &to]).ok();
+}
+
+fn terminal_has_bars() {
+    prepared();
+    let registry = Registry::start();
+    for terminal in ["xterm", "dumb"] {
+        let name = registry.name(&format!("{terminal}:1"));
+        loaded("app:1", &[Tar::new().file(terminal, &vec![0; 8 << 20]).bytes()]);
+        pulling(["tag", "app:1", &name]).ok();
+        let (mut master, slave) = pty::open(30, 100);
+        let running = pulling(["push", &name]).env("TERM", terminal).terminal(slave).spawn();
+        let said = master.wait_for("1: digest: sha256:");
+        running.wait().assert_exit(0);
+        assert!(said.contains(": Pushed 8.39MB"), "{said:?}");
+        let has_bar = said.contains(": [=") && said.contains("/8.00 MiB ");
+        assert_eq!(has_bar, terminal == "xterm", "{said:?}");
+    }
 }

@@ -36,6 +36,7 @@ areas![
     companion_ports,
     companion_run_networks,
     companion_peers,
+    companion_cp,
     companion_rootless,
     companion_save,
     companion_tools,
@@ -79,12 +80,14 @@ areas![
     escapes_host,
     companion_image_lists,
     companion_images,
+    companion_images_hostile,
     companion_info,
     companion_pull,
     companion_push,
     companion_push_faults,
     companion_search,
     companion_pull_faults,
+    companion_pull_lies,
     companion_cli,
     companion_attach,
     companion_build,
@@ -120,6 +123,7 @@ mod companion_build;
 mod companion_change;
 mod companion_cli;
 mod companion_corpus;
+mod companion_cp;
 mod companion_create;
 mod companion_deeds;
 mod companion_doctor;
@@ -132,6 +136,7 @@ mod companion_health;
 mod companion_hostile;
 mod companion_image_lists;
 mod companion_images;
+mod companion_images_hostile;
 mod companion_info;
 mod companion_interop;
 mod companion_kills;
@@ -143,6 +148,7 @@ mod companion_peers;
 mod companion_ports;
 mod companion_pull;
 mod companion_pull_faults;
+mod companion_pull_lies;
 mod companion_push;
 mod companion_push_faults;
 mod companion_restart;
