@@ -91,6 +91,7 @@ areas![
     companion_cli,
     companion_attach,
     companion_build,
+    companion_corpus,
     companion_change,
     companion_interop,
     companion_kills,
@@ -121,6 +122,7 @@ mod companion_attach;
 mod companion_build;
 mod companion_change;
 mod companion_cli;
+mod companion_corpus;
 mod companion_cp;
 mod companion_create;
 mod companion_deeds;
