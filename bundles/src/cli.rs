@@ -161,6 +161,7 @@ commands! {
     Import(tools::Import) "import" flags,
     Save(tools::Save) "save" flags,
     Diff(tools::Diff) "diff" flags,
+    Cp(tools::Cp) "cp" flags,
     History(tools::History) "history" flags,
     Tag(images::Tag) "tag" flags,
     Rmi(images::Remove) "rmi" flags,

@@ -193,6 +193,7 @@ fn with_home(command: &Command, home: &Home, screen: &mut Screen<'_>) -> anyhow:
         Command::Commit(args) => commands::commit(home, args, screen),
         Command::Export(args) => commands::export(home, args),
         Command::Save(args) => images::save(home, args),
+        Command::Cp(args) => commands::cp(home, args),
         Command::Diff(args) => commands::diff(home, args, screen),
         Command::Import(args) => images::import(home, args, screen),
         Command::History(args) => images::history(home, args, screen),

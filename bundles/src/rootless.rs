@@ -54,6 +54,7 @@ fn need(command: &Command) -> Need {
         | Command::Commit(_)
         | Command::Export(_)
         | Command::Diff(_)
+        | Command::Cp(_)
         | Command::Exec(_) => Need::Always,
         Command::Load(_)
         | Command::Pull(_)

@@ -12,7 +12,7 @@ pub(crate) mod layout;
 mod remove;
 mod steps;
 
-pub(crate) use create::{Changes, Layer};
+pub(crate) use create::{Changes, Layer, history_of};
 pub(crate) use image::{Image, Missing, find, time};
 pub(crate) use remove::Parts;
 pub(crate) use steps::{Kept, Step};

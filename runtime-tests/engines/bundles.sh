@@ -4,11 +4,12 @@
 # an ordinary user with ranges of ids, and the first of them one without ranges.
 # shellcheck disable=SC2016 # what is in single quotes is for a shell inside
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/bundles-build.sh"
 
 BUNDLES=${BUNDLES:-$TOP/dist/bundles}
 if [ -z "${RT_ENGINES_INSIDE:-}" ]; then
 	if [ "$(id -u)" = 0 ]; then
-		debian_rootfs services-1 bash,nginx-light,mariadb-server,procps,ncat || rootfs=
+		debian_rootfs services-2 bash,nginx-light,mariadb-server,procps,ncat,apache2,libapache2-mod-php,redis-server,docker-registry || rootfs=
 	fi
 	BUNDLES=$(realpath "$BUNDLES") || exit 1
 	export BUNDLES
@@ -33,7 +34,7 @@ become() {
 	cat >"$place/bin/docker" <<-'TEXT'
 		#!/bin/sh
 		case $1 in
-		run | create) verb=$1; shift; exec bundles "$verb" --runtime "$RT" "$@" ;;
+		run | create | build) verb=$1; shift; exec bundles "$verb" --runtime "$RT" "$@" ;;
 		*) exec bundles "$@" ;;
 		esac
 	TEXT
@@ -437,7 +438,7 @@ for one in ${PEOPLE:-root user alone}; do
 	become "$one"
 	case $one in
 	alone) parts='one_id tidy' ;;
-	*) parts='images first_steps terminals volumes networks ports limits mistakes services tidy' ;;
+	*) parts='images first_steps terminals volumes networks ports limits mistakes services builds archives composed registry tidy' ;;
 	esac
 	for part in ${PARTS:-$parts}; do
 		"$part"

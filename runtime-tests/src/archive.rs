@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 
 /// A tar archive of which every byte is the test's own: the crate would refuse hostile names.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Tar(Vec<u8>);
 
 impl Tar {

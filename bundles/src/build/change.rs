@@ -11,6 +11,7 @@ use super::place::at;
 use crate::error::OrHint as _;
 use crate::ports;
 use crate::spec;
+use crate::store::history_of;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use oci_spec::image;
 use serde_json::{Map, Value, json};
@@ -169,13 +170,14 @@ impl Draft {
     pub(crate) fn of(raw: &Value) -> Self {
         let mut image = raw.as_object().cloned().unwrap_or_default();
         image.remove("rootfs");
-        let history = image.remove("history").and_then(|history| history.as_array().cloned());
+        image.remove("history");
+        let history = history_of(raw);
         let config = image.remove("config").and_then(|config| config.as_object().cloned());
         // Of an image made by Docker before 2023; they tell of another one.
         for name in ["container", "container_config", "docker_version", "created", "id", "parent"] {
             image.remove(name);
         }
-        let (config, history) = (config.unwrap_or_default(), history.unwrap_or_default());
+        let config = config.unwrap_or_default();
         Self { image, config, history, has_own_cmd: false }
     }
 

@@ -27,6 +27,8 @@ use std::path::Path;
 pub(crate) struct How {
     /// `--chown`, or root for files of the context; otherwise they keep theirs.
     pub(crate) owner: Option<(u32, u32)>,
+    /// Of directories that are made on the way.
+    pub(crate) above: (u32, u32),
     /// `--chmod`.
     pub(crate) mode: Option<u32>,
     /// Attributes that only other programs know mean something in an image, and nothing in a context.
@@ -64,6 +66,9 @@ pub(crate) fn digest(tree: &Tree, sources: &[Source], how: &How) -> Result<Diges
 fn add(hash: &mut Hashing<io::Sink>, tree: &Tree, found: &Found, how: &How) -> Result<()> {
     let kind = found.kind();
     let stat = &found.stat;
+    if found.is_top() {
+        return Ok(()); // only what is in it is copied
+    }
     let owner = how.owner.unwrap_or((stat.st_uid, stat.st_gid));
     let mode = how.mode.unwrap_or(stat.st_mode & 0o7777);
     let head = format!("\0{kind:?} {mode:o} {owner:?} {} ", found.below.as_os_str().len());
@@ -159,7 +164,7 @@ pub(crate) fn copy(
 
 /// A directory with all above it, as `WORKDIR` makes it; whether it was missing.
 pub(crate) fn make_directory(top: BorrowedFd<'_>, path: &str, owner: (u32, u32)) -> Result<bool> {
-    let how = How { owner: Some(owner), ..How::default() };
+    let how = How { above: owner, ..How::default() };
     let owners = Owners::of_process()?;
     let into = Into { top, how: &how, owners, directories: Vec::new(), links: BTreeMap::new() };
     let path = clean(path);
@@ -200,7 +205,7 @@ impl Into<'_> {
         made.with_context(|| format!("mkdir(/{path}): the image has a link there"))?;
         let fd = self.look(path, OFlags::RDONLY | OFlags::DIRECTORY);
         let fd = fd.with_context(|| format!("openat2(/{path})"))?;
-        let (uid, gid) = self.how.owner.unwrap_or_default();
+        let (uid, gid) = self.how.above;
         Attributes::made(uid, gid, &call("fstat", fstat(&fd))?).set(&fd, self.owners)?;
         Ok(fd)
     }
@@ -246,8 +251,10 @@ impl Into<'_> {
     fn directory(&mut self, tree: &Tree, found: &Found, path: &str) -> Result<()> {
         let was_there = self.is_directory(path)?;
         let fd = self.ensure(path)?;
-        // One that is there stays as it is, if it is the one that was named.
-        if !was_there || !found.below.as_os_str().is_empty() {
+        // The top of a context or an archive has no attributes of its own. One that is there stays as
+        // it is, if it is the one that was named.
+        let is_named = found.below.as_os_str().is_empty();
+        if !(found.is_top() || was_there && is_named) {
             self.directories.push((fd, attributes(tree, found, self.how)?));
         }
         Ok(())

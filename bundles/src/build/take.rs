@@ -50,8 +50,18 @@ enum Place {
 struct Part {
     place: Place,
     sources: Vec<Source>,
-    /// They keep their owners, unless others are asked for.
-    keeps: bool,
+    owners: Owners,
+}
+
+/// Whose files are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owners {
+    /// Of root, or of `--chown`.
+    Roots,
+    /// As they were, unless there is a `--chown`.
+    Own,
+    /// As an archive has them, whatever is asked for.
+    OfArchive,
 }
 
 impl Stage<'_> {
@@ -82,7 +92,7 @@ impl Stage<'_> {
         }
         let files = self.work.files(&layers, &source)?;
         let sources = select(&files.tree, words, split(paths).0, &taking.names)?;
-        let parts = [Part { place: Place::Stage(files), sources, keeps: true }];
+        let parts = [Part { place: Place::Stage(files), sources, owners: Owners::Own }];
         let content = Some(self.take(state, words, &taking, &parts)?);
         let created = self.work.now();
         self.work.store.keep_step(&quick, &Step { created, layer: None, content })
@@ -100,8 +110,7 @@ impl Stage<'_> {
         let mut digests = Vec::new();
         for part in parts {
             // Which numbers the names of --chown have is decided by the files below.
-            let how =
-                taking.how(part, Some((0, 0)).filter(|_| !part.keeps || taking.owner.is_some()));
+            let how = taking.how(part, taking.owner.as_ref().map(|_| (0, 0)));
             let digest = files::digest(self.tree(&part.place), &part.sources, &how);
             digests.push(digest.with_context(place)?);
         }
@@ -116,7 +125,6 @@ impl Stage<'_> {
                     .hint("write a / at the end of the destination");
             }
             for part in parts {
-                let owner = owner.or_else(|| Some((0, 0)).filter(|_| !part.keeps));
                 let how = taking.how(part, owner);
                 let tree = stage.tree(&part.place);
                 files::copy(tree, &part.sources, root.as_fd(), destination, &how)?;
@@ -161,7 +169,7 @@ impl Stage<'_> {
             let (archives, plain): (Vec<_>, Vec<_>) =
                 found.into_iter().partition(|source| adds && self.is_archive(source));
             if !plain.is_empty() {
-                parts.push(Part { place: Place::Context, sources: plain, keeps: false });
+                parts.push(Part { place: Place::Context, sources: plain, owners: Owners::Roots });
             }
             for archive in archives {
                 parts.push(self.unpacked(&archive).with_context(here)?);
@@ -193,13 +201,13 @@ impl Stage<'_> {
         let file = scratch.path().join(name);
         home::write(&file, text.as_bytes()).context("here-document")?;
         fs::set_permissions(&file, Permissions::from_mode(0o644)).context("here-document")?;
-        Self::own(scratch, name, false)
+        Self::own(scratch, name)
     }
 
-    fn own(scratch: Scratch, name: &str, keeps: bool) -> Result<Part> {
+    fn own(scratch: Scratch, name: &str) -> Result<Part> {
         let tree = Tree::open(scratch.path())?;
         let sources = tree.select(&escaped(name))?;
-        Ok(Part { place: Place::Own(Box::new((tree, scratch))), sources, keeps })
+        Ok(Part { place: Place::Own(Box::new((tree, scratch))), sources, owners: Owners::Roots })
     }
 
     /// A file of the network.
@@ -225,7 +233,7 @@ impl Stage<'_> {
         let times = FileTimes::new().set_modified(modified.unwrap_or(std::time::UNIX_EPOCH));
         to.set_times(times).context("futimens")?;
         to.set_permissions(Permissions::from_mode(0o600)).context("fchmod")?;
-        Self::own(scratch, name, false)
+        Self::own(scratch, name)
     }
 
     /// Whether a file is one that `ADD` unpacks: by its content, whatever its name.
@@ -247,14 +255,28 @@ impl Stage<'_> {
         layer::extract(archive, File::open(&to)?.as_fd(), &Limits::default())?;
         let tree = Tree::open(&to)?;
         let sources = tree.select(".")?;
-        Ok(Part { place: Place::Own(Box::new((tree, scratch))), sources, keeps: true })
+        Ok(Part {
+            place: Place::Own(Box::new((tree, scratch))),
+            sources,
+            owners: Owners::OfArchive,
+        })
     }
 }
 
 impl Taking {
-    fn how(&self, part: &Part, owner: Option<(u32, u32)>) -> How {
-        let xattrs = !matches!(part.place, Place::Context);
-        How { owner, mode: self.mode, xattrs }
+    /// `wanted` is the value of `--chown`.
+    fn how(&self, part: &Part, wanted: Option<(u32, u32)>) -> How {
+        let owner = match part.owners {
+            Owners::Roots => wanted.or(Some((0, 0))),
+            Owners::Own => wanted,
+            Owners::OfArchive => None,
+        };
+        How {
+            owner,
+            above: wanted.unwrap_or_default(),
+            mode: self.mode.filter(|_| part.owners != Owners::OfArchive),
+            xattrs: !matches!(part.place, Place::Context),
+        }
     }
 
     /// `content` is the digest of the files.

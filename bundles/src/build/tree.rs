@@ -53,6 +53,13 @@ impl Found {
     }
 }
 
+impl Found {
+    /// The tree itself.
+    pub(crate) fn is_top(&self) -> bool {
+        self.path.as_os_str().is_empty()
+    }
+}
+
 impl Source {
     pub(crate) fn is_directory(&self) -> bool {
         FileType::from_raw_mode(self.stat.st_mode) == FileType::Directory

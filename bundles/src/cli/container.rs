@@ -33,6 +33,7 @@ pub(crate) enum Command {
     Commit(tools::Commit),
     Export(tools::Export),
     Diff(tools::Diff),
+    Cp(tools::Cp),
     Prune(Prune),
 }
 
@@ -80,6 +81,7 @@ impl Top {
             Command::Exists(_) | Command::Prune(_) => Self::Container(command),
             Command::Export(args) => Self::Export(args),
             Command::Diff(args) => Self::Diff(args),
+            Command::Cp(args) => Self::Cp(args),
         }
     }
 }

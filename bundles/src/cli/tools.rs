@@ -130,3 +130,28 @@ pub(crate) enum Archive {
     DockerArchive,
     OciArchive,
 }
+
+/// Copy files between a container and here
+///
+/// One of the two is CONTAINER:PATH, seen from the container's /. For - as the source an archive is
+/// read and unpacked in a directory; as the target one is written.
+#[derive(Debug, Args)]
+pub(crate) struct Cp {
+    /// Keep owners, setuid bits and devices; else what comes here is the caller's, and what goes there root's
+    #[arg(short, long)]
+    pub(crate) archive: bool,
+
+    /// Copy what a symlink leads to, if the source is one
+    #[arg(short = 'L', long)]
+    pub(crate) follow_link: bool,
+
+    /// Print nothing, as always
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    #[arg(value_name = "FROM")]
+    pub(crate) from: String,
+
+    #[arg(value_name = "TO")]
+    pub(crate) to: String,
+}

@@ -12,7 +12,7 @@ use crate::rootless;
 use crate::runtime::Runtime;
 use crate::screen::Screen;
 use crate::store::layout::Platform;
-use crate::store::{Changes, Layer, Store};
+use crate::store::{Changes, Layer, Store, history_of};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::{Map, Value, json};
@@ -137,7 +137,7 @@ fn config(
             config.insert(key.to_owned(), parent[key].clone());
         }
     }
-    let mut history = parent["history"].as_array().cloned().unwrap_or_default();
+    let mut history = history_of(parent);
     let told = history.iter().filter(|entry| entry["empty_layer"] != json!(true)).count();
     // Entries and layers are matched by counting.
     let untold = (told..below).map(|_| json!({ "created": parent["created"] }));

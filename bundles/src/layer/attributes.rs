@@ -61,18 +61,26 @@ impl Attributes {
     /// Of the file with this name, not of what a symlink leads to; `stat` is its own.
     pub(crate) fn of(parent: BorrowedFd<'_>, name: &OsStr, stat: &Stat) -> Result<Self> {
         let path = below(parent, name);
-        let mut xattrs = Vec::new();
-        for name in names(&path)? {
-            let mut value = vec![0; LONGEST_XATTR];
-            match rustix::fs::lgetxattr(&path, name.as_str(), &mut value) {
-                Ok(length) => value.truncate(length),
-                Err(Errno::NODATA | Errno::PERM) => continue,
-                Err(errno) => return Err(failed(&format!("lgetxattr({name})"), errno)),
-            }
-            xattrs.push((name, value));
-        }
+        let xattrs = xattrs(
+            |list| rustix::fs::llistxattr(&path, list),
+            |name, value| rustix::fs::lgetxattr(&path, name, value),
+        )?;
+        Ok(Self::with(stat, xattrs))
+    }
+
+    /// Of a file that is open, if only as a place.
+    pub(crate) fn of_open(file: BorrowedFd<'_>, stat: &Stat) -> Result<Self> {
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let xattrs = xattrs(
+            |list| rustix::fs::listxattr(&path, list),
+            |name, value| rustix::fs::getxattr(&path, name, value),
+        )?;
+        Ok(Self::with(stat, xattrs))
+    }
+
+    fn with(stat: &Stat, xattrs: Vec<(String, Vec<u8>)>) -> Self {
         let mtime = time(stat);
-        Ok(Self { mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid, mtime, xattrs })
+        Self { mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid, mtime, xattrs }
     }
 
     /// Takes from a file what an overlay has noted there for itself, and gives it its time if that
@@ -147,21 +155,62 @@ impl Attributes {
     }
 }
 
+impl Attributes {
+    /// The same for what is open as a place only (`O_PATH`), which nobody can exchange.
+    pub(super) fn set_by_place(
+        &self,
+        place: BorrowedFd<'_>,
+        is_symlink: bool,
+        owners: Owners,
+    ) -> Result<()> {
+        let this = AtFlags::EMPTY_PATH;
+        if owners == Owners::Set {
+            let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+            let done = rustix::fs::chownat(place, "", Some(uid), Some(gid), this);
+            owned(done, self.uid, self.gid)?;
+        }
+        let path = format!("/proc/self/fd/{}", place.as_raw_fd());
+        if !is_symlink {
+            let mode = Mode::from_raw_mode(self.mode);
+            call("chmod", rustix::fs::chmod(&path, mode))?;
+        }
+        for (xattr, value) in kept(&self.xattrs) {
+            let set =
+                rustix::fs::setxattr(&path, xattr.as_str(), value.as_slice(), XattrFlags::empty());
+            xattr_set(xattr, set)?;
+        }
+        call("utimensat", rustix::fs::utimensat(place, "", &times(self.mtime), this))
+    }
+}
+
 /// For calls that take a path only.
 fn below(parent: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
     Path::new("/proc/self/fd").join(parent.as_raw_fd().to_string()).join(name)
 }
 
-/// Of the extended attributes.
-fn names(path: &Path) -> Result<Vec<String>> {
-    let mut list = vec![0; LONGEST_XATTR];
-    match rustix::fs::llistxattr(path, &mut list) {
-        Ok(length) => list.truncate(length),
+/// By llistxattr(2) and lgetxattr(2), or what is like them.
+fn xattrs(
+    list: impl Fn(&mut [u8]) -> rustix::io::Result<usize>,
+    get: impl Fn(&str, &mut [u8]) -> rustix::io::Result<usize>,
+) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut names = vec![0; LONGEST_XATTR];
+    match list(&mut names) {
+        Ok(length) => names.truncate(length),
         Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
         Err(errno) => return Err(failed("llistxattr", errno)),
     }
-    let names = list.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    Ok(names.filter_map(|name| String::from_utf8(name.to_vec()).ok()).collect())
+    let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let mut xattrs = Vec::new();
+    for name in names.filter_map(|name| String::from_utf8(name.to_vec()).ok()) {
+        let mut value = vec![0; LONGEST_XATTR];
+        match get(&name, &mut value) {
+            Ok(length) => value.truncate(length),
+            Err(Errno::NODATA | Errno::PERM) => continue,
+            Err(errno) => return Err(failed(&format!("lgetxattr({name})"), errno)),
+        }
+        xattrs.push((name, value));
+    }
+    Ok(xattrs)
 }
 
 /// Not what belongs to an overlay, or to a policy, of the machine on which the file was made.

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _, Write};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use tar::EntryType;
@@ -50,6 +50,8 @@ pub(crate) struct Written {
 
 struct Writer<'a, W> {
     top: BorrowedFd<'a>,
+    /// What the top is called in the archive.
+    prefix: &'a Path,
     out: W,
     what: What,
     latest: Option<i64>,
@@ -61,6 +63,7 @@ struct Writer<'a, W> {
 
 /// A directory on the way down.
 struct Frame {
+    /// In the archive.
     path: PathBuf,
     /// `None` far up: it is opened again.
     fd: Option<OwnedFd>,
@@ -74,38 +77,105 @@ pub(crate) fn write(
     what: What,
     latest: Option<i64>,
 ) -> Result<Written> {
-    let (links, written) = (BTreeMap::new(), Written::default());
-    let buffer = vec![0; 128 * 1024];
-    let mut writer = Writer { top, out, what, latest, links, written, buffer };
-    let mut frames = vec![writer.top()?];
-    while let Some(frame) = frames.last_mut() {
-        let Some(name) = frame.names.next() else {
-            frames.pop();
-            continue;
-        };
-        if frame.fd.is_none() {
-            frame.fd = directory(top, &frame.path)?;
+    let mut writer = Writer::new(top, Path::new(""), out, (what, latest));
+    let first = writer.top()?;
+    writer.below(first)
+}
+
+/// The same for one file or directory, with all that is in it, under another name; a directory
+/// without a name has no entry of its own. `this` may be open as a place only (`O_PATH`).
+pub(crate) fn write_as(this: BorrowedFd<'_>, name: &Path, out: impl Write) -> Result<()> {
+    let mut writer = Writer::new(this, name, out, (What::Tree, None));
+    let stat = call("fstat", fstat(this))?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        let first = writer.named_top()?;
+        return writer.below(first).map(drop);
+    }
+    writer.one(this, &stat)?;
+    writer.end().map(drop)
+}
+
+impl<'a, W: Write> Writer<'a, W> {
+    fn new(
+        top: BorrowedFd<'a>,
+        prefix: &'a Path,
+        out: W,
+        (what, latest): (What, Option<i64>),
+    ) -> Self {
+        let (links, written) = (BTreeMap::new(), Written::default());
+        let buffer = vec![0; 128 * 1024];
+        Self { top, prefix, out, what, latest, links, written, buffer }
+    }
+
+    /// All that is in a directory.
+    fn below(&mut self, first: Frame) -> Result<Written> {
+        let mut frames = vec![first];
+        while let Some(frame) = frames.last_mut() {
+            let Some(name) = frame.names.next() else {
+                frames.pop();
+                continue;
+            };
+            if frame.fd.is_none() {
+                let path = frame.path.strip_prefix(self.prefix).unwrap_or(&frame.path);
+                frame.fd = directory(self.top, path)?;
+            }
+            let Some(fd) = &frame.fd else {
+                frames.pop(); // it has gone, with all that is in it
+                continue;
+            };
+            let path = frame.path.join(&name);
+            let shown = || format!("{:?}", path.display().to_string());
+            if let Some(below) = self.entry(fd.as_fd(), &path, &name).with_context(shown)? {
+                frames.push(below);
+                let far = frames.len().checked_sub(OPEN).and_then(|at| frames.get_mut(at));
+                if let Some(far) = far {
+                    far.fd = None;
+                }
+            }
         }
-        let Some(fd) = &frame.fd else {
-            frames.pop(); // it has gone, with all that is in it
-            continue;
-        };
-        let path = frame.path.join(&name);
-        let shown = || format!("{:?}", path.display().to_string());
-        if let Some(below) = writer.entry(fd.as_fd(), &path, &name).with_context(shown)? {
-            frames.push(below);
-            let far = frames.len().checked_sub(OPEN).and_then(|at| frames.get_mut(at));
-            if let Some(far) = far {
-                far.fd = None;
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<Written> {
+        self.out.write_all(&[0; 2 * BLOCK]).context("write")?;
+        self.out.flush().context("write")?;
+        Ok(self.written)
+    }
+
+    fn named_top(&mut self) -> Result<Frame> {
+        let fd = directory(self.top, Path::new(""))?.context("removed meanwhile")?;
+        let stat = call("fstat", fstat(&fd))?;
+        if !self.prefix.as_os_str().is_empty() {
+            let of = self.attributes(fd.as_fd(), OsStr::new("."), &stat)?;
+            let mut shown = self.prefix.as_os_str().to_owned();
+            shown.push("/");
+            self.head(shown.as_bytes(), EntryType::Directory, &of, |_| {})?;
+        }
+        frame(self.prefix.to_owned(), fd)
+    }
+
+    /// No directory.
+    fn one(&mut self, this: BorrowedFd<'_>, stat: &Stat) -> Result<()> {
+        let path = self.prefix;
+        let mut of = Attributes::of_open(this, stat)?;
+        of.forget_foreign();
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => self.regular(this, path, &of),
+            FileType::Symlink => {
+                let target = call("readlinkat", rustix::fs::readlinkat(this, "", Vec::new()))?;
+                self.other(path, EntryType::Symlink, &of, |head| head.link = target.as_bytes())
+                    .map(drop)
+            }
+            kind @ (FileType::CharacterDevice | FileType::BlockDevice | FileType::Fifo) => {
+                let device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+                self.other(path, letter(kind), &of, |head| head.device = device).map(drop)
+            }
+            FileType::Socket | FileType::Directory | FileType::Unknown => {
+                Err(anyhow!("a socket, which no archive has"))
             }
         }
     }
-    writer.out.write_all(&[0; 2 * BLOCK]).context("write")?;
-    writer.out.flush().context("write")?;
-    Ok(writer.written)
-}
 
-impl<W: Write> Writer<'_, W> {
     /// It has an entry only if it is unlike that which a reader makes without one.
     fn top(&mut self) -> Result<Frame> {
         let fd = directory(self.top, Path::new(""))?.context("removed meanwhile")?;
@@ -151,7 +221,6 @@ impl<W: Write> Writer<'_, W> {
             self.links.insert(id, path.to_owned());
         }
         let attributes = |writer: &Self| writer.attributes(above, name, &stat);
-        let device = || (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
         match kind {
             FileType::RegularFile => self.file(above, path, name).map(|()| None),
             FileType::Symlink => {
@@ -162,17 +231,10 @@ impl<W: Write> Writer<'_, W> {
                 let of = attributes(self)?;
                 self.other(path, EntryType::Symlink, &of, |head| head.link = target.as_bytes())
             }
-            FileType::Fifo => {
+            FileType::Fifo | FileType::CharacterDevice | FileType::BlockDevice => {
                 let of = attributes(self)?;
-                self.other(path, EntryType::Fifo, &of, |_| {})
-            }
-            FileType::CharacterDevice => {
-                let of = attributes(self)?;
-                self.other(path, EntryType::Char, &of, |head| head.device = device())
-            }
-            FileType::BlockDevice => {
-                let of = attributes(self)?;
-                self.other(path, EntryType::Block, &of, |head| head.device = device())
+                let device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+                self.other(path, letter(kind), &of, |head| head.device = device)
             }
             // Whoever listens on it is not in the archive.
             FileType::Socket | FileType::Directory | FileType::Unknown => Ok(None),
@@ -207,26 +269,35 @@ impl<W: Write> Writer<'_, W> {
         self.written.entries += 1;
         self.head(shown.as_bytes(), EntryType::Directory, &attributes, |_| {})?;
         self.opaque(path, fd.as_fd())?;
+        if self.what == What::Tree && is_of_kernel(&fd) {
+            return Ok(None);
+        }
         frame(path.to_owned(), fd).map(Some)
     }
 
-    /// Bytes that go away while it is read are zeros, and those that come are left out.
     fn file(&mut self, above: BorrowedFd<'_>, path: &Path, name: &OsStr) -> Result<()> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = match openat(above, name, flags, Mode::empty()) {
-            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(()),
-            opened => File::from(call("openat", opened)?),
+            Err(Errno::NOENT) => return Ok(()),
+            opened => call("openat", opened)?,
         };
         let stat = call("fstat", fstat(&file))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Ok(());
         }
-        let size = u64::try_from(stat.st_size).unwrap_or(0);
         let attributes = self.attributes(above, name, &stat)?;
+        self.regular(file.as_fd(), path, &attributes)
+    }
+
+    /// `this` is known to be a file: to open a device does something. Bytes that go away while it
+    /// is read are zeros, and those that come are left out.
+    fn regular(&mut self, this: BorrowedFd<'_>, path: &Path, of: &Attributes) -> Result<()> {
+        let file = File::open(format!("/proc/self/fd/{}", this.as_raw_fd())).context("open")?;
+        let size = file.metadata().context("fstat")?.len();
         self.written.entries += 1;
         self.written.size += size;
         let path = path.as_os_str().as_bytes();
-        self.head(path, EntryType::Regular, &attributes, |head| head.size = size)?;
+        self.head(path, EntryType::Regular, of, |head| head.size = size)?;
         let mut file = file.take(size);
         let mut left = size.next_multiple_of(BLOCK as u64);
         while left > 0 {
@@ -307,6 +378,25 @@ pub(crate) fn is_opaque(fd: BorrowedFd<'_>) -> bool {
     })
 }
 
+/// What the kernel shows as files, of a container that runs: proc, sysfs, cgroups, terminals, message
+/// queues. See statfs(2).
+fn is_of_kernel(fd: &OwnedFd) -> bool {
+    const KINDS: [u64; 6] = [0x9fa0, 0x6265_6572, 0x27_e0eb, 0x6367_7270, 0x1cd1, 0x1980_0202];
+    let kind = rustix::fs::fstatfs(fd).map(|found| u64::try_from(found.f_type).unwrap_or(0));
+    kind.is_ok_and(|kind| KINDS.contains(&kind))
+}
+
+/// Of a pipe or a device.
+fn letter(kind: FileType) -> EntryType {
+    if kind == FileType::CharacterDevice {
+        EntryType::Char
+    } else if kind == FileType::BlockDevice {
+        EntryType::Block
+    } else {
+        EntryType::Fifo
+    }
+}
+
 fn is_gone(err: &anyhow::Error) -> bool {
     let cause = err.downcast_ref::<io::Error>();
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::NotFound)
@@ -324,10 +414,7 @@ fn frame(path: PathBuf, fd: OwnedFd) -> Result<Frame> {
 /// One below the top, `None` if it has gone.
 pub(crate) fn directory(top: BorrowedFd<'_>, path: &Path) -> Result<Option<OwnedFd>> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let resolve = ResolveFlags::BENEATH
-        | ResolveFlags::NO_SYMLINKS
-        | ResolveFlags::NO_MAGICLINKS
-        | ResolveFlags::NO_XDEV;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     match rustix::fs::openat2(top, path, flags, Mode::empty(), resolve) {
         Ok(fd) => Ok(Some(fd)),

@@ -139,6 +139,19 @@ impl Store<'_> {
     }
 }
 
+/// The history of an image, for one that is to be made from it: with an entry for each layer, which
+/// other programs rely on.
+pub(crate) fn history_of(raw: &Value) -> Vec<Value> {
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut history = list(raw.get("history"));
+    let layers = list(raw.pointer("/rootfs/diff_ids")).len();
+    let has_layer = |entry: &&Value| entry.get("empty_layer") != Some(&Value::Bool(true));
+    let told = history.iter().filter(has_layer).count();
+    let missing = (told..layers).map(|_| json!({ "comment": "of an image without a history" }));
+    history.extend(missing);
+    history
+}
+
 /// That of an OCI manifest, for the same bytes.
 fn oci_type(media_type: &str) -> &str {
     match media_type {

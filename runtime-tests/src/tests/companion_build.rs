@@ -9,6 +9,7 @@ use runtime_tests::companion::{bundles, bundles_as, home};
 use runtime_tests::isolate::scratch;
 use runtime_tests::prelude::*;
 use runtime_tests::second_user::SecondUser;
+use tar::EntryType;
 
 tests![
     companion_build_makes_an_image,
@@ -40,14 +41,18 @@ const APPLETS: &[&str] = &[
 ];
 
 /// The image `base:1`; it has neither /proc nor /etc/hosts.
-fn base() -> Vec<u8> {
+pub(super) fn base() -> Vec<u8> {
     requires!(companion, busybox);
     if runtime() == Runtime::Crun {
         requires!(capability(24, "CAP_SYS_RESOURCE"));
     }
     let busybox = fs::read(runtime_tests::bundle::busybox().expect("busybox")).expect("busybox");
-    let tar =
-        Tar::new().busybox(&busybox, APPLETS).directory("etc").directory("srv").directory("tmp");
+    let tar = Tar::new().busybox(&busybox, APPLETS).directory("etc").directory("srv").entry(
+        EntryType::Directory,
+        "tmp",
+        b"",
+        |header| header.set_mode(0o1777),
+    );
     let layer = tar
         .file("etc/passwd", b"root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv:\n")
         .file("etc/group", b"web:x:34:\n")
@@ -56,6 +61,7 @@ fn base() -> Vec<u8> {
     let layers = [layer];
     let mut config = config(&layers);
     config["config"] = json!({ "Env": ["PATH=/bin"], "Cmd": ["sh"] });
+    config["history"] = json!([{ "created_by": "base" }]);
     saved_with("base:1", &layers, &config)
 }
 
@@ -142,7 +148,7 @@ fn assert_nothing_is_left(home: &Path) {
 
 fn companion_build_makes_an_image() {
     let told = build(
-        "FROM base:1\nLABEL a=1 b=\"two words\"\nENV A=x B=\"$A y\"\nWORKDIR /app\nRUN pwd > where; id -u > who; chmod 777 /tmp\n\
+        "FROM base:1\nLABEL a=1 b=\"two words\"\nENV A=x B=\"$A y\"\nWORKDIR /app\nRUN pwd > where; id -u > who\n\
          USER web\nRUN id -u > /tmp/who\nEXPOSE 80 53/udp\nVOLUME /data\nSTOPSIGNAL SIGINT\n\
          HEALTHCHECK --interval=5s CMD test -e /app\nSHELL [\"/bin/sh\", \"-ec\"]\nONBUILD RUN true\n\
          ENTRYPOINT [\"/bin/cat\"]\nCMD [\"/app/where\"]\n",

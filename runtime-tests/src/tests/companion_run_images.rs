@@ -25,8 +25,9 @@ tests![
 ];
 
 const APPLETS: &[&str] = &[
-    "cat", "echo", "env", "grep", "head", "id", "ls", "mount", "pwd", "rm", "sh", "sleep", "sort",
-    "stat", "touch", "true", "wc",
+    "cat", "chmod", "chown", "cp", "echo", "env", "grep", "head", "id", "ln", "ls", "mkdir",
+    "mknod", "mount", "mv", "pwd", "rm", "sh", "sleep", "sort", "stat", "test", "touch", "true",
+    "wc",
 ];
 
 fn base() -> Tar {

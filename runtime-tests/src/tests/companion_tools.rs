@@ -42,7 +42,8 @@ fn run(flags: &[&str], image: &str, script: &str) -> Call {
 }
 
 /// One line for each file below these directories, as a container of the image sees them.
-const LOOK: &str = "stat -c '%n %f %u %g %h %Y' /etc/* /srv /srv/*; cat /etc/new; ls -l /etc/link";
+const LOOK: &str =
+    "stat -c '%n %f %u %g %h %Y' /etc/[lnps]* /srv /srv/*; cat /etc/new; ls -l /etc/link";
 
 /// By way of a file.
 fn exported(name: &str) -> Vec<u8> {

@@ -36,6 +36,7 @@ areas![
     companion_ports,
     companion_run_networks,
     companion_peers,
+    companion_cp,
     companion_rootless,
     companion_save,
     companion_tools,
@@ -90,6 +91,7 @@ areas![
     companion_cli,
     companion_attach,
     companion_build,
+    companion_corpus,
     companion_change,
     companion_interop,
     companion_kills,
@@ -120,6 +122,8 @@ mod companion_attach;
 mod companion_build;
 mod companion_change;
 mod companion_cli;
+mod companion_corpus;
+mod companion_cp;
 mod companion_create;
 mod companion_deeds;
 mod companion_doctor;
