@@ -748,6 +748,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from port" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from port" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from commit" -s a -l author -d 'Who has made it, as "Name <name@example.org>"' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from commit" -s c -l change -d 'An instruction of a Dockerfile for its configuration, as "CMD [\\"sh\\"]"; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from commit" -s m -l message -d 'What has changed, for bundles history' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from commit" -s p -l pause -d 'Freeze the container meanwhile; -p=false to let it go on' -r -f -a "true\t''
 false\t''"
@@ -934,6 +935,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand search" -l insecure -d '
 complete -c bundles -n "__fish_bundles_using_subcommand search" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand commit" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand commit" -s a -l author -d 'Who has made it, as "Name <name@example.org>"' -r
+complete -c bundles -n "__fish_bundles_using_subcommand commit" -s c -l change -d 'An instruction of a Dockerfile for its configuration, as "CMD [\\"sh\\"]"; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand commit" -s m -l message -d 'What has changed, for bundles history' -r
 complete -c bundles -n "__fish_bundles_using_subcommand commit" -s p -l pause -d 'Freeze the container meanwhile; -p=false to let it go on' -r -f -a "true\t''
 false\t''"
@@ -942,6 +944,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand export" -l root -d 'Wher
 complete -c bundles -n "__fish_bundles_using_subcommand export" -s o -l output -d 'File to write instead of standard output' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand import" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand import" -s c -l change -d 'An instruction of a Dockerfile for its configuration, as "CMD [\\"sh\\"]"; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand import" -s m -l message -d 'What the history says of it' -r
 complete -c bundles -n "__fish_bundles_using_subcommand import" -l platform -d 'Of the programs in it, as linux/arm64' -r
 complete -c bundles -n "__fish_bundles_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -1018,6 +1021,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_s
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from push" -s q -l quiet -d 'Print only the name'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from push" -l insecure -d 'Trust any certificate, and a registry without TLS; localhost needs no flag'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from push" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from import" -s c -l change -d 'An instruction of a Dockerfile for its configuration, as "CMD [\\"sh\\"]"; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from import" -s m -l message -d 'What the history says of it' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from import" -l platform -d 'Of the programs in it, as linux/arm64' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from import" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F

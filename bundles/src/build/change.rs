@@ -122,7 +122,6 @@ impl Change {
     }
 
     /// Those of `--change`, one or more lines each.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for commit --change"))]
     pub(crate) fn parse(text: &str, env: &[String]) -> Result<Vec<Self>> {
         let lookup = |name: &str| value_of(env, name);
         let split = lines::split(text)?;
@@ -341,6 +340,17 @@ impl Draft {
         image.insert("history".into(), json!(self.history));
         Value::Object(image)
     }
+}
+
+/// A configuration after those of `--change`, one after another.
+pub(crate) fn changed(raw: &Value, changes: &[String], created: &str) -> Result<Value> {
+    let mut draft = Draft::of(raw);
+    for text in changes {
+        for change in Change::parse(text, &draft.env())? {
+            draft.apply(&change).with_context(|| format!("--change {text:?}"))?;
+        }
+    }
+    Ok(draft.finish(&[], created))
 }
 
 /// Of a list of `NAME=VALUE`.

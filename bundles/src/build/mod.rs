@@ -25,6 +25,7 @@ mod stage;
 mod take;
 mod tree;
 
+pub(crate) use change::changed;
 pub(crate) use run::guard::called as guard;
 
 use crate::cli::build as cli;

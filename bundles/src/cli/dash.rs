@@ -102,7 +102,10 @@ fn takes_next(command: &Command, cli: &Command, text: &str) -> bool {
         return false;
     }
     let options = command.get_arguments().chain(cli.get_arguments());
-    let takes = |option: &Arg| matches!(option.get_action(), ArgAction::Set | ArgAction::Append);
+    let takes = |option: &Arg| {
+        matches!(option.get_action(), ArgAction::Set | ArgAction::Append)
+            && !option.is_require_equals_set()
+    };
     match text.strip_prefix("--") {
         Some(name) => options.into_iter().any(|o| has_name(o, name) && takes(o)),
         // Of `-aqf name=x` the last one may take it.

@@ -1,7 +1,7 @@
 //! Commands that make images of containers, and archives of both.
 
 use crate::store::layout::Platform;
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use std::path::PathBuf;
 
 /// Make an image of what a container has changed
@@ -14,12 +14,17 @@ pub(crate) struct Commit {
     #[arg(short, long, value_name = "TEXT", default_value = "")]
     pub(crate) author: String,
 
+    /// An instruction of a Dockerfile for its configuration, as "CMD [\"sh\"]"; may be repeated
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    pub(crate) change: Vec<String>,
+
     /// What has changed, for bundles history
     #[arg(short, long, value_name = "TEXT", default_value = "")]
     pub(crate) message: String,
 
     /// Freeze the container meanwhile; -p=false to let it go on
-    #[arg(short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(short, long, value_name = "BOOL", action = ArgAction::Set)]
+    #[arg(num_args = 0..=1, require_equals = true)]
     #[arg(default_value_t = true, default_missing_value = "true")]
     pub(crate) pause: bool,
 
@@ -51,6 +56,10 @@ pub(crate) struct Export {
 /// The archive may be compressed by gzip or zstd.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
+    /// An instruction of a Dockerfile for its configuration, as "CMD [\"sh\"]"; may be repeated
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    pub(crate) change: Vec<String>,
+
     /// What the history says of it
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) message: Option<String>,
@@ -86,7 +95,8 @@ pub(crate) struct Diff {
 #[derive(Debug, Args)]
 pub(crate) struct History {
     /// Ages and rounded sizes; -H=false for times and bytes
-    #[arg(short = 'H', long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(short = 'H', long, value_name = "BOOL", action = ArgAction::Set)]
+    #[arg(num_args = 0..=1, require_equals = true)]
     #[arg(default_value_t = true, default_missing_value = "true")]
     pub(crate) human: bool,
 

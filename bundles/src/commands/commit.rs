@@ -2,6 +2,7 @@
 #![expect(clippy::indexing_slicing, reason = "a JSON value has null for a name that is missing")]
 
 use super::{inspect, shape};
+use crate::build::changed;
 use crate::cli::tools::Commit;
 use crate::container::{self, Container, Root};
 use crate::error::{self, OrHint as _};
@@ -157,10 +158,9 @@ fn config(
     if !author.is_null() {
         config.insert("author".to_owned(), author);
     }
-    config.insert("created".to_owned(), json!(now));
     config.insert("config".to_owned(), of_image(container, &parent["config"])?);
     config.insert("history".to_owned(), history.into());
-    Ok(config.into())
+    changed(&config.into(), &args.change, &now)
 }
 
 /// What it was made with, as far as it is for all containers of an image.

@@ -1,5 +1,6 @@
 //! `import`: an image of an archive of files.
 
+use crate::build::changed;
 use crate::cli::tools::Import;
 use crate::commands::new_name;
 use crate::container;
@@ -31,8 +32,8 @@ pub(crate) fn import(home: &Home, args: &Import, screen: &mut Screen<'_>) -> Res
         }
         path => (Box::new(File::open(path).with_context(|| format!("open {path}"))?), path),
     };
+    let config = config(args, from)?;
     let layer = store.add_archive(input).with_context(|| format!("import {from}"))?;
-    let config = config(args, from);
     let parts = layer.parts();
     let image = store.add_image(config, &[layer], name.as_slice()).inspect_err(|_| {
         store.discard(&parts).ok(); // the first error is the one worth telling
@@ -40,19 +41,18 @@ pub(crate) fn import(home: &Home, args: &Import, screen: &mut Screen<'_>) -> Res
     screen.say(&format!("{}\n", image.id))
 }
 
-fn config(args: &Import, from: &str) -> Value {
+fn config(args: &Import, from: &str) -> Result<Value> {
     let now = container::now();
     let platform = args.platform.clone().unwrap_or_else(Platform::here);
     let comment = args.message.clone().unwrap_or_else(|| format!("Imported from {from}"));
     let mut config = json!({
         "architecture": platform.architecture,
         "os": platform.os,
-        "created": now,
         "config": {},
         "history": [{ "created": now, "comment": comment }],
     });
     if let (Some(variant), Some(config)) = (platform.variant(), config.as_object_mut()) {
         config.insert("variant".to_owned(), json!(variant));
     }
-    config
+    changed(&config, &args.change, &now)
 }

@@ -13,6 +13,7 @@ tests![
     companion_commit_keeps_what_a_container_changed,
     companion_commit_freezes_a_running_container,
     companion_commit_of_a_directory_is_one_layer,
+    companion_changes_are_instructions_of_a_dockerfile,
     companion_commit_names_what_is_wrong,
     companion_export_and_import_keep_the_tree,
     companion_export_writes_files_whole,
@@ -140,6 +141,62 @@ fn companion_commit_of_a_directory_is_one_layer() {
         .assert_exit(1)
         .assert_stderr_has("plain: made with --rootfs");
     bundles(["rm", "plain"]).ok();
+}
+
+fn companion_changes_are_instructions_of_a_dockerfile() {
+    image();
+    run(&["--name", "tree"], "app:1", "true").ok();
+    let changes = [
+        "CMD [\"echo\", \"hi\"]",
+        "ENTRYPOINT [\"/bin/env\"]",
+        "ENV A=1 B=\"two words\"",
+        "ENV C=$A$FROM",
+        "EXPOSE 80 53/udp",
+        "LABEL k=v",
+        "ONBUILD RUN echo",
+        "USER web",
+        "VOLUME /v",
+        "WORKDIR /srv/sub",
+        "STOPSIGNAL SIGINT",
+        "HEALTHCHECK CMD true",
+        "SHELL [\"/bin/sh\", \"-e\"]",
+    ];
+    let flags: Vec<&str> = changes.iter().flat_map(|change| ["-c", change]).collect();
+    let command = ["commit"].into_iter().chain(flags.clone()).chain(["tree", "made:1"]);
+    bundles(command).ok();
+    let shown = inspected("made:1")["Config"].clone();
+    for (key, value) in [
+        ("Cmd", json!(["echo", "hi"])),
+        ("Entrypoint", json!(["/bin/env"])),
+        ("Env", json!(["PATH=/bin", "FROM=image", "A=1", "B=two words", "C=1image"])),
+        ("ExposedPorts", json!({ "80/tcp": {}, "53/udp": {} })),
+        ("Labels", json!({ "k": "v", "of": "image" })),
+        ("OnBuild", json!(["RUN echo"])),
+        ("User", json!("web")),
+        ("Volumes", json!({ "/v": {} })),
+        ("WorkingDir", json!("/srv/sub")),
+        ("StopSignal", json!("SIGINT")),
+        ("Healthcheck", json!({ "Test": ["CMD-SHELL", "true"] })),
+        ("Shell", json!(["/bin/sh", "-e"])),
+    ] {
+        assert_eq!(shown[key], value, "{key}");
+    }
+    let command = ["import"].into_iter().chain(flags).chain(["-", "back:1"]);
+    bundles(command).stdin(exported("tree")).ok();
+    let back = inspected("back:1")["Config"].clone();
+    assert_eq!(
+        (&back["Entrypoint"], &back["WorkingDir"]),
+        (&shown["Entrypoint"], &shown["WorkingDir"])
+    );
+    for (change, said) in [
+        ("RUN x", "--change \"RUN x\": RUN changes files"),
+        ("EXPOSE no", "--change \"EXPOSE no\""),
+        ("NOSUCH x", "--change \"NOSUCH x\""),
+    ] {
+        bundles(["commit", "-c", change, "tree"]).output().assert_exit(1).assert_stderr_has(said);
+    }
+    bundles(["rm", "tree"]).ok();
+    assert_eq!(bundles(["images", "-q"]).ok().lines().count(), 3);
 }
 
 fn companion_commit_names_what_is_wrong() {
