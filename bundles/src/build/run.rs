@@ -5,7 +5,6 @@
 
 pub(crate) mod guard;
 pub(crate) mod mounts;
-mod places;
 
 use super::files;
 use crate::cli::run::Create;
@@ -15,6 +14,7 @@ use crate::copy;
 use crate::etc;
 use crate::home::{self, Home, Scratch};
 use crate::ids;
+use crate::mountpoints;
 use crate::networking::{self, Mode, Networking, Who};
 use crate::overlay::{self, Upper};
 use crate::runtime::{self, Runtime};
@@ -165,9 +165,9 @@ impl Runner {
         facts.mounts.clone_from(&job.mounts);
         etc::make(&dir, &create.names, &facts.hostname, network.reach())?;
         let spec = spec::make(&create, job.config, &facts)?;
-        let spec = serde_json::to_value(&spec)?;
-        if let Some(stubs) = places::missing(&spec, &rootfs, &mounted.directory("places")?)? {
-            mounted.add_layer(stubs)?;
+        let places = mounted.scratch.path().join(mountpoints::DIRECTORY);
+        if mountpoints::make(&spec, &rootfs, &places)? {
+            mounted.add_layer(places)?;
         }
         home::replace(&dir.join("config.json"), &serde_json::to_vec(&spec)?)?;
         let runtime = Runtime::new(self.program.clone(), self.root.clone())?;

@@ -151,7 +151,6 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
             // It is the container's `/`: without that, the caller's umask would say who may see it.
             let (from, to) = (File::open(view.path())?, File::open(files.join(overlay::UPPER))?);
             copy::attributes(from.as_fd(), to.as_fd()).context("/ of the image")?;
-            mountpoints::make(view.path(), &files.join(mountpoints::DIRECTORY))?;
             later.join(overlay::ROOTFS)
         }
     };
@@ -184,7 +183,12 @@ fn make(home: &Home, args: &Create, screen: &mut Screen<'_>) -> Result<Container
     let shape = shape::made(args, &base.config, &base.raw, &record, &facts);
     let added = made
         .and_then(|()| spec::make(args, &base.config, &facts))
-        .and_then(|spec| Ok(serde_json::to_vec_pretty(&spec)?))
+        .and_then(|spec| {
+            if let Files::Image { view, .. } = &base.files {
+                mountpoints::make(&spec, view.path(), &files.join(mountpoints::DIRECTORY))?;
+            }
+            Ok(serde_json::to_vec_pretty(&spec)?)
+        })
         .and_then(|text| home::replace(&files.join("config.json"), &text))
         .and_then(|()| Ok(serde_json::to_vec(&shape)?))
         .and_then(|text| home::replace(&files.join(shape::FILE), &text))
