@@ -157,6 +157,11 @@ fn row(image: &Image, name: Option<&Reference>, whole: bool) -> Row {
     };
     let at = |created: SystemTime| humantime::format_rfc3339_seconds(created).to_string();
     let fields = json!({
+        // These take long to count: Docker, too, does so only for system df.
+        "Containers": "N/A",
+        "SharedSize": "N/A",
+        "UniqueSize": "N/A",
+        "VirtualSize": fmt::size(image.size),
         "CreatedAt": image.created.map_or_else(|| "N/A".to_owned(), at),
         "CreatedSince": image.created.map_or_else(|| "N/A".to_owned(), fmt::since),
         "Digest": name.and_then(from).unwrap_or_else(none),
@@ -188,6 +193,33 @@ pub(crate) fn describe(home: &Home, name: &str) -> Result<Value> {
     Ok(docker_shape(&Store::open(home)?.image(name)?))
 }
 
+/// `Config` with all that Docker has there.
+fn config(given: &Value) -> Value {
+    let mut config = json!({
+        "Hostname": "",
+        "Domainname": "",
+        "User": "",
+        "AttachStdin": false,
+        "AttachStdout": false,
+        "AttachStderr": false,
+        "Tty": false,
+        "OpenStdin": false,
+        "StdinOnce": false,
+        "Env": null,
+        "Cmd": null,
+        "Image": "",
+        "Volumes": null,
+        "WorkingDir": "",
+        "Entrypoint": null,
+        "OnBuild": null,
+        "Labels": null,
+    });
+    if let (Some(config), Some(given)) = (config.as_object_mut(), given.as_object()) {
+        config.extend(given.clone());
+    }
+    config
+}
+
 /// As `docker image inspect` has it; programs read these names.
 fn docker_shape(image: &Image) -> Value {
     let raw = |key: &str| image.raw.get(key).cloned();
@@ -204,13 +236,16 @@ fn docker_shape(image: &Image) -> Value {
     put("Created", text("created"));
     put("DockerVersion", text("docker_version"));
     put("Author", text("author"));
-    put("Config", raw("config").unwrap_or_else(|| json!({})));
+    put("Config", config(&raw("config").unwrap_or_default()));
+    put("Container", json!(""));
+    put("ContainerConfig", config(&Value::Null));
     put("Architecture", text("architecture"));
     if let Some(variant) = raw("variant") {
         put("Variant", variant);
     }
     put("Os", text("os"));
     put("Size", json!(image.size));
+    put("VirtualSize", json!(image.size));
     // Docker names the top layer first.
     let mut layers = image.layers.iter().rev().map(|path| path.display().to_string());
     let mut data = Map::new();

@@ -105,6 +105,7 @@ impl LogFlags {
 /// Make a container without starting it
 #[derive(Debug, Clone, Args)]
 #[command(disable_help_flag = true)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Create {
     #[arg(long, action = ArgAction::Help, help = "Print help; -h is the host name")]
     help: Option<bool>,
@@ -120,6 +121,10 @@ pub(crate) struct Create {
     /// Streams to attach, instead of all; may be repeated
     #[arg(short, long, value_name = "STREAM", ignore_case = true)]
     pub(crate) attach: Vec<Stream>,
+
+    /// Of a `run` that leaves it to itself.
+    #[arg(skip)]
+    pub(crate) detached: bool,
 
     /// Tell nothing of pulling
     #[arg(short, long)]
@@ -240,7 +245,7 @@ impl Create {
 
     /// Whether its user looks at this stream, or types into it.
     pub(crate) fn attaches(&self, stream: Stream) -> bool {
-        self.attach.is_empty() || self.attach.contains(&stream)
+        !self.detached && self.attach.is_empty() || self.attach.contains(&stream)
     }
 
     pub(crate) fn command(&self) -> Vec<String> {

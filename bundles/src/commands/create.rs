@@ -47,7 +47,9 @@ pub(crate) fn run(home: &Home, args: &Run, screen: &mut Screen<'_>) -> Result<u8
     if !args.detach {
         attach::check_terminal(args.make.interactive && args.make.tty)?;
     }
-    let mut container = make(home, &args.make, screen)?;
+    let mut flags = args.make.clone();
+    flags.detached = args.detach;
+    let mut container = make(home, &flags, screen)?;
     let look = (!args.detach).then(|| look(args));
     if !args.make.attaches(Stream::Stdout) && !args.make.attaches(Stream::Stderr) {
         screen.say(&format!("{}\n", container.record.id))?; // Docker does, as nothing else comes

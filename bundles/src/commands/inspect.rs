@@ -86,6 +86,10 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
         host.insert("RestartPolicy".to_owned(), policy);
     }
     let here = |name: &str| json!(container.dir.join(name));
+    // Those of --tmpfs are in HostConfig alone.
+    let of_flag = |mount: &&Mount| shape["HostConfig"]["Tmpfs"].get(&mount.destination).is_some();
+    let mounts = record.mounts.iter().filter(|mount| !(mount.kind == "tmpfs" && of_flag(mount)));
+    let mounts: Vec<Value> = mounts.map(mount).collect();
     let mut state = state(record);
     if let Some(health) = container.health() {
         state["Health"] = json!(health);
@@ -111,7 +115,7 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
         "ExecIDs": null,
         "HostConfig": shape["HostConfig"],
         "GraphDriver": graph_driver(home, container)?,
-        "Mounts": record.mounts.iter().map(mount).collect::<Vec<_>>(),
+        "Mounts": mounts,
         "NetworkSettings": networking::show::settings(home, record)?,
         "Config": shape["Config"],
     }))
@@ -119,8 +123,11 @@ fn describe(home: &Home, container: &Container) -> Result<Value> {
 
 /// What of `Config` stands in config.json.
 pub(super) fn complete(container: &Container, spec: &Value, shape: &mut Value) -> Result<()> {
-    let env = || Ok(spec["process"]["env"].clone());
-    shape["Config"]["Env"] = links::own_env(container, env)?;
+    // One that was made by an older version has what its process gets.
+    if shape["Config"]["Env"].is_null() {
+        let env = || Ok(spec["process"]["env"].clone());
+        shape["Config"]["Env"] = links::own_env(container, env)?;
+    }
     shape["Config"]["WorkingDir"] = spec["process"]["cwd"].clone();
     Ok(())
 }

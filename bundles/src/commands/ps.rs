@@ -5,7 +5,7 @@ use crate::attach;
 use crate::called::Name;
 use crate::cli::existing::Ps;
 use crate::container::{self, Container, Mount, Record, Root, Status};
-use crate::error;
+use crate::error::{self, OrHint as _};
 use crate::filter::Filters;
 use crate::fmt::{self, Listing, Row};
 use crate::health;
@@ -16,7 +16,7 @@ use crate::screen::Screen;
 use crate::store::Store;
 use crate::template::quote;
 use crate::tree;
-use anyhow::Result;
+use anyhow::{Context as _, Result, anyhow};
 use serde_json::{Map, Value, json};
 
 const USUAL: &str =
@@ -40,6 +40,8 @@ const TITLES: &[(&str, &str)] = &[
 ];
 /// Of a command in the table, in characters.
 const LONGEST_COMMAND: usize = 20;
+/// The same of a volume's name.
+const LONGEST_MOUNT: usize = 15;
 
 pub(crate) fn ps(home: &Home, args: &Ps, screen: &mut Screen<'_>) -> Result<()> {
     let usual = if args.size { format!("{USUAL}\t{{{{.Size}}}}") } else { USUAL.to_owned() };
@@ -52,7 +54,8 @@ pub(crate) fn ps(home: &Home, args: &Ps, screen: &mut Screen<'_>) -> Result<()> 
         attach::adopt(home, container).ok(); // it is told all the same that it runs
     }
     all.sort_by(|one, other| other.record.created.cmp(&one.record.created));
-    let times = Times::of(&all, &args.filter);
+    check(&filters)?;
+    let times = Times::of(&all, &filters)?;
     if args.latest {
         all.truncate(1);
     } else if let Some(last) = args.last {
@@ -111,6 +114,26 @@ const FILTERS: &[&str] = &[
     "network", "publish", "expose", "health",
 ];
 
+/// Words that never fit are mistakes.
+fn check(filters: &Filters) -> Result<()> {
+    const STATUS: &[&str] =
+        &["created", "restarting", "running", "removing", "paused", "exited", "dead"];
+    const HEALTH: &[&str] = &["starting", "healthy", "unhealthy", "none"];
+    for (key, known) in [("status", STATUS), ("health", HEALTH)] {
+        if let Some(value) = filters.values(key).find(|value| !known.contains(value)) {
+            return Err(anyhow!("--filter {key}={value}: there is no such {key}"))
+                .hint(format!("it is one of: {}", known.join(" ")));
+        }
+    }
+    for value in filters.values("exited") {
+        value
+            .parse::<i32>()
+            .ok()
+            .with_context(|| format!("--filter exited={value}: no exit code"))?;
+    }
+    Ok(())
+}
+
 /// When the containers of `before=` and `since=` were made.
 #[derive(Debug, Default)]
 struct Times {
@@ -119,13 +142,14 @@ struct Times {
 }
 
 impl Times {
-    fn of(all: &[Container], words: &[String]) -> Self {
+    fn of(all: &[Container], filters: &Filters) -> Result<Self> {
         let made = |key: &str| {
-            let name = words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))?;
-            let named = |one: &&Container| one.record.is_called(name);
-            all.iter().find(named).map(|one| one.record.created.clone())
+            let Some(name) = filters.values(key).last() else { return Ok(None) };
+            let one = all.iter().find(|one| one.record.is_called(name));
+            let one = one.with_context(|| format!("--filter {key}={name}: no such container"))?;
+            Ok::<_, anyhow::Error>(Some(one.record.created.clone()))
         };
-        Self { before: made("before"), since: made("since") }
+        Ok(Self { before: made("before")?, since: made("since")? })
     }
 }
 
@@ -166,7 +190,8 @@ fn row(container: &Container, whole: bool, size: Option<(u64, u64)>) -> Row {
     let source = |mount: &Mount| match mount.name.as_str() {
         "" => mount.source.display().to_string(),
         name if whole => name.to_owned(),
-        name => name.chars().take(15).collect(),
+        name if name.chars().count() <= LONGEST_MOUNT => name.to_owned(),
+        name => name.chars().take(LONGEST_MOUNT - 1).chain(['…']).collect(),
     };
     let mounts: Vec<String> = record.mounts.iter().map(source).collect();
     let created = container::time(&record.created);

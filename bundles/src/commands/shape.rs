@@ -5,9 +5,10 @@
 use super::devices;
 use crate::cli::health::HealthFlags;
 use crate::cli::pairs;
-use crate::cli::run::Create;
+use crate::cli::run::{Create, Stream};
 use crate::container::Record;
 use crate::health::Check;
+use crate::spec::wish::{self, What};
 use crate::spec::{Facts, values};
 use oci_spec::image;
 use serde_json::{Map, Value, json};
@@ -56,12 +57,13 @@ fn config(
         "Hostname": facts.hostname,
         "Domainname": args.names.domainname.as_deref().unwrap_or_default(),
         "User": user,
-        "AttachStdin": args.interactive,
-        "AttachStdout": true,
-        "AttachStderr": true,
+        "AttachStdin": args.interactive && args.attaches(Stream::Stdin),
+        "AttachStdout": args.attaches(Stream::Stdout),
+        "AttachStderr": args.attaches(Stream::Stderr),
         "Tty": args.tty,
         "OpenStdin": args.interactive,
         "StdinOnce": args.interactive,
+        "Env": env(image, facts),
         "Cmd": command,
         "Image": record.image,
         "Volumes": if volumes.is_empty() { Value::Null } else { volumes.into() },
@@ -81,6 +83,47 @@ fn config(
         }
     }
     config
+}
+
+/// What was asked for: by flags, and then by the image. Others are added for the process.
+fn env(image: &image::Config, facts: &Facts<'_>) -> Vec<String> {
+    let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
+    let asked: Vec<String> = facts.env.iter().map(|variable| name(variable)).collect();
+    let with_value = facts.env.iter().filter(|variable| variable.contains('='));
+    let of_image = image.env().iter().flatten().filter(|one| !asked.contains(&name(one)));
+    with_value.chain(of_image).cloned().collect()
+}
+
+/// Of `--mount`, which was understood before.
+fn mounts(texts: &[String]) -> Value {
+    let mount = |text: &String| {
+        let wish = wish::in_words(text).ok()?;
+        let (kind, source) = match wish.what {
+            What::Bind { source, .. } => ("bind", Some(source)),
+            What::Overlay { source } => ("overlay", Some(source)),
+            What::Volume { name, .. } => ("volume", name),
+            What::Tmpfs(_) => ("tmpfs", None),
+            What::Same(_) => return None,
+        };
+        let mut shown = json!({ "Type": kind, "Target": wish.at });
+        if let Some(source) = source {
+            shown["Source"] = source.into();
+        }
+        if wish.read_only {
+            shown["ReadOnly"] = true.into();
+        }
+        Some(shown)
+    };
+    texts.iter().filter_map(mount).collect()
+}
+
+/// As Docker has them: `CAP_NET_ADMIN`, however it was typed.
+fn capabilities(names: &[String]) -> Value {
+    let name = |name: &String| {
+        let upper = name.to_ascii_uppercase();
+        if upper == "ALL" || upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") }
+    };
+    if names.is_empty() { Value::Null } else { names.iter().map(name).collect() }
 }
 
 /// Of the image, and by flags.
@@ -194,8 +237,8 @@ fn flags(args: &Create, record: &Record) -> Value {
         "ContainerIDFile": args.cidfile.as_deref().map(|file| file.display().to_string()).unwrap_or_default(),
         "AutoRemove": args.rm,
         "VolumesFrom": or_null(&args.files.volumes_from),
-        "CapAdd": or_null(&args.rights.cap_add),
-        "CapDrop": or_null(&args.rights.cap_drop),
+        "CapAdd": capabilities(&args.rights.cap_add),
+        "CapDrop": capabilities(&args.rights.cap_drop),
         "Dns": args.names.dns,
         "DnsOptions": args.names.dns_option,
         "DnsSearch": args.names.dns_search,
@@ -214,6 +257,9 @@ fn flags(args: &Create, record: &Record) -> Value {
         "Runtime": record.runtime,
         "CgroupParent": args.limits.cgroup_parent.as_deref().unwrap_or_default(),
     });
+    if !args.files.mount.is_empty() {
+        config["Mounts"] = mounts(&args.files.mount);
+    }
     if !tmpfs.is_empty() {
         config["Tmpfs"] = tmpfs.into();
     }

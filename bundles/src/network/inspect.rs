@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_excessive_bools, reason = "so Docker has it")]
 struct Shown {
     name: String,
     id: String,
@@ -27,9 +28,19 @@ struct Shown {
     ipam: Ipam,
     internal: bool,
     attachable: bool,
+    ingress: bool,
+    config_from: ConfigFrom,
+    config_only: bool,
     containers: BTreeMap<String, Container>,
     options: BTreeMap<String, String>,
     labels: BTreeMap<String, String>,
+}
+
+/// Of networks of several machines, which these never are.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ConfigFrom {
+    network: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,15 +96,19 @@ fn shown(network: Network, endpoints: Vec<Endpoint>) -> Shown {
         ip_range: pool.range.map(|range| range.to_string()),
         gateway: pool.gateway.to_string(),
     });
+    let options = (!network.is_predefined()).then(BTreeMap::new);
     let containers = endpoints.into_iter().filter(|endpoint| endpoint.settled).map(container);
     Shown {
-        ipam: Ipam { driver: "default", options: None, config: config.collect() },
+        ipam: Ipam { driver: "default", options, config: config.collect() },
         scope: "local",
         driver: network.driver.name(),
         enable_ipv4: matches!(network.driver, Driver::Bridge | Driver::Macvlan),
         enable_ipv6: has_v6,
         internal: network.internal,
         attachable: false,
+        ingress: false,
+        config_from: ConfigFrom { network: "" },
+        config_only: false,
         containers: containers.collect(),
         options: network.options,
         labels: network.labels,

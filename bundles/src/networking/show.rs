@@ -93,6 +93,14 @@ pub(crate) fn settings(home: &Home, record: &Record) -> Result<Value> {
             shown.insert("IPAMConfig".to_owned(), asked(member));
         }
     }
+    let links = links(home, record)?;
+    let links: Vec<String> =
+        links.iter().map(|(other, alias)| format!("{other}:{alias}")).collect();
+    for (_, shown) in shown.iter_mut().filter(|(name, _)| *name != "bridge" && !links.is_empty()) {
+        if let Some(shown) = shown.as_object_mut() {
+            shown.insert("Links".to_owned(), json!(links));
+        }
+    }
     // The first network's stand here once more.
     let first = names.first().and_then(|name| shown.get(*name)).cloned();
     let mut settings = first.unwrap_or_else(|| endpoint(None));

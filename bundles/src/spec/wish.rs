@@ -166,7 +166,7 @@ fn propagation(option: &str) -> Result<String> {
 }
 
 /// `type=bind,source=HOST,target=CONTAINER`; a word with commas stands in quotes, as in CSV.
-fn in_words(text: &str) -> Result<Wish> {
+pub(crate) fn in_words(text: &str) -> Result<Wish> {
     let (mut kind, mut source, mut target) = ("volume".to_owned(), None, None);
     let mut wish = Wish::new(What::volume(None), String::new());
     let (mut no_copy, mut labels, mut options) = (false, Vec::new(), Vec::new());

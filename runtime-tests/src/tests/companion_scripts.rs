@@ -177,6 +177,15 @@ fn companion_scripts_of_devcontainers() {
     assert!(container[0]["Created"].is_string() && container[0]["Mounts"].is_array());
     let shell = call(&format!("docker exec -i -u root {id} /bin/sh")).stdin("echo $((6 * 7))\n");
     assert_eq!(shell.ok(), "42\n");
+    let source = home().with_file_name("source");
+    fs::create_dir(&source).expect("mkdir");
+    let file = "ARG BASE=app:1\nFROM $BASE AS dev\nLABEL from=build\nFROM dev\n";
+    fs::write(source.join("Dockerfile"), file).expect("Dockerfile");
+    let source = source.display();
+    ok(&format!(
+        "docker build -f {source}/Dockerfile -t vsc-src --target dev --build-arg BASE=app:1 {source}"
+    ));
+    assert_eq!(ok("docker inspect --type image -f '{{.Config.Labels.from}}' vsc-src"), "build\n");
     ok("docker tag app:1 vsc-src:latest");
     ok(&format!("docker stop -t 0 {}", ids.replace('\n', " ").trim()));
     for run in runs {

@@ -99,6 +99,7 @@ areas![
     companion_full_disk,
     companion_events,
     companion_health,
+    companion_answers,
     companion_scripts,
     companion_options,
     companion_restart,
@@ -118,6 +119,7 @@ mod annotations;
 mod cgroup_v1;
 mod cgroups;
 mod cli;
+mod companion_answers;
 mod companion_attach;
 mod companion_build;
 mod companion_change;
