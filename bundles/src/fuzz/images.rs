@@ -144,7 +144,7 @@ fn archives_are_refused_without_a_trace_or_loaded() {
     let home = Home::open(Some(&directory.0)).unwrap();
     let store = Store::open(&home).unwrap();
     let left = |dir: &str| std::fs::read_dir(directory.0.join(dir)).map_or(0, Iterator::count);
-    each("images", 80, |random| {
+    each("images", 60, |random| {
         let mut archive = archive(random);
         if random.one_in(10) {
             random.damage(&mut archive);

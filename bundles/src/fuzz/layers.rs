@@ -253,7 +253,7 @@ fn no_layer_writes_outside_of_its_directory() {
     let ground = Ground::new();
     let limits = Limits { bytes: 1 << 20, entries: 4000, kept: 1 << 16 };
     let outside = ground.scratch.0.join("outside").display().to_string();
-    each("layers", 300, |random| {
+    each("layers", 200, |random| {
         let archive = archive(random, &outside);
         let blob = compressed(archive, random);
         let layer = ground.layer();

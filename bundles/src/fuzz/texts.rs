@@ -166,7 +166,7 @@ fn templates_are_refused_at_a_place_or_carried_out() {
 
 #[test]
 fn command_lines_are_understood_or_refused() {
-    each("command lines", 200, |random| {
+    each("command lines", 120, |random| {
         let name = random.pick(&["bundles", "docker", "podman", "/usr/bin/docker", ""]);
         let mut args = vec![OsString::from(name)];
         for _ in 0..random.below(7) {

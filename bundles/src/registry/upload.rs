@@ -122,8 +122,8 @@ impl Upload<'_> {
         let mut answer = self.session.ask(&Method::HEAD, &url, &[], Content::None)?;
         match answer.status().as_u16() {
             200..300 => Ok(true),
-            // Nothing to see is no reason not to send it.
-            404 | 405 => Ok(false),
+            // Nothing to see is no reason not to send it; whoever may not is told then.
+            403..=405 => Ok(false),
             _ => Err(self.session.refused(&mut answer, &place)),
         }
     }

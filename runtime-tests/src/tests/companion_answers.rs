@@ -414,6 +414,13 @@ fn companion_answers_of_wait_and_stop() {
     bundles(["stop", "--signal", "USR1", "web"]).ok();
     ends.wait().assert_stdout("7\n");
     let gone = wait("removed").spawn();
+    let watches = |entry: fs::DirEntry| {
+        fs::read_link(entry.path()).is_ok_and(|link| link.ends_with("anon_inode:inotify"))
+    };
+    until("it watches the container", || {
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", gone.pid())).ok()?;
+        descriptors.flatten().any(watches).then_some(())
+    });
     bundles(["rm", "web"]).ok();
     gone.wait().assert_stdout("7\n");
     bundles(["wait", "--condition", "dreaming", "web"]).output().assert_exit(125);

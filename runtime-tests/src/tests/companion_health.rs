@@ -3,8 +3,9 @@
 use super::companion_restart::kill_monitor;
 use super::companion_run::{Root, assert_nothing_is_left, inspect, monitor};
 use super::companion_run_images::archive;
-use runtime_tests::companion::{bundles, processes};
+use runtime_tests::companion::{bundles, bundles_as, processes};
 use runtime_tests::prelude::*;
+use runtime_tests::second_user::SecondUser;
 use std::fs;
 
 tests![
@@ -18,6 +19,7 @@ tests![
     companion_health_outlives_the_monitor,
     companion_health_run_asks_now,
     companion_health_mistakes,
+    companion_health_and_events_of_an_ordinary_user,
 ];
 
 /// Asked every 50 ms, unless other flags say more.
@@ -246,4 +248,29 @@ fn companion_health_mistakes() {
     json.ok();
     assert_eq!(inspect("web1")["State"].get("Health"), None, "no check without a command");
     remove("web1");
+}
+
+fn companion_health_and_events_of_an_ordinary_user() {
+    requires!(root, companion, busybox);
+    let user = SecondUser::new();
+    let archive = archive(|config| {
+        config["Entrypoint"] = json!(["/bin/sleep"]);
+        config["Cmd"] = json!(["1000"]);
+        config["Healthcheck"] = json!({ "Test": ["CMD", "id", "-u"], "Interval": 50_000_000 });
+    });
+    let call = |words: &[&str]| bundles_as(&user, words);
+    call(&["load", "-q"]).stdin(archive).ok();
+    let run = call(&["run", "-d", "--name", "web", "--network", "none", "--runtime"]);
+    run.arg(runtime_tests::runtime::path()).arg("app:1").ok();
+    let well = || call(&["inspect", "-f", "{{.State.Health.Status}}", "web"]).ok();
+    until("it is well", || (well() == "healthy\n").then_some(()));
+    call(&["healthcheck", "run", "web"]).output().assert_exit(0);
+    assert!(call(&["ps"]).ok().contains("(healthy)"));
+    call(&["rm", "-f", "web"]).ok();
+    let events = call(&["events", "--since", "1h", "--stream=false", "--format", "{{.Action}}"]);
+    let events = events.args(["--filter", "container=web"]).ok();
+    // The monitor and the command write at the same time.
+    let mut events: Vec<&str> = events.lines().collect();
+    events.sort_unstable();
+    assert_eq!(events, ["create", "destroy", "die", "health_status: healthy", "kill", "start"]);
 }

@@ -208,6 +208,14 @@ fn mount_that_is_refused_becomes_an_upload() {
 fn trouble_that_passes_is_waited_for() {
     prepared();
     loaded(2_000_000);
+    // One that lets nobody look.
+    let depot = Depot::new(polite());
+    let server = depot.serve(whole, |request, answer| match request.method.as_str() {
+        "HEAD" => error(403, "DENIED"),
+        _ => answer,
+    });
+    push_as(&server, "blind:1", &[]).assert_exit(0);
+    assert!(depot.lacking().is_empty());
     let depot = Depot::new(polite());
     // Before the registry has done anything: HEAD, POST, PUT of the blob, GET of what it has, PUT of
     // the manifest.
