@@ -1,11 +1,13 @@
 //! `--filter KEY=VALUE`, as lists and prunes take it.
 //!
-//! Runs in: anywhere. Touches nothing.
+//! Runs in: anywhere. Touches nothing but the clock.
 
+use crate::commands::moment;
 use crate::error::OrHint as _;
 use anyhow::{Context as _, Result, anyhow};
 use regex_lite::Regex;
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 /// Of one command: the keys that it knows are checked when it is made.
 #[derive(Debug, Default)]
@@ -14,6 +16,7 @@ pub(crate) struct Filters {
     names: Vec<Regex>,
     /// Of `reference=`.
     patterns: Vec<Regex>,
+    until: Vec<SystemTime>,
 }
 
 impl Filters {
@@ -36,6 +39,12 @@ impl Filters {
             }
             if key == "reference" {
                 filters.patterns.push(glob(value).with_context(|| format!("--filter {word}"))?);
+            }
+            if key == "until" {
+                let time = moment(value).with_context(|| format!("--filter {word}: not a time"));
+                filters.until.push(time.hint(
+                    "write 2026-01-31T12:00:00Z, seconds since 1970, or an age, such as 24h",
+                )?);
             }
             filters.given.push((key, value.to_owned()));
         }
@@ -84,6 +93,11 @@ impl Filters {
             None => labels.contains_key(wanted),
         };
         self.values("label").all(has) && !self.values("label!").any(has)
+    }
+
+    /// Whether something is from before each time of `until=`.
+    pub(crate) fn is_before(&self, made: SystemTime) -> bool {
+        self.until.iter().all(|until| made < *until)
     }
 
     /// A key that is true or false.

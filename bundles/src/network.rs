@@ -9,6 +9,7 @@ pub(crate) use inspect::describe;
 
 use crate::cli::network::{Command, Connect, Create, Disconnect, Driver, Prune, Rm};
 use crate::cli::pairs;
+use crate::container;
 use crate::error::{self, OrHint as _};
 use crate::filter::Filters;
 use crate::home::Home;
@@ -106,7 +107,7 @@ fn remove_one(networks: &Networks<'_>, network: &Network) -> Result<()> {
 }
 
 fn prune(home: &Home, args: &Prune, screen: &mut Screen<'_>) -> Result<()> {
-    let filters = Filters::new(&args.filter, &["label", "label!"])?;
+    let filters = Filters::new(&args.filter, &["until", "label", "label!"])?;
     let warning = "This will remove all networks that no container is on.";
     screen.confirm(args.force, warning)?;
     give_back(home, &filters, screen)
@@ -124,7 +125,9 @@ pub(crate) fn give_back(home: &Home, filters: &Filters, screen: &mut Screen<'_>)
         }
         if network.is_predefined() {
             networks.set_endpoints(&network, &[])?; // who was killed may have begun to write some
-        } else if filters.labels(&network.labels) {
+        } else if filters.labels(&network.labels)
+            && filters.is_before(container::time(&network.created))
+        {
             networks.forget(&network)?;
             removed.push(network.name);
         }

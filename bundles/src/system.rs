@@ -2,8 +2,11 @@
 //!
 //! Runs in: an ordinary process of the user.
 
+mod verbose;
+
 use crate::cli::system as cli;
 use crate::commands::prune;
+use crate::error::OrHint as _;
 use crate::filter::Filters;
 use crate::fmt::{self, Listing, Row};
 use crate::home::Home;
@@ -11,7 +14,7 @@ use crate::network;
 use crate::screen::Screen;
 use crate::store::{Kept, Store};
 use crate::volume::{self, Totals, Volumes};
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde_json::{Map, json};
 
 pub(crate) fn run(command: &cli::Command, home: &Home, screen: &mut Screen<'_>) -> Result<()> {
@@ -24,6 +27,9 @@ pub(crate) fn run(command: &cli::Command, home: &Home, screen: &mut Screen<'_>) 
 }
 
 fn df(args: &cli::Df, home: &Home, screen: &mut Screen<'_>) -> Result<()> {
+    if args.verbose {
+        return screen.say(&verbose::tables(home)?);
+    }
     const TITLES: &[(&str, &str)] = &[
         ("Active", "ACTIVE"),
         ("Reclaimable", "RECLAIMABLE"),
@@ -70,7 +76,11 @@ fn row(kind: &str, totals: &Totals) -> Row {
 }
 
 fn remove_unused(args: &cli::Prune, home: &Home, screen: &mut Screen<'_>) -> Result<()> {
-    let filters = Filters::new(&args.filter, &["label", "label!"])?;
+    let filters = Filters::new(&args.filter, &["until", "label", "label!"])?;
+    if args.volumes && filters.has("until") {
+        return Err(anyhow!("--filter until=: nobody knows how old what is in a volume is"))
+            .hint("leave --volumes away, or the filter");
+    }
     let mut warning = "This will remove what was left by interrupted commands,\n  all containers that do not run,\n  all networks not used by at least one container".to_owned();
     if args.volumes {
         warning.push_str(",\n  all anonymous volumes not used by at least one container");

@@ -7033,7 +7033,7 @@ _bundles() {
             return 0
             ;;
         bundles__subcmd__system__subcmd__df)
-            opts="-h --format --root --help"
+            opts="-v -h --verbose --format --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

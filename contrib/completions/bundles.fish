@@ -765,7 +765,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_se
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from cp" -s L -l follow-link -d 'Copy what a symlink leads to, if the source is one'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from cp" -s q -l quiet -d 'Print nothing, as always'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from cp" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from prune" -l filter -d 'Those of this kind only: label= label!=; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from prune" -l filter -d 'Those of this kind only: until= label= label!=; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from prune" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'
 complete -c bundles -n "__fish_bundles_using_subcommand container; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
@@ -1108,7 +1108,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from exists" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from exists" -s h -l help -d 'Print help'
-complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from prune" -l filter -d 'Those of this kind only: label= label!=; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from prune" -l filter -d 'Those of this kind only: until= label= label!=; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from prune" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'
 complete -c bundles -n "__fish_bundles_using_subcommand network; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
@@ -1185,6 +1185,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand system; and not __fish_s
 complete -c bundles -n "__fish_bundles_using_subcommand system; and not __fish_seen_subcommand_from df events info prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from df" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from df" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from df" -s v -l verbose -d 'Each image, container and volume'
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from df" -s h -l help -d 'Print help'
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from events" -s f -l filter -d 'Only those that fit: container event image label network type volume' -r
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from events" -l format -d 'json, or a template of Go' -r
@@ -1198,7 +1199,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from info" -s f -l format -d 'json or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from info" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from info" -s h -l help -d 'Print help'
-complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l filter -d 'Containers, networks, volumes and images of this kind only: label= label!=; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l filter -d 'Containers, networks, volumes and images of this kind only: until= label= label!=; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -s a -l all -d 'All images that no container uses, also those with names'
 complete -c bundles -n "__fish_bundles_using_subcommand system; and __fish_seen_subcommand_from prune" -l volumes -d 'Volumes too, as by \'volume prune\''

@@ -135,7 +135,7 @@ pub(crate) struct Prune {
     #[arg(short, long)]
     pub(crate) force: bool,
 
-    /// Those of this kind only: label= label!=; may be repeated
+    /// Those of this kind only: until= label= label!=; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) filter: Vec<String>,
 }

@@ -13,6 +13,10 @@ pub(crate) enum Command {
 /// Show what takes how much of the disk
 #[derive(Debug, Args)]
 pub(crate) struct Df {
+    /// Each image, container and volume
+    #[arg(short, long, conflicts_with = "format")]
+    pub(crate) verbose: bool,
+
     /// table, json, 'table TEMPLATE' or a template of Go
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
@@ -36,7 +40,7 @@ pub(crate) struct Prune {
     #[arg(short, long)]
     pub(crate) force: bool,
 
-    /// Containers, networks, volumes and images of this kind only: label= label!=; may be repeated
+    /// Containers, networks, volumes and images of this kind only: until= label= label!=; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) filter: Vec<String>,
 }

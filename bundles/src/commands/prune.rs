@@ -23,7 +23,7 @@ pub(crate) fn run(home: &Home, command: &Command, screen: &mut Screen<'_>) -> Re
 
 fn prune(home: &Home, args: &Prune, screen: &mut Screen<'_>) -> Result<()> {
     screen.confirm(args.force, "This will remove all containers that do not run.")?;
-    let filters = Filters::new(&args.filter, &["label", "label!"])?;
+    let filters = Filters::new(&args.filter, &["until", "label", "label!"])?;
     let freed = containers(home, &filters, screen)?;
     screen.say(&format!("Total reclaimed space: {}\n", fmt::size(freed)))
 }
@@ -32,7 +32,10 @@ fn prune(home: &Home, args: &Prune, screen: &mut Screen<'_>) -> Result<()> {
 pub(crate) fn containers(home: &Home, filters: &Filters, screen: &mut Screen<'_>) -> Result<u64> {
     let (mut freed, mut removed, mut failed) = (0, Vec::new(), Vec::new());
     for mut container in container::all(home)? {
-        if container.record.is_running() || !filters.labels(&container.record.labels) {
+        let record = &container.record;
+        let is_meant =
+            filters.labels(&record.labels) && filters.is_before(container::time(&record.created));
+        if record.is_running() || !is_meant {
             continue;
         }
         let bytes = tree::usage(&container.dir)?;

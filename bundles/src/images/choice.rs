@@ -2,12 +2,10 @@
 //!
 //! Runs in: anywhere. Touches nothing but the clock.
 
-use crate::commands::moment;
-use crate::error::OrHint as _;
 use crate::filter::Filters;
 use crate::reference::Reference;
 use crate::store::{Image, find};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
@@ -18,7 +16,6 @@ pub(crate) struct Choice {
     /// Times of images that were named.
     before: Vec<SystemTime>,
     since: Vec<SystemTime>,
-    until: Vec<SystemTime>,
 }
 
 impl Choice {
@@ -28,16 +25,10 @@ impl Choice {
             let image = find(all, name)?;
             Ok(image.created.unwrap_or(SystemTime::UNIX_EPOCH))
         };
-        let time = |text: &str| {
-            moment(text)
-                .with_context(|| format!("--filter until={text}: not a time"))
-                .hint("write 2026-01-31T12:00:00Z, seconds since 1970, or an age, such as 24h")
-        };
         let dangling = filters.truth("dangling")?;
         let before = filters.values("before").map(age_of).collect::<Result<_>>()?;
         let since = filters.values("since").map(age_of).collect::<Result<_>>()?;
-        let until = filters.values("until").map(time).collect::<Result<_>>()?;
-        Ok(Self { filters, dangling, before, since, until })
+        Ok(Self { filters, dangling, before, since })
     }
 
     pub(crate) fn has(&self, image: &Image) -> bool {
@@ -49,7 +40,8 @@ impl Choice {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         self.dangling.is_none_or(|wanted| wanted == image.names.is_empty())
-            && self.before.iter().chain(&self.until).all(|time| made < *time)
+            && self.before.iter().all(|time| made < *time)
+            && self.filters.is_before(made)
             && self.since.iter().all(|time| made > *time)
             && self.filters.labels(&labels)
     }

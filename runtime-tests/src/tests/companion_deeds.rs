@@ -1,6 +1,7 @@
 //! Commands about images, volumes and networks, as faults meet them: what each needs, what it makes,
 //! and what it says when that is there already.
 
+use runtime_tests::archive::Tar;
 use runtime_tests::call::Call;
 use runtime_tests::registry::Server;
 use runtime_tests::site::{IMAGE, SEEDS, Site};
@@ -103,6 +104,33 @@ pub(crate) const PULL: Deed = Deed {
 };
 
 pub(crate) const LOAD: Deed = Deed { call: |scene| scene.site.load(), ..PULL };
+
+pub(crate) const COMMIT: Deed = Deed {
+    before: |scene| {
+        scene.has_image();
+        let flags = ["--network", "none", "--name", "k1"];
+        scene.site.run(&["run"], &flags, &["sh", "-c", "cat /bin/busybox > /new"]).ok();
+    },
+    call: |scene| scene.site.call(&["commit", "k1", "made:1"]),
+    done: "",
+    undo: nothing,
+    after: |scene| {
+        let layers = |name| scene.site.inspect("image", name)["RootFS"]["Layers"].clone();
+        let count = |name| layers(name).as_array().map(Vec::len);
+        assert_eq!(count("made:1"), count(IMAGE).map(|count| count + 1));
+    },
+};
+
+pub(crate) const IMPORT: Deed = Deed {
+    before: nothing,
+    call: |scene| {
+        let files = Tar::new().file("one", &[b'x'; 200_000]).file("two", b"2");
+        scene.site.call(&["import", "-", "made:1"]).stdin(files.bytes())
+    },
+    done: "",
+    undo: nothing,
+    after: |scene| assert_eq!(scene.site.inspect("image", "made:1")["Size"], 200_001),
+};
 
 pub(crate) const TAG: Deed = Deed {
     before: Scene::has_image,

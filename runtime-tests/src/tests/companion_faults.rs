@@ -13,6 +13,9 @@ use runtime_tests::site::{Site, times};
 tests![
     companion_killed_pull,
     companion_killed_load,
+    companion_killed_commit,
+    companion_killed_commit_of_an_ordinary_user,
+    companion_killed_import,
     companion_killed_tag,
     companion_killed_rmi,
     companion_killed_run_detached,
@@ -91,6 +94,18 @@ fn companion_killed_pull() {
 
 fn companion_killed_load() {
     killed(Site::root(), &LOAD);
+}
+
+fn companion_killed_commit() {
+    killed(Site::root(), &COMMIT);
+}
+
+fn companion_killed_commit_of_an_ordinary_user() {
+    killed(Site::user(), &COMMIT);
+}
+
+fn companion_killed_import() {
+    killed(Site::root(), &IMPORT);
 }
 
 fn companion_killed_tag() {

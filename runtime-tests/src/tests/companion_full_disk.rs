@@ -10,6 +10,8 @@ use runtime_tests::site::{Site, times};
 tests![
     companion_full_disk_during_pull,
     companion_full_disk_during_load,
+    companion_full_disk_during_commit,
+    companion_full_disk_during_import,
     companion_full_disk_during_tag,
     companion_full_disk_during_run,
     companion_full_disk_during_run_to_its_end,
@@ -111,6 +113,14 @@ fn companion_full_disk_during_pull() {
 
 fn companion_full_disk_during_load() {
     full(Site::root(), &LOAD, 1);
+}
+
+fn companion_full_disk_during_commit() {
+    full(Site::root(), &COMMIT, 1);
+}
+
+fn companion_full_disk_during_import() {
+    full(Site::root(), &IMPORT, 1);
 }
 
 fn companion_full_disk_during_tag() {

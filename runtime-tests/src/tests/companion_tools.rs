@@ -20,6 +20,7 @@ tests![
     companion_import_refuses_what_is_no_archive,
     companion_diff_has_three_letters,
     companion_history_tells_of_each_step,
+    companion_prunes_by_age_and_shows_each_thing,
     companion_commit_by_an_ordinary_user,
     companion_commit_by_an_ordinary_user_with_ranges,
 ];
@@ -329,6 +330,36 @@ fn companion_history_tells_of_each_step() {
         .output()
         .assert_exit(1)
         .assert_stderr_has("nosuch:1: not in the store");
+}
+
+fn companion_prunes_by_age_and_shows_each_thing() {
+    image();
+    run(&["--name", "young", "-v", "data:/data"], "app:1", "true").ok();
+    bundles(["commit", "young", "made:1"]).ok();
+    let shown = bundles(["system", "df", "-v"]).ok();
+    for words in [
+        "Images space usage:",
+        "REPOSITORY TAG IMAGE ID CREATED SIZE SHARED SIZE UNIQUE SIZE CONTAINERS",
+        "0B 1", // nothing of app:1 is its own, and a container is made from it
+        "CONTAINER ID IMAGE COMMAND LOCAL VOLUMES SIZE CREATED STATUS NAMES",
+        "exited young",
+        "VOLUME NAME LINKS SIZE",
+        "data 1",
+    ] {
+        let has =
+            |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ").contains(words);
+        assert!(shown.lines().any(has), "{words}: {shown}");
+    }
+    for prune in [["container", "prune"], ["system", "prune"]] {
+        bundles(prune).args(["-f", "--filter", "until=1h"]).ok();
+        assert_eq!(bundles(["ps", "-aq"]).ok().lines().count(), 1, "{prune:?}");
+    }
+    let call = bundles(["system", "prune", "-f", "--volumes", "--filter", "until=1h"]).output();
+    call.assert_exit(1).assert_stderr_has("leave --volumes away, or the filter");
+    let call = bundles(["container", "prune", "-f", "--filter", "until=soon"]).output();
+    call.assert_exit(1).assert_stderr_has("--filter until=soon: not a time");
+    bundles(["container", "prune", "-f", "--filter", "until=0s"]).ok();
+    assert_eq!(bundles(["ps", "-aq"]).ok(), "");
 }
 
 fn companion_commit_by_an_ordinary_user() {
