@@ -38,7 +38,8 @@ pub(crate) fn make(spec: &Spec, view: &Path, at: &Path) -> Result<bool> {
             }
             let is_bind = mount.typ().as_deref() == Some("bind");
             let source = mount.source().as_deref().filter(|_| is_bind);
-            layer.place(place, source.is_some_and(Path::is_file))?;
+            // The files of /etc may have their place later.
+            layer.place(place, source.is_some_and(|source| !source.is_dir()))?;
         }
         mounted.push(place.to_owned());
     }

@@ -147,7 +147,7 @@ pub(crate) fn history_of(raw: &Value) -> Vec<Value> {
     let layers = list(raw.pointer("/rootfs/diff_ids")).len();
     let has_layer = |entry: &&Value| entry.get("empty_layer") != Some(&Value::Bool(true));
     let told = history.iter().filter(has_layer).count();
-    let missing = (told..layers).map(|_| json!({ "comment": "of an image without a history" }));
+    let missing = (told..layers).map(|_| json!({ "created_by": "" }));
     history.extend(missing);
     history
 }
