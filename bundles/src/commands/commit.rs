@@ -6,6 +6,7 @@ use crate::build::changed;
 use crate::cli::tools::Commit;
 use crate::container::{self, Container, Root};
 use crate::error::{self, OrHint as _};
+use crate::events::{self, Event};
 use crate::home::Home;
 use crate::overlay;
 use crate::reference::Reference;
@@ -64,6 +65,8 @@ pub(crate) fn commit(home: &Home, args: &Commit, screen: &mut Screen<'_>) -> Res
     let image = image.inspect_err(|_| {
         store.discard(&parts).ok(); // the first error is the one worth telling
     })?;
+    let event = Event::container(&container.record, "commit").with("comment", &args.message);
+    events::note(home, event.with("imageID", &image.id.to_string()));
     screen.say(&format!("{}\n", image.id))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::cli::tools::Export;
 use crate::container::{Container, Root};
+use crate::events::{self, Event};
 use crate::home::Home;
 use crate::layer::{What, write};
 use crate::mountpoints;
@@ -22,7 +23,9 @@ pub(crate) fn export(home: &Home, args: &Export) -> Result<()> {
         write(top.as_fd(), out, What::Tree, None)?;
         ensure!(container.refresh()?, "{}: removed meanwhile", args.container);
         Ok(())
-    })
+    })?;
+    events::note(home, Event::container(&container.record, "export"));
+    Ok(())
 }
 
 /// All files of a container, without what is mounted there.

@@ -5,6 +5,7 @@ use crate::cli::tools::Import;
 use crate::commands::new_name;
 use crate::container;
 use crate::error::OrHint as _;
+use crate::events::{self, Event};
 use crate::home::Home;
 use crate::screen::Screen;
 use crate::store::Store;
@@ -38,7 +39,9 @@ pub(crate) fn import(home: &Home, args: &Import, screen: &mut Screen<'_>) -> Res
     let image = store.add_image(config, &[layer], name.as_slice()).inspect_err(|_| {
         store.discard(&parts).ok(); // the first error is the one worth telling
     })?;
-    screen.say(&format!("{}\n", image.id))
+    let id = image.id.to_string();
+    events::note(home, Event::image(&id, "import", &id));
+    screen.say(&format!("{id}\n"))
 }
 
 fn config(args: &Import, from: &str) -> Result<Value> {

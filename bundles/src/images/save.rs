@@ -4,6 +4,7 @@
 
 use crate::cli::tools::{Archive, Save};
 use crate::digest::{Digest, Hashing};
+use crate::events::{self, Event};
 use crate::home::Home;
 use crate::layer::{Head, inflate};
 use crate::output;
@@ -23,7 +24,10 @@ const NAME: &str = "io.containerd.image.name";
 pub(crate) fn save(home: &Home, args: &Save) -> Result<()> {
     let store = Store::open(home)?;
     let chosen = choose(&store.images()?, &args.images)?;
-    output::to(args.output.as_deref(), "save", |out| write(&store, &chosen, args.format, out))
+    output::to(args.output.as_deref(), "save", |out| write(&store, &chosen, args.format, out))?;
+    let ids = chosen.iter().map(|one| one.image.id.to_string());
+    events::note_all(home, ids.map(|id| Event::image(&id, "save", &id)).collect());
+    Ok(())
 }
 
 /// An image, and those of its names that are wanted.

@@ -13,6 +13,7 @@ tests![
     companion_events_of_commands,
     companion_events_of_monitors,
     companion_events_of_images_networks_and_volumes,
+    companion_events_of_images_from_containers,
     companion_events_are_heard_at_once,
     companion_events_of_exec_with_a_terminal,
     companion_events_have_looks_and_mistakes,
@@ -171,10 +172,17 @@ fn companion_events_of_images_networks_and_volumes() {
     bundles(["rm", "-f", "web"]).ok();
     bundles(["network", "rm", "net1"]).ok();
     bundles(["volume", "rm", "data"]).ok();
+    bundles(["save", "-o", "/run/t/saved.tar", "app:1"]).ok();
     bundles(["rmi", "app:1"]).ok();
     let id = parsed(&["event=delete"])[0]["Actor"]["ID"].as_str().expect("an id").to_owned();
-    let images =
-        ["load app:1", "tag other:2", "untag other:2", "untag app:1", &format!("delete {id}")];
+    let images = [
+        "load app:1",
+        "tag other:2",
+        "untag other:2",
+        &format!("save {id}"),
+        "untag app:1",
+        &format!("delete {id}"),
+    ];
     assert_eq!(noted(&["type=image"]), images.map(|line| format!("image {line}")));
     let networks = ["create", "connect", "disconnect", "connect", "disconnect", "destroy"];
     assert_eq!(noted(&["network=net1"]), networks.map(|action| format!("network {action} net1")));
@@ -191,6 +199,23 @@ fn companion_events_of_images_networks_and_volumes() {
     let connect = json!({ "container": container, "name": "net1", "type": "bridge" });
     assert_eq!(parsed(&["event=connect"])[0]["Actor"]["Attributes"], connect);
     assert_eq!(noted(&["image=app"]).len(), 7, "also those of containers");
+}
+
+fn companion_events_of_images_from_containers() {
+    requires!(root);
+    bundles(["load", "-q"]).stdin(archive(|_| ())).ok();
+    bundles(["create", "--name", "web", "--network", "none", "app:1"]).ok();
+    let commit = bundles(["commit", "-m", "why", "web", "made:1"]).ok();
+    bundles(["export", "-o", "/run/t/exported.tar", "web"]).ok();
+    let import = bundles(["import", "/run/t/exported.tar"]).ok();
+    let committed = parsed(&["event=commit"])[0]["Actor"]["Attributes"].clone();
+    assert_eq!(
+        (&committed["comment"], &committed["imageID"]),
+        (&json!("why"), &json!(commit.trim()))
+    );
+    assert_eq!(noted(&["event=export"]), ["container export web"]);
+    assert_eq!(parsed(&["event=import"])[0]["id"], import.trim());
+    bundles(["rm", "web"]).ok();
 }
 
 /// As the CLI of devcontainers waits for a container to start.
