@@ -60,7 +60,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Result<Value, String> {
         ("upper", [Value::String(s)]) => text(s.to_uppercase()),
         ("pad", [Value::String(s), before, after]) => {
             let (before, after) = (count(before)?, count(after)?);
-            let padded = format!("{:before$}{s}{:after$}", "", "");
+            let padded = [&" ".repeat(before), s.as_str(), &" ".repeat(after)].concat();
             text(if s.is_empty() { String::new() } else { padded })
         }
         ("truncate", [Value::String(s), most]) => {

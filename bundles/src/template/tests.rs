@@ -19,6 +19,15 @@ fn printed(template: &str) -> Result<String> {
 }
 
 #[test]
+fn widest_fields_are_printed() {
+    for verb in ["%65535d", "%-65535d", "%.65535d", "%65535.65535d"] {
+        assert_eq!(printed(&format!("{{{{printf \"{verb}\" 1}}}}")).unwrap().len(), 65535);
+    }
+    assert_eq!(printed(r#"{{printf "%.65535f" 2.5}}"#).unwrap().len(), 65537);
+    assert_eq!(printed("{{pad .S 100000 100000}}").unwrap().len(), 200_002);
+}
+
+#[test]
 fn prints_what_go_prints() {
     #[rustfmt::skip]
     let cases = [
@@ -147,6 +156,8 @@ fn errors_say_where_and_what() {
         ("{{eq .S 3}}", "--format: column 3: eq: a string and a number cannot be compared"),
         ("{{pad .S 999999999999 1}}", "999999999999 is no place or length"),
         (r#"{{printf "%999999999d" 1}}"#, "printf: a field is too wide"),
+        (r#"{{printf "%65536d" 1}}"#, "printf: a field is too wide"),
+        (r#"{{printf "%.65536f" 2.5}}"#, "printf: a field is too wide"),
         ("{{range .S}}{{end}}", "--format: column 9: range cannot go over hi"),
         ("{{define \"x\"}}{{end}}", "templates in templates are not supported"),
         ("{{.S & 1}}", "--format: column 6: unexpected '&'"),
