@@ -34,6 +34,7 @@ const KEYS: &[&str] = &["dangling", "label", "label!", "before", "since", "refer
 pub(crate) fn image(home: &Home, command: &Command, screen: &mut Screen<'_>) -> Result<()> {
     match command {
         Command::Ls(args) => list(home, args, screen),
+        Command::Build(args) => crate::build::build(home, args, screen),
         Command::Load(args) => load(home, args, screen),
         Command::Pull(args) => crate::pull::command(home, args, screen),
         Command::Push(args) => crate::push::command(home, args, screen),

@@ -3,8 +3,8 @@
 //!
 //! Runs in: an ordinary process with one thread, before a command begins.
 
-use crate::cli::Command;
 use crate::cli::existing::{Inspect, Ps};
+use crate::cli::{Command, images};
 use crate::container;
 use crate::home::Home;
 use crate::net::attach;
@@ -39,6 +39,7 @@ fn need(command: &Command) -> Need {
         | Command::Bundle(_)
         | Command::Build(_)
         | Command::Builder(_)
+        | Command::Image(images::Command::Build(_))
         | Command::Start(_)
         | Command::Restart(_)
         | Command::Attach(_)

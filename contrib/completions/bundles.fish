@@ -974,21 +974,22 @@ complete -c bundles -n "__fish_bundles_using_subcommand rmi" -l root -d 'Where a
 complete -c bundles -n "__fish_bundles_using_subcommand rmi" -l no-prune -d 'Accepted for scripts: an image has no parents here'
 complete -c bundles -n "__fish_bundles_using_subcommand rmi" -s f -l force -d 'Remove an image with all of its names, and do not mind missing ones'
 complete -c bundles -n "__fish_bundles_using_subcommand rmi" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -s h -l help -d 'Print help'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "ls" -d 'List images'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "load" -d 'Load images from an archive'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "pull" -d 'Get an image from a registry'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "push" -d 'Give an image to a registry'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "import" -d 'Make an image of a tar archive of files'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "history" -d 'Show how an image was made, the newest step first'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "save" -d 'Write images with all their layers as one archive'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "tag" -d 'Give an image one more name'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "rm" -d 'Remove images'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "inspect" -d 'Show all about images, as a list in JSON'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "exists" -d 'Say by the exit code whether it is there: 0, or 1'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "prune" -d 'Remove images without a name'
-complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls load pull push import history save tag rm inspect exists prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "ls" -d 'List images'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "build" -d 'Make an image by a Dockerfile'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "load" -d 'Load images from an archive'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "pull" -d 'Get an image from a registry'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "push" -d 'Give an image to a registry'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "import" -d 'Make an image of a tar archive of files'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "history" -d 'Show how an image was made, the newest step first'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "save" -d 'Write images with all their layers as one archive'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "tag" -d 'Give an image one more name'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "rm" -d 'Remove images'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "inspect" -d 'Show all about images, as a list in JSON'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "exists" -d 'Say by the exit code whether it is there: 0, or 1'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "prune" -d 'Remove images without a name'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and not __fish_seen_subcommand_from ls build load pull push import history save tag rm inspect exists prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Only those that fit: dangling label label! before since reference until; may be repeated' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -l format -d 'table, json, \'table TEMPLATE\' or a template of Go' -r
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
@@ -997,6 +998,42 @@ complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_s
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -l no-trunc -d 'Do not shorten ids'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Show ids only'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -s t -l tag -d 'Name of the image; may be repeated' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -s f -l file -d 'Dockerfile, - for standard input [default: CONTEXT/Dockerfile]' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l target -d 'Stage to build, by its name or number [default: the last one]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l build-arg -d 'Value of an ARG, NAME=VALUE, or NAME to take the caller\'s' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l label -d 'Label of the image, KEY=VALUE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l progress -d 'How to show what goes on' -r -f -a "auto\t'On a terminal tty, otherwise plain'
+plain\t'Everything line by line'
+tty\t'What goes on, at the end of the terminal'
+quiet\t'Nothing'"
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l network -l net -d 'Network of RUN: default, host, none, or the name of one' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l secret -d 'Secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l iidfile -d 'File to write the id of the image to' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l add-host -d 'Further line of /etc/hosts for RUN, NAME:IP' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -s m -l memory -d 'Memory that RUN may take, in bytes' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l ulimit -d 'Limit of RUN\'s processes, NAME=SOFT[:HARD]' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l shm-size -d 'Size of RUN\'s /dev/shm in bytes' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l cgroup-parent -d 'Cgroup above those of RUN' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l security-opt -d 'Security option of RUN, as that of run' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l allow -d 'Allow RUN --security=insecure: security.insecure' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l platform -d 'Platform of the image: that of this machine' -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l runtime -d 'OCI runtime: a name or a path [default: rt, runc or crun]' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l rm -d 'Remove the containers of steps; always done' -r -f -a "true\t''
+false\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l layers -r -f -a "true\t''
+false\t''"
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l provenance -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l sbom -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l cache-from -r
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l no-cache -d 'Do everything anew'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l pull -d 'Pull the images that stages begin with, also those that are here'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -s q -l quiet -d 'Print nothing but the id of the image'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l force-rm
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l load -d 'The image is in the store; always done'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -l compress
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from build" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from load" -s i -l input -d 'File to read instead of standard input' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from load" -l root -d 'Where all is kept; usually /var/lib/bundles for root, ~/.local/share/bundles for others' -r -F
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from load" -s q -l quiet -d 'Print nothing'
@@ -1055,6 +1092,7 @@ complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_s
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List images'
+complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "build" -d 'Make an image by a Dockerfile'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "load" -d 'Load images from an archive'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "pull" -d 'Get an image from a registry'
 complete -c bundles -n "__fish_bundles_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "push" -d 'Give an image to a registry'

@@ -114,6 +114,7 @@ pub(crate) struct Prune {
 pub(crate) enum Command {
     #[command(alias = "list")]
     Ls(Images),
+    Build(Box<super::build::Build>),
     Load(Load),
     Pull(super::pull::Pull),
     Push(super::pull::Push),

@@ -20,6 +20,7 @@ tests![
     companion_build_arguments,
     companion_build_here_documents,
     companion_build_stages,
+    companion_build_stages_run_side_by_side,
     companion_build_triggers,
     companion_build_mounts,
     companion_build_secrets_are_in_no_layer,
@@ -281,8 +282,6 @@ fn companion_build_arguments() {
     assert_eq!(inspected("made:1")["Config"]["Labels"], json!({ "l": "other_given" }));
     // An ARG is no variable of the containers.
     assert_eq!(said("echo ${A-unset}"), "unset\n");
-    let told = context.fails(&["--build-arg", "TAG=nosuch", "--pull=false"]);
-    assert!(!told.is_empty());
 }
 
 fn companion_build_here_documents() {
@@ -317,6 +316,19 @@ fn companion_build_stages() {
         told,
         "bundles: --target nosuch: no such stage\n  hint: the stages with names are: one unused two\n"
     );
+}
+
+/// Each waits for the other, in a directory that both see.
+fn companion_build_stages_run_side_by_side() {
+    let stage = |own: &str, other: &str| {
+        format!(
+            "FROM base:1 AS {own}\nSHELL [\"/bin/sh\", \"-e\", \"-c\"]\nRUN --mount=type=cache,target=/c,id=meet touch /c/{own} /{own}; \\\n\
+             n=0; until test -e /c/{other}; do n=$((n+1)); test $n -lt 200; sleep 0.1; done\n"
+        )
+    };
+    let last = "FROM base:1\nCOPY --from=a /a /\nCOPY --from=b /b /\n";
+    build(&format!("{}{}{last}", stage("a", "b"), stage("b", "a")), &[]);
+    assert_eq!(said("ls -d /a /b"), "/a\n/b\n");
 }
 
 fn companion_build_triggers() {

@@ -137,7 +137,7 @@ fn companion_inspect_has_dockers_shape() {
         ("AutoRemove", json!(true)),
         ("Privileged", json!(false)),
         ("ReadonlyRootfs", json!(true)),
-        ("CapAdd", json!(["NET_ADMIN"])),
+        ("CapAdd", json!(["CAP_NET_ADMIN"])),
         ("CapDrop", json!(null)),
         ("Memory", json!(67_108_864)),
         ("NanoCpus", json!(1_500_000_000_u64)),
@@ -170,7 +170,8 @@ fn companion_inspect_shows_mounts() {
     );
     assert_eq!((&named["Mode"], &named["Driver"]), (&json!("ro"), &json!("local")));
     assert!(named["Source"].as_str().expect("a path").ends_with("/volumes/named/_data"));
-    assert_eq!(at("/t")["Type"], "tmpfs");
+    // Docker has those of --tmpfs in HostConfig alone.
+    assert_eq!(mounts.len(), 1, "{mounts:?}");
 }
 
 fn companion_used_image_stays() {
@@ -204,14 +205,20 @@ fn companion_system_counts_and_prunes() {
         let format = "{{.Type}}|{{.TotalCount}}|{{.Active}}";
         bundles(["system", "df", "--format", format]).output().lines()
     };
-    assert_eq!(df(), ["Images|1|1", "Containers|3|1", "Local Volumes|1|1", "Leftovers|0|0"]);
+    assert_eq!(
+        df(),
+        ["Images|1|1", "Containers|3|1", "Local Volumes|1|1", "Build Cache|0|0", "Leftovers|0|0"]
+    );
     let ended = inspect("ended")["Id"].as_str().expect("an id").to_owned();
     let said = bundles(["system", "prune", "-f", "--filter", "label!=keep"]).ok();
     assert!(
         said.starts_with(&format!("Deleted Containers:\n{ended}\n\nTotal reclaimed")),
         "{said}"
     );
-    assert_eq!(df(), ["Images|1|1", "Containers|2|1", "Local Volumes|1|0", "Leftovers|0|0"]);
+    assert_eq!(
+        df(),
+        ["Images|1|1", "Containers|2|1", "Local Volumes|1|0", "Build Cache|0|0", "Leftovers|0|0"]
+    );
     // An image that has lost its name goes, unless a container is made from it.
     image(|config| config["Env"] = json!(["A=other"]));
     assert_eq!(df()[0], "Images|2|1");

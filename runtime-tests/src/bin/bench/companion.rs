@@ -24,6 +24,19 @@ const AT_ONCE: usize = 8;
 const FILES: usize = 13_000;
 const PULLS: usize = 5;
 
+/// Of the rows `build`: ten steps, as people write them.
+const DOCKERFILE: &str = "FROM bench:latest
+ENV A=1
+WORKDIR /app
+COPY files /app/files
+RUN mkdir /data && echo one > /data/one
+RUN cat /app/files/1 > /data/two
+COPY files/2 /app/
+RUN echo $A > /data/three
+RUN cat /data/one /data/two > /data/all
+CMD [\"cat\", \"/data/all\"]
+";
+
 /// What to compare.
 #[derive(Debug)]
 pub(crate) struct Programs {
@@ -72,7 +85,8 @@ pub(crate) fn measure(programs: &Programs, work: &Path) -> Result<String> {
         bench.burst(),
         bench.pull(work),
     ];
-    let (rows, failed): (Vec<_>, Vec<_>) = rows.into_iter().partition(Result::is_ok);
+    let rows = rows.into_iter().chain(bench.build(work));
+    let (rows, failed): (Vec<_>, Vec<_>) = rows.partition(Result::is_ok);
     let rows: Vec<Timed> = rows.into_iter().flatten().collect();
     let mut table = bench.table(&rows);
     writeln!(table, "\nmonitor: {}", bench.monitor(work)?)?;
@@ -92,7 +106,7 @@ fn run(network: &str) -> Vec<String> {
 fn layer(busybox: &Path) -> Result<Vec<u8>> {
     let program = fs::read(busybox).with_context(|| busybox.display().to_string())?;
     let tar = Tar::new()
-        .busybox(&program, &["true", "sleep"])
+        .busybox(&program, &["true", "sleep", "sh", "echo", "mkdir", "cat"])
         .directory("etc")
         .file("etc/passwd", b"root:x:0:0::/:/bin/sh\n");
     Ok(tar.bytes())
@@ -174,8 +188,11 @@ impl Bench {
         let mut argv = lane.argv.clone();
         let (verb, rest) = words.split_first().context("no command")?;
         argv.push(verb.clone());
-        if matches!(verb.as_str(), "run" | "create") {
-            argv.extend(lane.flags.iter().cloned());
+        match verb.as_str() {
+            "run" | "create" => argv.extend(lane.flags.iter().cloned()),
+            // Podman's runtime is one of its global flags.
+            "build" if lane.name == "bundles" => argv.extend(lane.flags.iter().cloned()),
+            _ => {}
         }
         argv.extend(rest.iter().cloned());
         Command::new(&argv, &environment())
@@ -281,6 +298,42 @@ impl Bench {
         }
         ensure!(size > 140_000_000, "pull: the layer has {size} bytes only");
         Ok(Timed { title: "pull 150 MB, 13 000 files", samples })
+    }
+
+    /// The same file anew, and once more with everything known.
+    fn build(&self, work: &Path) -> Vec<Result<Timed>> {
+        let titles = ["build, 10 steps, anew", "build, 10 steps, known"];
+        let mut samples = [(); 2].map(|()| vec![Vec::new(); self.lanes.len()]);
+        let mut measure = || -> Result<()> {
+            let context = work.join("context");
+            fs::create_dir_all(context.join("files"))?;
+            fs::write(context.join("Dockerfile"), DOCKERFILE)?;
+            for number in 1..=20 {
+                fs::write(context.join(format!("files/{number}")), vec![b'x'; 10_000])?;
+            }
+            for _ in 0..self.rounds {
+                for (at, lane) in self.lanes.iter().enumerate() {
+                    for (kind, samples) in samples.iter_mut().enumerate() {
+                        let samples = samples.get_mut(at).context("a lane")?;
+                        let mut words = vec!["build", "-q", "--network", "none", "-t", "built:1"];
+                        words.extend((kind == 0).then_some("--no-cache"));
+                        words.push(text(&context)?);
+                        let words: Vec<String> = words.into_iter().map(ToOwned::to_owned).collect();
+                        let time = self.command(lane, &words)?.time(&self.outputs)?;
+                        samples.push(time.as_secs_f64() * 1e3);
+                    }
+                }
+            }
+            Ok(())
+        };
+        if let Err(err) = measure() {
+            return vec![Err(err.context("build"))];
+        }
+        titles
+            .into_iter()
+            .zip(samples)
+            .map(|(title, samples)| Ok(Timed { title, samples }))
+            .collect()
     }
 
     /// Memory that only a container's monitor has.
