@@ -223,11 +223,17 @@ fn companion_system_counts_and_prunes() {
     image(|config| config["Env"] = json!(["A=other"]));
     assert_eq!(df()[0], "Images|2|1");
     bundles(["system", "prune", "-f"]).ok();
-    assert_eq!(df(), ["Images|2|1", "Containers|1|1", "Local Volumes|1|0", "Leftovers|0|0"]);
+    assert_eq!(
+        df(),
+        ["Images|2|1", "Containers|1|1", "Local Volumes|1|0", "Build Cache|0|0", "Leftovers|0|0"]
+    );
     bundles(["exec", "runs", "true"]).ok();
     let said = bundles(["system", "prune", "-a", "-f", "--volumes"]).ok();
     assert!(said.contains("untagged: app:1\ndeleted: sha256:"), "{said}");
-    assert_eq!(df(), ["Images|1|1", "Containers|1|1", "Local Volumes|0|0", "Leftovers|0|0"]);
+    assert_eq!(
+        df(),
+        ["Images|1|1", "Containers|1|1", "Local Volumes|0|0", "Build Cache|0|0", "Leftovers|0|0"]
+    );
     let images = || bundles(["system", "df", "--format", "{{.Size}} of {{.Reclaimable}}"]).output();
     assert!(images().lines()[0].ends_with(" of 0B (0%)"), "{:?}", images().lines());
     bundles(["rm", "-f", "runs"]).ok();
