@@ -169,19 +169,19 @@ composed() {
 		want "build of $name" 0 "sha256:*"
 	done
 
-	docker network create lb >/dev/null
+	docker network create web >/dev/null
 	for n in 1 2 3; do
-		docker run -d --name "web0$n" -h "web0$n" --net lb -p "500$n:80" ai/php:1 >/dev/null
+		docker run -d --name "web0$n" -h "web0$n" --net web -p "500$n:80" ai/php:1 >/dev/null
 	done
 	for n in 1 2 3; do
 		check "php of server $n" until_ok 20 fetch "http://127.0.0.1:500$n/"
 	done
-	docker run -d --name nginx-lb01 -h nginx-lb01 --net lb -p 5000:80 ai/lb:1 >/dev/null
+	docker run -d --name nginx-lb01 -h nginx-lb01 --net web -p 5000:80 ai/lb:1 >/dev/null
 	until_ok 10 fetch http://127.0.0.1:5000/
 	for n in 1 2 3 4 5 6; do fetch http://127.0.0.1:5000/; done >answers
 	check "the balancer asks all three" test "$(sort -u answers)" = $'php web01\nphp web02\nphp web03'
 	docker rm -f nginx-lb01 web01 web02 web03 >/dev/null
-	docker network rm lb >/dev/null
+	docker network rm web >/dev/null
 
 	docker run --name=mariadb -d -p 3306:3306 -e MYSQL_ROOT_PASSWORD=password -v built:/var/lib/mysql ai/db:1 >/dev/null
 	check "mariadb is well" until_ok 60 healthy mariadb
