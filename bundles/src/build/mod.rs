@@ -49,7 +49,7 @@ use secrets::Secrets;
 use serde_json::{Value, json};
 use stage::{Shared, Stage, State, Stopped, Work, key};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 
 /// The variable of reproducible builds: <https://reproducible-builds.org/specs/source-date-epoch/>.
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -220,8 +220,12 @@ fn all_stages(
             })
             .collect();
         drop(sender);
-        for event in events {
-            progress.show(screen, event);
+        loop {
+            match events.recv_timeout(progress::TICK) {
+                Ok(event) => progress.show(screen, event),
+                Err(RecvTimeoutError::Timeout) => progress.tick(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
         let panicked = |_| Err(anyhow!("internal error, please report: a thread panicked"));
         let results = threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked));

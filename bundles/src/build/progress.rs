@@ -10,6 +10,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+/// Between two looks at the time that a step has taken.
+pub(crate) const TICK: Duration = Duration::from_millis(250);
+
 /// Of the output of a step in bytes: what is shown when it fails and nobody has seen it.
 const TAIL: usize = 64 << 10;
 
@@ -80,6 +83,13 @@ impl Progress {
         }
     }
 
+    /// Time has passed. A thread of the bars' own would wait for standard error for ever.
+    pub(crate) fn tick(&self) {
+        for bar in self.steps.values().filter_map(|running| running.bar.as_ref()) {
+            bar.tick();
+        }
+    }
+
     fn begin(&mut self, screen: &mut Screen<'_>, step: usize, title: String) {
         let title = plain(&title);
         let bar = match &self.look {
@@ -89,7 +99,7 @@ impl Progress {
                     ProgressStyle::with_template(" => {prefix:.bold} {elapsed} {wide_msg:.dim}");
                 bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
                 bar.set_prefix(title.clone());
-                bar.enable_steady_tick(Duration::from_millis(250));
+                bar.tick();
                 Some(bar)
             }
             Look::Plain => {

@@ -8,6 +8,7 @@ use runtime_tests::archive::{Tar, config, gzip, saved_with};
 use runtime_tests::companion::{bundles, bundles_as, home};
 use runtime_tests::isolate::scratch;
 use runtime_tests::prelude::*;
+use runtime_tests::pty;
 use runtime_tests::second_user::SecondUser;
 use tar::EntryType;
 
@@ -22,6 +23,7 @@ tests![
     companion_build_stages,
     companion_build_stages_run_side_by_side,
     companion_build_triggers,
+    companion_build_shows_on_a_terminal_what_goes_on,
     companion_build_mounts,
     companion_build_secrets_are_in_no_layer,
     companion_build_from_standard_input,
@@ -329,6 +331,18 @@ fn companion_build_stages_run_side_by_side() {
     let last = "FROM base:1\nCOPY --from=a /a /\nCOPY --from=b /b /\n";
     build(&format!("{}{}{last}", stage("a", "b"), stage("b", "a")), &[]);
     assert_eq!(said("ls -d /a /b"), "/a\n/b\n");
+}
+
+fn companion_build_shows_on_a_terminal_what_goes_on() {
+    let context = Context::new("FROM base:1\nRUN echo output; sleep 0.6\nRUN echo wrong; false\n");
+    let (mut master, slave) = pty::open(30, 100);
+    let call = context.call(&[]).env("TERM", "xterm");
+    let running = call.terminal(slave).spawn();
+    let shown = master.wait_for("exit code 1");
+    running.wait().assert_exit(1);
+    for text in ["[2/3] RUN echo output", "output", "ERROR [3/3] RUN", "wrong", "exit code 1"] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
 }
 
 fn companion_build_triggers() {
