@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use runtime_tests::archive::{Tar, gzip, saved};
+use runtime_tests::archive::{Tar, config, gzip, saved_with};
 use runtime_tests::registry::{self, Registry};
 use serde_json::Value;
 
@@ -69,7 +69,12 @@ struct Timed {
 pub(crate) fn measure(programs: &Programs, work: &Path) -> Result<String> {
     let outputs = Outputs::in_dir(work);
     let archive = work.join("image.tar");
-    fs::write(&archive, saved(IMAGE, &[layer(&programs.busybox)?]))?;
+    let layers = [layer(&programs.busybox)?];
+    let mut config = config(&layers);
+    // Podman builds nothing on an image without one.
+    let history = serde_json::json!([{ "created_by": "bench" }]);
+    config.as_object_mut().context("no object")?.insert("history".to_owned(), history);
+    fs::write(&archive, saved_with(IMAGE, &layers, &config))?;
     loopback(&outputs)?;
     let lanes = lanes(programs, work);
     let bench = Bench { lanes, outputs, rounds: programs.rounds };
