@@ -353,6 +353,17 @@ pub(crate) fn changed(raw: &Value, changes: &[String], created: &str) -> Result<
     Ok(draft.finish(&[], created))
 }
 
+/// Of `NAME=VALUE`.
+pub(crate) fn name_of(variable: &str) -> &str {
+    variable.split('=').next().unwrap_or_default()
+}
+
+/// Adds `NAME=VALUE`, in place of an earlier one of that name.
+pub(crate) fn put(all: &mut Vec<String>, variable: String) {
+    all.retain(|known| name_of(known) != name_of(&variable));
+    all.push(variable);
+}
+
 /// Of a list of `NAME=VALUE`.
 pub(crate) fn value_of(env: &[String], name: &str) -> Option<String> {
     let mut values = env.iter().filter_map(|variable| variable.split_once('='));

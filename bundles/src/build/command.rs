@@ -2,12 +2,12 @@
 //!
 //! Runs in: a thread for each stage.
 
-use super::change::{Words, value_of};
+use super::change::{Words, name_of, put, value_of};
 use super::files;
 use super::hold::Holding;
 use super::lines;
 use super::parse::{Command, Instruction};
-use super::place::at;
+use super::place::{at, told};
 use super::progress::Event;
 use super::run::mounts::{self, Kind};
 use super::run::{Job, Mounted};
@@ -60,8 +60,7 @@ impl Stage<'_> {
             seen.push(self.described(mount, instruction)?);
         }
         let env: Vec<String> = self.arguments(state);
-        let is_proxy =
-            |variable: &&String| PROXIES.contains(&variable.split('=').next().unwrap_or_default());
+        let is_proxy = |variable: &&String| PROXIES.contains(&name_of(variable));
         let decisive: Vec<&String> = env.iter().filter(|variable| !is_proxy(variable)).collect();
         let key = key(&json!([
             "RUN",
@@ -117,14 +116,11 @@ impl Stage<'_> {
     /// Variables of a command besides those of the image.
     fn arguments(&self, state: &State) -> Vec<String> {
         let env = state.draft.env();
-        let name = |variable: &String| variable.split('=').next().unwrap_or_default().to_owned();
-        let proxies =
-            self.work.arguments.iter().filter(|one| PROXIES.contains(&name(one).as_str()));
+        let proxies = self.work.arguments.iter().filter(|one| PROXIES.contains(&name_of(one)));
         let all = state.arguments.iter().chain(proxies);
         let mut arguments: Vec<String> = Vec::new();
-        for argument in all.filter(|one| value_of(&env, &name(one)).is_none()) {
-            arguments.retain(|known| name(known) != name(argument));
-            arguments.push(argument.clone());
+        for argument in all.filter(|one| value_of(&env, name_of(one)).is_none()) {
+            put(&mut arguments, argument.clone());
         }
         arguments
     }
@@ -137,14 +133,7 @@ impl Stage<'_> {
                 let word = flag.value.as_ref().context("--mount: no value")?;
                 mounts::parse(&words.one(word)?)
             };
-            let told = |err: anyhow::Error| {
-                let text = anyhow!(at(place, crate::error::chain(&err)));
-                match crate::error::hint(&err) {
-                    Some(hint) => crate::error::hinted(text, hint),
-                    None => text,
-                }
-            };
-            all.push(parse().map_err(told)?);
+            all.push(parse().map_err(|err| told(place, &err))?);
         }
         Ok(all)
     }

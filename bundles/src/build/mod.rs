@@ -66,9 +66,7 @@ pub(crate) fn build(home: &Home, args: &cli::Build, screen: &mut Screen<'_>) -> 
         Plan::of(&context.dockerfile, &arguments, &platform).with_context(|| name.clone())?;
     if let Some(wanted) = &args.platform {
         let own = change::value_of(&platform, "TARGETPLATFORM").unwrap_or_default();
-        let fits = own == *wanted
-            || own.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with('/'));
-        ensure!(fits, "--platform {wanted}: this machine is {own}");
+        ensure!(plan::fits(wanted, &own), "--platform {wanted}: this machine is {own}");
     }
     let target = plan.target(args.target.as_deref())?;
     let epoch = epoch(&arguments)?;
@@ -138,9 +136,7 @@ fn arguments(words: &[String]) -> Vec<String> {
     // The last one of a name counts.
     let mut all: Vec<String> = Vec::new();
     for argument in words.iter().filter_map(one) {
-        let name = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
-        all.retain(|known| name(known) != name(&argument));
-        all.push(argument);
+        change::put(&mut all, argument);
     }
     all
 }
@@ -251,9 +247,12 @@ fn warn_of_unused(work: &Work<'_>, progress: &mut Progress, screen: &mut Screen<
     known.extend(work.plan.global_names.iter().cloned());
     known.extend(stage::PROXIES.map(str::to_owned));
     known.insert(EPOCH.to_owned());
-    let name = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
-    let unused: Vec<String> =
-        work.arguments.iter().map(name).filter(|name| !known.contains(name)).collect();
+    let unused: Vec<&str> = work
+        .arguments
+        .iter()
+        .map(|one| change::name_of(one))
+        .filter(|name| !known.contains(*name))
+        .collect();
     if !unused.is_empty() {
         progress.note(
             screen,

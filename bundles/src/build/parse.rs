@@ -3,8 +3,8 @@
 //! Runs in: pure. See the Dockerfile reference, whose words are used.
 
 use super::lines::{Document, Line};
-use super::place::{Place, at};
-use crate::error::{OrHint as _, hinted};
+use super::place::{Place, at, told};
+use crate::error::OrHint as _;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use std::time::Duration;
 
@@ -88,14 +88,6 @@ pub(crate) enum What {
 impl Instruction {
     pub(crate) fn parse(line: &Line, escape: char) -> Result<Self> {
         let (keyword, rest) = line.keyword();
-        let wrong = |err: anyhow::Error| -> anyhow::Error {
-            let hint = crate::error::hint(&err).map(str::to_owned);
-            let told = anyhow!(at(line.place(0), crate::error::chain(&err)));
-            match hint {
-                Some(hint) => hinted(told, hint),
-                None => told,
-            }
-        };
         let mut cursor = Cursor { text: &line.text, at: rest, escape };
         let allowed: &[&str] = match keyword.as_str() {
             "FROM" => &["platform"],
@@ -116,7 +108,7 @@ impl Instruction {
                 .hint(format!("the flags of {keyword} are {}", all.join(", ")));
             }
         }
-        let what = what(&keyword, &mut cursor, line).map_err(wrong)?;
+        let what = what(&keyword, &mut cursor, line).map_err(|err| told(line.place(0), &err))?;
         Ok(Self { line: line.clone(), flags, what })
     }
 

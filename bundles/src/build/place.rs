@@ -2,6 +2,8 @@
 //!
 //! Runs in: pure.
 
+use crate::error;
+use anyhow::anyhow;
 use std::fmt;
 
 /// Counted from one; columns in characters.
@@ -14,6 +16,15 @@ pub(crate) struct Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// An error told at its place, with its cure.
+pub(crate) fn told(place: Place, err: &anyhow::Error) -> anyhow::Error {
+    let text = anyhow!(at(place, error::chain(err)));
+    match error::hint(err) {
+        Some(hint) => error::hinted(text, hint),
+        None => text,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Runs in: pure.
 
-use super::change::{Words, value_of};
+use super::change::{Words, put, value_of};
 use super::lines::{self, Lines};
 use super::parse::{Flag, Instruction, What};
 use super::place::at;
@@ -92,8 +92,7 @@ impl Plan {
             let usual = value.as_ref().map(|word| words.one(word)).transpose()?;
             let value = value_of(given, &name.text).or(usual);
             if let Some(value) = value.or_else(|| value_of(platform, &name.text)) {
-                self.globals.retain(|known| known.split('=').next() != Some(&name.text));
-                self.globals.push(format!("{}={value}", name.text));
+                put(&mut self.globals, format!("{}={value}", name.text));
             }
         }
         Ok(())
@@ -115,9 +114,7 @@ impl Plan {
         }
         if let Some(wanted) = words.flag("platform")?.filter(|wanted| !wanted.is_empty()) {
             let own = value_of(platform, "TARGETPLATFORM").unwrap_or_default();
-            let fits = own == wanted
-                || own.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('/'));
-            if !fits {
+            if !fits(&wanted, &own) {
                 return Err(anyhow!(at(
                     head.place(),
                     format_args!("--platform={wanted}: this machine is {own}")
@@ -257,6 +254,11 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Whether a platform that somebody wants, perhaps without its variant, is that of this machine.
+pub(crate) fn fits(wanted: &str, own: &str) -> bool {
+    own.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// `os/architecture[/variant]` as the arguments that every build has.

@@ -2,7 +2,7 @@
 //!
 //! Runs in: a thread for each stage. A stage that needs another one waits for it where it does.
 
-use super::change::{Change, Draft, Words, value_of};
+use super::change::{Change, Draft, Words, put, value_of};
 use super::parse::{Instruction, What};
 use super::place::at;
 use super::plan::{From, Plan};
@@ -290,9 +290,8 @@ impl<'a> Stage<'a> {
             match value {
                 Some(value) => {
                     let argument = format!("{name}={value}");
-                    state.arguments.retain(|known| known.split('=').next() != Some(name));
                     shown.push(argument.clone());
-                    state.arguments.push(argument);
+                    put(&mut state.arguments, argument);
                 }
                 None => shown.push(name.clone()),
             }

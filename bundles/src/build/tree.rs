@@ -8,15 +8,13 @@
 use super::ignore::Ignore;
 use super::{clean, glob};
 use crate::layer::attributes::call;
+use crate::tree::names_in;
 use anyhow::{Context as _, Result, anyhow};
-use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, statat,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, statat};
 use rustix::io::Errno;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 /// Deeper than any path that a program could name.
@@ -165,9 +163,7 @@ impl Tree {
                 let Ok(dir) = self.look(&above, flags) else { continue };
                 let fits =
                     |name: &OsString| name.to_str().is_some_and(|name| expression.is_match(name));
-                next.extend(
-                    names(dir.as_fd())?.into_iter().filter(fits).map(|name| above.join(name)),
-                );
+                next.extend(names(&dir)?.into_iter().filter(fits).map(|name| above.join(name)));
             }
             found = next;
         }
@@ -190,7 +186,7 @@ impl Tree {
         while let Some((path, below)) = todo.pop() {
             let mut directories = Vec::new();
             let dir = self.directory(&path)?;
-            for name in names(dir.as_fd())? {
+            for name in names(&dir)? {
                 let path = path.join(&name);
                 let hidden = self.ignore.hides(&path.display().to_string());
                 if hidden && !self.ignore.keeps_any() {
@@ -218,7 +214,7 @@ impl Tree {
     /// Whether a hidden directory has something that a later pattern keeps.
     fn has_kept(&self, path: &Path) -> Result<bool> {
         let dir = self.directory(path)?;
-        for name in names(dir.as_fd())? {
+        for name in names(&dir)? {
             let path = path.join(&name);
             if !self.ignore.hides(&path.display().to_string()) {
                 return Ok(true);
@@ -238,15 +234,9 @@ fn named(fd: BorrowedFd<'_>) -> Result<PathBuf> {
     link.context("readlink(/proc/self/fd)")
 }
 
-pub(crate) fn names(dir: BorrowedFd<'_>) -> Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    for entry in call("getdents64", Dir::read_from(dir))? {
-        let entry = call("getdents64", entry)?;
-        let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        if name != "." && name != ".." {
-            names.push(name.to_owned());
-        }
-    }
+/// In their order, which decides about digests.
+fn names(dir: &OwnedFd) -> Result<Vec<OsString>> {
+    let mut names = names_in(dir)?;
     names.sort();
     Ok(names)
 }
