@@ -5,7 +5,7 @@
 
 if [ -z "${RT_ENGINES_INSIDE:-}" ]; then
 	if [ "$(id -u)" = 0 ]; then debian_rootfs || rootfs=; fi
-	outside containerd ctr busybox jq curl
+	outside_with_tree
 fi
 inside
 

@@ -2,10 +2,13 @@
 # To be read by `.` from the scripts beside this file, as their first step: runs the script again
 # in private namespaces, where everything it starts dies with it, and counts what it finds.
 #
-#   RT      the runtime under test (default dist/rt)
-#   VIEW    host: the cgroups as they are; v2: cgroup2 over /sys/fs/cgroup
+#   RT      the runtime under test (default dist/rt); a bare name is looked up in the tree
+#   SUITE   the Debian suite whose engines are used, in a root file system made by `tree`
+#   VIEW    host: the cgroups as they are; v2: cgroup2 over /sys/fs/cgroup; systemd: as they are,
+#           and the systemd of this (virtual) machine makes those of containers
 #   TAG     names every cgroup that a script makes; they are removed at the end
 #   SCRATCH a directory which is removed at the end
+#   RESULTS a directory that gets a line with the counts, for docs/engines.md (see `table`)
 #   rt      a command: RT with a --root of its own
 
 set -u
@@ -15,36 +18,64 @@ RT=${RT:-$TOP/dist/rt}
 VIEW=${VIEW:-host}
 export PATH="$PATH:/usr/sbin:/sbin"
 
-outside() {
-	if [ "$(id -u)" != 0 ]; then
-		echo "skip - engines are started as root only"
-		echo "0 passed, 0 failed, 1 skipped"
-		exit 0
-	fi
-	if ! [ -x "$RT" ]; then
-		echo "not ok - no runtime $RT; make release builds dist/rt"
-		echo "0 passed, 1 failed, 0 skipped"
-		exit 1
-	fi
-	RT=$(realpath "$RT")
-	local need missing=""
-	for need in unshare python3 "$@"; do
-		command -v "$need" >/dev/null || missing="$missing $need"
-	done
-	if [ -n "$missing" ]; then
-		echo "skip - not installed:$missing (.ci/install-deps engines)"
+# give_up WORD REASON: ends a script that cannot start; WORD is skip or "not ok"
+give_up() {
+	echo "$1 - $2"
+	if [ "$1" = skip ]; then
 		echo "0 passed, 0 failed, 1 skipped"
 		[ -z "${RT_TEST_NO_SKIP:-}" ]
-		exit
+	else
+		echo "0 passed, 1 failed, 0 skipped"
+		false
 	fi
+	exit
+}
+
+# outside PROGRAM...: what a script with programs of this host needs
+outside() {
+	[ "$(id -u)" = 0 ] || RT_TEST_NO_SKIP='' give_up skip "engines are started as root only"
+	[ -x "$RT" ] || give_up "not ok" "no runtime $RT; make release builds dist/rt"
+	RT=$(realpath "$RT")
+	need unshare python3 "$@"
+	enter
+}
+
+# outside_with_tree: for a script whose programs come from the tree of SUITE
+outside_with_tree() {
+	[ "$(id -u)" = 0 ] || RT_TEST_NO_SKIP='' give_up skip "engines are started as root only"
+	case $RT in
+	*/*)
+		[ -x "$RT" ] || give_up "not ok" "no runtime $RT; make release builds dist/rt"
+		RT=$(realpath "$RT")
+		;;
+	esac
+	SUITE=${SUITE:-bookworm}
+	need unshare pivot_root
+	TREE=$("$HERE/tree" "$SUITE") || give_up skip "the engines of Debian $SUITE could not be fetched"
+	export SUITE TREE
+	enter
+}
+
+need() {
+	local need missing=""
+	for need; do
+		command -v "$need" >/dev/null || missing="$missing $need"
+	done
+	[ -z "$missing" ] || give_up skip "not installed:$missing (.ci/install-deps engines)"
+}
+
+enter() {
 	SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/rte.XXXXXX")
 	TAG=rte-${SCRATCH##*.}
 	export RT VIEW SCRATCH TAG
 	trap after EXIT
 	trap 'kill "$inside" 2>/dev/null; exit 130' INT TERM HUP
+	# systemd is told of processes by their number, which has to be that of its own namespace.
+	local pids="-p -f --kill-child --mount-proc"
+	[ "$VIEW" != systemd ] || pids=""
 	# No terminal from outside: what a test needs of one it makes itself.
-	RT_ENGINES_INSIDE=1 unshare -m -n -p -f -i -u --kill-child --mount-proc --propagation private \
-		bash "$0" </dev/null &
+	# shellcheck disable=SC2086 # words
+	RT_ENGINES_INSIDE=1 unshare -m -n -i -u $pids --propagation private bash "$0" </dev/null &
 	inside=$!
 	wait "$inside"
 	exit
@@ -66,22 +97,53 @@ after() {
 	exit "$rc"
 }
 
+# The tree becomes the root, with a tmpfs over it that takes what is written, and the script starts a
+# third time in there. A chroot would not do: the kernel makes no user namespaces for processes in one.
+change_root() {
+	local over=$SCRATCH/over root=$SCRATCH/root dir
+	mkdir "$over" "$root" && mount -t tmpfs -o mode=755 tmpfs "$over" && mkdir "$over/upper" "$over/work" &&
+		mount -t overlay -o "lowerdir=$TREE,upperdir=$over/upper,workdir=$over/work" overlay "$root" || exit 1
+	# sysfs shows the devices of the network namespace that it was mounted in.
+	mount --rbind /dev "$root/dev" && mount --rbind /proc "$root/proc" && mount -t sysfs sysfs "$root/sys" &&
+		mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup" || exit 1
+	mount -t tmpfs -o mode=755 tmpfs "$root/run" && mount -t tmpfs -o mode=1777 tmpfs "$root/tmp" || exit 1
+	# What is outside stays at its place. RT comes where an administrator would put it.
+	for dir in "$TOP" "${RT_CACHE:-}" "${RESULTS:-}" "$SCRATCH"; do
+		[ -d "$dir" ] || continue
+		mkdir -p "$root$dir" && mount --bind "$dir" "$root$dir" || exit 1
+		[ "$dir" = "$SCRATCH" ] || [ "$dir" = "${RESULTS:-}" ] || mount -o remount,bind,ro "$root$dir" || exit 1
+	done
+	if [ "$VIEW" = systemd ]; then
+		mkdir "$root/run/systemd" "$root/run/dbus"
+		mount --rbind /run/systemd "$root/run/systemd" && mount --rbind /run/dbus "$root/run/dbus" || exit 1
+	fi
+	case $RT in
+	*/*) cp "$RT" "$root/usr/local/bin/" && RT=/usr/local/bin/$(basename "$RT") ;;
+	*) RT=$(chroot "$root" sh -c 'command -v "$0"' "$RT") || give_up "not ok" "no $RT in the tree" ;;
+	esac
+	cd "$root" && pivot_root . . && umount -l . && cd / || exit 1
+	RT_ENGINES_INSIDE=tree exec bash "$HERE/$(basename "$0")"
+}
+
 inside() {
-	passed=0 failed=0 skipped=0
-	mount -t tmpfs -o mode=755 tmpfs /run
-	mkdir -p /run/lock
+	if [ -n "${TREE:-}" ] && [ "$RT_ENGINES_INSIDE" != tree ]; then change_root; fi
+	passed=0 failed=0 skipped=0 started=$SECONDS
 	ip link set lo up 2>/dev/null
+	hostname rt-engines
 	if [ "$VIEW" = v2 ]; then
 		mount -t cgroup2 cgroup2 /sys/fs/cgroup
 	fi
-	hostname rt-engines
-	# Whatever a script or an engine gets wrong, the host's files stay as they are: an absolute
-	# link in an image, followed from outside, has overwritten one before.
-	# /tmp stays writable: runc makes directories there, and removes them.
-	mount --bind /tmp /tmp && mount --bind "$SCRATCH" "$SCRATCH" &&
-		mount -o remount,bind,ro / || exit 1
+	if [ -z "${TREE:-}" ]; then
+		mount -t tmpfs -o mode=755 tmpfs /run
+		# Whatever a script or an engine gets wrong, the host's files stay as they are: an absolute
+		# link in an image, followed from outside, has overwritten one before.
+		# /tmp stays writable: runc makes directories there, and removes them.
+		mount --bind /tmp /tmp && mount --bind "$SCRATCH" "$SCRATCH" &&
+			mount -o remount,bind,ro / || exit 1
+	fi
+	mkdir -p /run/lock
 	cd "$SCRATCH" || exit 1
-	mkdir bin home tmp
+	mkdir -p bin home tmp
 	export HOME=$SCRATCH/home TMPDIR=$SCRATCH/tmp
 	export TERM=dumb # no escape sequences from shells
 	printf '#!/bin/sh\nexec "%s" --root "%s" "$@"\n' "$RT" "$SCRATCH/state" >bin/rt
@@ -89,6 +151,11 @@ inside() {
 	PATH=$SCRATCH/bin:$PATH
 	# An engine gets a chance to end its own processes; the namespace takes the rest.
 	trap finish EXIT
+}
+
+# drop_in FILE: a file of contrib/, naming the runtime under test
+drop_in() {
+	sed "s|/usr/local/bin/rt|$RT|g" "$TOP/contrib/$1"
 }
 
 pass() {
@@ -173,6 +240,14 @@ finish() {
 	if [ $((passed + failed + skipped)) = 0 ] || { [ "$rc" != 0 ] && [ "$failed" = 0 ]; }; then
 		echo "not ok - the script ended early, with status $rc"
 		failed=$((failed + 1))
+	fi
+	if [ -n "${RESULTS:-}" ]; then
+		# For `table`: what was run on what, the counts, the seconds.
+		local script place=${PLACE:-$VIEW}
+		script=$(basename "$0" .sh)
+		printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$script" "${SUITE:-host}" "$place" "$(basename "$RT")" \
+			"${engine:-$script}" "$passed" "$failed" "$skipped" $((SECONDS - started)) \
+			>"$RESULTS/$script-${SUITE:-host}-$place-$(basename "$RT")"
 	fi
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ]
