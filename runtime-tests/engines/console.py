@@ -3,7 +3,7 @@
     console.py ROWSxCOLUMNS SCRIPT COMMAND...
 
 A line of the script is one of
-    expect REGEX     wait until the output since the last match has this (10 s)
+    expect REGEX     wait until the output since the last match has this (10 s, times $RT_TEST_SLOW)
     absent REGEX     the output since the last match must not have this
     send TEXT        TEXT with the escapes of Python ("\\n", "\\x03")
     resize RxC       change the window, as a terminal emulator does
@@ -14,7 +14,7 @@ Prints what was seen when a line fails. All else is ignored: # comments, empty l
 
 import fcntl, os, pty, re, select, signal, struct, sys, termios, time
 
-PATIENCE = 10.0
+PATIENCE = 10.0 * float(os.environ.get("RT_TEST_SLOW", 1))
 
 
 def set_size(fd, text):

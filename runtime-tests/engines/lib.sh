@@ -6,9 +6,9 @@
 #   SUITE   the Debian suite whose engines are used, in a root file system made by `tree`
 #   VIEW    host: the cgroups as they are; v2: cgroup2 over /sys/fs/cgroup; systemd: as they are,
 #           and the systemd of this (virtual) machine makes those of containers
+#   RT_TEST_SLOW  how many times slower than usual this machine is: waits are longer (default 1)
 #   TAG     names every cgroup that a script makes; they are removed at the end
 #   SCRATCH a directory which is removed at the end
-#   RESULTS a directory that gets a line with the counts, for docs/engines.md (see `table`)
 #   rt      a command: RT with a --root of its own
 
 set -u
@@ -16,6 +16,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(cd "$HERE/../.." && pwd)
 RT=${RT:-$TOP/dist/rt}
 VIEW=${VIEW:-host}
+SLOW=${RT_TEST_SLOW:-1}
 export PATH="$PATH:/usr/sbin:/sbin"
 
 # give_up WORD REASON: ends a script that cannot start; WORD is skip or "not ok"
@@ -108,10 +109,10 @@ change_root() {
 		mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup" || exit 1
 	mount -t tmpfs -o mode=755 tmpfs "$root/run" && mount -t tmpfs -o mode=1777 tmpfs "$root/tmp" || exit 1
 	# What is outside stays at its place. RT comes where an administrator would put it.
-	for dir in "$TOP" "${RT_CACHE:-}" "${RESULTS:-}" "$SCRATCH"; do
+	for dir in "$TOP" "${RT_CACHE:-}" "$SCRATCH"; do
 		[ -d "$dir" ] || continue
 		mkdir -p "$root$dir" && mount --bind "$dir" "$root$dir" || exit 1
-		[ "$dir" = "$SCRATCH" ] || [ "$dir" = "${RESULTS:-}" ] || mount -o remount,bind,ro "$root$dir" || exit 1
+		[ "$dir" = "$SCRATCH" ] || mount -o remount,bind,ro "$root$dir" || exit 1
 	done
 	if [ "$VIEW" = systemd ]; then
 		mkdir "$root/run/systemd" "$root/run/dbus"
@@ -194,7 +195,7 @@ check() {
 
 # try COMMAND...: output into $out, errors into $err, status into $rc; at most 30 s
 try() {
-	timeout -k 5 30 "$@" >"$SCRATCH/try.out" 2>"$SCRATCH/try.err" </dev/null
+	timeout -k 5 $((30 * SLOW)) "$@" >"$SCRATCH/try.out" 2>"$SCRATCH/try.err" </dev/null
 	rc=$?
 	out=$(tr -d '\r' <"$SCRATCH/try.out")
 	err=$(cat "$SCRATCH/try.err")
@@ -220,7 +221,7 @@ want() {
 
 # until_ok SECONDS COMMAND...: asks again until it works
 until_ok() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * SLOW))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
@@ -230,7 +231,7 @@ until_ok() {
 
 # console ROWSxCOLUMNS SCRIPT COMMAND...: the command on a terminal of its own, see console.py
 console() {
-	timeout -k 5 60 python3 "$HERE/console.py" "$@"
+	timeout -k 5 $((60 * SLOW)) python3 "$HERE/console.py" "$@"
 }
 
 finish() {
@@ -241,13 +242,10 @@ finish() {
 		echo "not ok - the script ended early, with status $rc"
 		failed=$((failed + 1))
 	fi
-	if [ -n "${RESULTS:-}" ]; then
-		# For `table`: what was run on what, the counts, the seconds.
-		local script place=${PLACE:-$VIEW}
-		script=$(basename "$0" .sh)
-		printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$script" "${SUITE:-host}" "$place" "$(basename "$RT")" \
-			"${engine:-$script}" "$passed" "$failed" "$skipped" $((SECONDS - started)) \
-			>"$RESULTS/$script-${SUITE:-host}-$place-$(basename "$RT")"
+	# For `table`: what was run on what, the counts, the seconds.
+	if [ -n "${TREE:-}" ]; then
+		printf 'result\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$(basename "$0" .sh)" "$SUITE" "${PLACE:-$VIEW}" \
+			"$(basename "$RT")" "${engine:-}" "$passed" "$failed" "$skipped" $((SECONDS - started))
 	fi
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ]
