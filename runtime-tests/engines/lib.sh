@@ -4,8 +4,8 @@
 #
 #   RT      the runtime under test (default dist/rt); a bare name is looked up in the tree
 #   SUITE   the Debian suite whose engines are used, in a root file system made by `tree`
-#   VIEW    host: the cgroups as they are; v2: cgroup2 over /sys/fs/cgroup; systemd: as they are,
-#           and the systemd of this (virtual) machine makes those of containers
+#   VIEW    host: the cgroups as they are; v2: cgroup2 over /sys/fs/cgroup; v1: nothing but v1 there;
+#           systemd: as they are, and the systemd of this (virtual) machine makes those of containers
 #   RT_TEST_SLOW  how many times slower than usual this machine is: waits are longer (default 1)
 #   TAG     names every cgroup that a script makes; they are removed at the end
 #   SCRATCH a directory which is removed at the end
@@ -126,14 +126,30 @@ change_root() {
 	RT_ENGINES_INSIDE=tree exec bash "$HERE/$(basename "$0")"
 }
 
+# The hierarchies of v1 as if there were no v2, which crun wants; RT finds v2 where it is then.
+only_v1() {
+	local dir
+	mkdir /run/cgroup2 /run/cgroup1 && mount -t cgroup2 cgroup2 /run/cgroup2 &&
+		mount -t tmpfs -o mode=755 tmpfs /run/cgroup1 || return
+	for dir in /sys/fs/cgroup/*; do
+		if [ -L "$dir" ]; then
+			cp -P "$dir" /run/cgroup1/
+		elif [ -e "$dir/tasks" ]; then
+			mkdir "/run/cgroup1/${dir##*/}" && mount --bind "$dir" "/run/cgroup1/${dir##*/}" || return
+		fi
+	done
+	umount -R -l /sys/fs/cgroup && mount --move /run/cgroup1 /sys/fs/cgroup
+}
+
 inside() {
 	if [ -n "${TREE:-}" ] && [ "$RT_ENGINES_INSIDE" != tree ]; then change_root; fi
 	passed=0 failed=0 skipped=0 started=$SECONDS
 	ip link set lo up 2>/dev/null
 	hostname rt-engines
-	if [ "$VIEW" = v2 ]; then
-		mount -t cgroup2 cgroup2 /sys/fs/cgroup
-	fi
+	case $VIEW in
+	v2) mount -t cgroup2 cgroup2 /sys/fs/cgroup || exit 1 ;;
+	v1) only_v1 || exit 1 ;;
+	esac
 	if [ -z "${TREE:-}" ]; then
 		mount -t tmpfs -o mode=755 tmpfs /run
 		# Whatever a script or an engine gets wrong, the host's files stay as they are: an absolute
