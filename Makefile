@@ -6,6 +6,8 @@ PREFIX      ?= /usr/local
 # The runtime under test, and a part of a test's name.
 RT          ?= dist/rt
 T           ?=
+# make test ENGINES=quick: the quick part of test-engines as well, as CI does.
+ENGINES     ?=
 # Options of the benchmark driver: make bench BENCH='--rounds 200'.
 BENCH       ?=
 RUNC        ?= /usr/sbin/runc
@@ -16,7 +18,7 @@ MAX_RT_SIZE := 2500000
 export T
 
 .DEFAULT_GOAL := help
-.PHONY: help build release check test test-unit test-runtime test-bundles test-vm test-other test-engines test-stress bench bench-bundles demo install clean
+.PHONY: help build release check test test-unit test-runtime test-bundles test-vm test-other test-engines test-stress bench bench-bundles bench-engines demo install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -44,8 +46,9 @@ check: deps-build ## format, lints, licences, man pages, and the zones of the so
 		for page in man/*.1; do mandoc -T lint -W warning "$$page" || exit 1; done; \
 	else echo "mandoc is not installed: the man pages were not checked"; fi
 
-test: deps-test release ## everything: unit and black-box tests, ends with one line of counts
-	@runtime-tests/all unit dist/rt:host dist/rt:v2 dist/rt:vm-init-quick dist/rt:vm-systemd-quick dist/rt:vm-systemd-driver-quick
+test: deps-test $(if $(ENGINES),deps-engines) release ## everything: unit and black-box tests, ends with one line of counts
+	@runtime-tests/all unit dist/rt:host dist/rt:v2 dist/rt:vm-init-quick dist/rt:vm-systemd-quick dist/rt:vm-systemd-driver-quick \
+		$(if $(ENGINES),dist/rt:engines-$(ENGINES))
 
 test-unit: deps-build ## unit and golden tests; need no privilege
 	@runtime-tests/all unit
@@ -68,9 +71,12 @@ test-other: deps-other ## the same tests against runc and crun: are the tests ri
 	@runtime-tests/all "$(RUNC):host" "$(RUNC):v2" "$(CRUN):v2" "$(RUNC):vm-init-quick" "$(CRUN):vm-init-quick" \
 		"$(RUNC):vm-systemd-driver-quick" "$(CRUN):vm-systemd-driver-quick"
 
-test-engines: deps-engines ## a Debian root file system, containerd, Podman and Docker on RT; as root
+test-engines: deps-engines ## containerd, CRI, a kubelet, Docker, Podman, buildah on RT; as root: make test-engines T=docker@trixie
 	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi
 	@RT="$(RT)" runtime-tests/engines/all $(T)
+
+bench-engines: deps-engines release ## docker run and ctr run with rt, runc and crun; as root
+	@runtime-tests/engines/bench.sh
 
 test-stress: deps-test ## many runs, and creations killed at random instants: nothing may be left
 	@if [ "$(RT)" = dist/rt ]; then $(MAKE) --no-print-directory release; fi
