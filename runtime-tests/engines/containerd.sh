@@ -4,71 +4,69 @@
 . "$(dirname "$0")/lib.sh"
 
 if [ -z "${RT_ENGINES_INSIDE:-}" ]; then
+	# shellcheck disable=SC2119 # its default is wanted
 	if [ "$(id -u)" = 0 ]; then debian_rootfs || rootfs=; fi
 	outside_with_tree
 fi
 inside
 
-address=$SCRATCH/c.sock
-cat >config.toml <<TEXT
-version = 2
-root = "$SCRATCH/root"
-state = "$SCRATCH/run"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.zfs",
-	"io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.aufs",
-	"io.containerd.snapshotter.v1.devmapper", "io.containerd.tracing.processor.v1.otlp"]
-[grpc]
-address = "$address"
-[plugins."io.containerd.internal.v1.opt"]
-path = "$SCRATCH/opt"
-TEXT
+. "$HERE/containerd-lib.sh"
+
+containerd_config io.containerd.grpc.v1.cri io.containerd.cri.v1.runtime io.containerd.cri.v1.images </dev/null
 # The name of the namespace becomes the cgroup's parent.
-printf '#!/bin/sh\nexec %s --address %s --namespace %s "$@"\n' "$(command -v ctr)" "$address" "$TAG" >bin/c
-printf '#!/bin/sh\nexec %s run --runtime io.containerd.runc.v2 --runc-binary %s "$@"\n' "$SCRATCH/bin/c" "$RT" >bin/crun-box
+export CONTAINERD_NAMESPACE=$TAG
+printf '#!/bin/sh\nexec ctr run --runtime io.containerd.runc.v2 --runc-binary %s "$@"\n' "$RT" >bin/crun-box
+# What the shim runs when it is told of no runtime.
+printf '#!/bin/sh\necho "$*" >>%s\nexec %s "$@"\n' "$SCRATCH/runc.calls" "$RT" >bin/runc
 chmod 755 bin/*
 box=localhost/box:1
 
 stop_engine() {
 	local id
-	for id in $(c task ls -q 2>/dev/null); do c task kill -s KILL "$id" 2>/dev/null; done
+	for id in $(ctr task ls -q 2>/dev/null); do ctr task kill -s KILL "$id" 2>/dev/null; done
 	stop_daemons
 }
 
-status() { c task ls | awk -v id="$1" '$1 == id { print $3 }'; }
+status() { ctr task ls | awk -v id="$1" '$1 == id { print $3 }'; }
 is() { [ "$(status "$1")" = "$2" ]; }
-gone() { ! c task ls -q | grep -qx "$1"; }
+
+# ctr loses the output of a quick process about once in 400 times, with runc as well.
+run() {
+	try crun-box --rm "$@"
+	[ "$rc$out$err" != 0 ] || try crun-box --rm "$@"
+}
 
 one_shot() {
-	try crun-box --rm $box a1 sh -c 'echo out; echo err >&2; exit 5'
+	run $box a1 sh -c 'echo out; echo err >&2; exit 5'
 	want "run: output, errors and exit code" 5 "out" "err*"
-	try crun-box --rm $box a2
+	run $box a2
 	want "the image's command" 0 "default command"
-	try crun-box --rm --env A=b --cwd /data $box a3 sh -c 'echo $FROM_IMAGE $A $PWD'
+	run --env A=b --cwd /data $box a3 sh -c 'echo $FROM_IMAGE $A $PWD'
 	want "env and cwd" 0 "yes b /data"
-	try crun-box --rm --net-host --mount type=bind,src="$SCRATCH/box",dst=/mnt,options=rbind:ro $box a4 sh -c 'ls /mnt; touch /mnt/x'
+	run --net-host --mount type=bind,src="$SCRATCH/box",dst=/mnt,options=rbind:ro $box a4 sh -c 'ls /mnt; touch /mnt/x'
 	want "net-host and a read-only bind mount" 1 "bin*" "*Read-only file system*"
-	try crun-box --rm --read-only $box a5 touch /x
+	run --read-only $box a5 touch /x
 	want "read-only root" 1 "" "*Read-only file system*"
-	try crun-box --rm --privileged $box a6 sh -c 'mount -t tmpfs t /tmp && echo mounted'
+	run --privileged $box a6 sh -c 'mount -t tmpfs t /tmp && echo mounted'
 	want "privileged" 0 mounted
-	try crun-box --rm --seccomp $box a7 sh -c 'unshare -U true 2>/dev/null || echo filtered; grep Seccomp: /proc/1/status'
+	run --seccomp $box a7 sh -c 'unshare -U true 2>/dev/null || echo filtered; grep Seccomp: /proc/1/status'
 	want "the default seccomp profile" 0 $'*Seccomp:\t2'
 	head -c 300000 /dev/urandom | base64 >"$SCRATCH/box/data.in"
-	timeout 30 crun-box --rm --mount type=bind,src="$SCRATCH/box",dst=/mnt,options=rbind:ro $box a9 cat /mnt/data.in >data.out
+	timeout $((30 * SLOW)) crun-box --rm --mount type=bind,src="$SCRATCH/box",dst=/mnt,options=rbind:ro $box a9 cat /mnt/data.in >data.out
 	check "a large output is whole" cmp data.out box/data.in
 }
 
 # ctr says what the runtime wrote to its log.
 failing() {
-	try crun-box --rm $box b1 nowhere
+	run $box b1 nowhere
 	want "a missing program" 1 "" '*exec: \"nowhere\": executable file not found in $PATH*'
-	try crun-box --rm $box b2 /no/where
+	run $box b2 /no/where
 	want "a missing path" 1 "" '*"/no/where\"*no such file or directory*'
-	try crun-box --rm $box b3 /bin/plain-file
+	run $box b3 /bin/plain-file
 	want "a file that is not executable" 1 "" '*plain-file*permission denied*'
-	try crun-box --rm --mount type=bind,src=/no/where,dst=/mnt,options=rbind $box b4 true
+	run --mount type=bind,src=/no/where,dst=/mnt,options=rbind $box b4 true
 	want "a missing mount source" 1 "" '*/no/where*no such file or directory*'
-	check "nothing of them is left" test -z "$(c task ls -q)$(c container ls -q)"
+	check "nothing of them is left" test -z "$(ctr task ls -q)$(ctr container ls -q)"
 }
 
 terminal() {
@@ -78,6 +76,10 @@ terminal() {
 		expect ^/dev/(pts/0|console)
 		expect ^24 80\r
 		resize 35x99
+		send for i in $(seq 30); do [ "$(stty size)" = "35 99" ] || sleep 0.1; done; echo wai""ted\n
+		expect ^waited
+		# ctr misses a change between its first look at the size and its wait for changes.
+		signal WINCH
 		send until [ "$(stty size)" = "35 99" ]; do sleep 0.1; done; stty size\n
 		expect ^35 99\r
 		send exit 6\n
@@ -87,74 +89,172 @@ terminal() {
 detached() {
 	try crun-box -d $box web sh -c 'trap "exit 3" TERM; echo started; while :; do sleep 0.1; done'
 	want "run -d" 0
-	check "running" until_ok 5 is web RUNNING
-	try c task exec --exec-id e1 web sh -c 'echo inside; exit 4'
+	check "running" until_ok 10 is web RUNNING
+	try ctr task exec --exec-id e1 web sh -c 'echo inside; exit 4'
 	want "exec: output and exit code" 4 inside
-	try c task exec --exec-id e2 --user app --cwd /data web sh -c 'id -un; pwd'
+	try ctr task exec --exec-id e2 --user app --cwd /data web sh -c 'id -un; pwd'
 	want "exec with user and cwd" 0 $'app\n/data'
-	try c task exec --exec-id e3 web nowhere
+	try ctr task exec --exec-id e3 web nowhere
 	want "exec of a missing program" 1 "" '*exec: \"nowhere\": executable file not found in $PATH*'
 	check "exec -t: a terminal, Ctrl-C, exit code" console 30x90 '
 		expect [#$] 
 		send tty\n
 		expect ^/dev/(pts/0|console)
-		send (echo re""ady; exec sleep 1000)\n
+		send (echo re""ady; exec sleep 12345)\n
 		expect ^ready
 		send \x03
 		send echo "status $?"\n
 		expect ^status 130
 		send exit 9\n
-		exit 9' c task exec -t --exec-id e4 web sh
+		exit 9' ctr task exec -t --exec-id e4 web sh
 	local i
 	for i in $(seq "${EXECS:-20}"); do
-		try c task exec --exec-id "m$i" web echo "$i"
-		# ctr 1.6 loses the output of a quick process about once in 400 times, with runc as well.
-		[ "$rc$out" != 0 ] || try c task exec --exec-id "n$i" web echo "$i"
+		try ctr task exec --exec-id "m$i" web echo "$i"
+		[ "$rc$out" != 0 ] || try ctr task exec --exec-id "n$i" web echo "$i"
 		[ "$rc $out" = "0 $i" ] || echo "exec $i: status $rc, output $out, error $err"
 	done >wrong
 	check "exec ${EXECS:-20} times" diff /dev/null wrong
-	try c task ps web
+	try ctr task ps web
 	want "task ps" 0 "PID*[0-9]*"
-	try c task pause web
+	try ctr task pause web
 	want "pause" 0
 	check "paused" is web PAUSED
-	try c task resume web
+	try ctr task resume web
 	want "resume" 0
 	check "running again" is web RUNNING
-	try c task metrics web
+	try ctr task metrics web
 	if [ "$rc" = 0 ]; then
 		want "metrics" 0 "*ID*web*"
 	else
 		skip "metrics" "${err:-$out}"
 	fi
-	try c task kill -s TERM web
+	try ctr task kill -s TERM web
 	want "kill TERM" 0
 	check "it ends by itself" until_ok 10 is web STOPPED
-	try c task delete web
+	try ctr task delete web
 	want "task delete gives the exit code" 0 "" "*exit code 3*"
-	try c container delete web
+	try ctr container delete web
 	want "container delete" 0
-	try crun-box -d $box victim sleep 1000
+	try crun-box -d $box alone sleep 12345
+	want "a container of one process, detached" 0
+	try ctr task kill -s USR1 alone
+	check "a signal without a handler is not for the first process" is alone RUNNING
+	try ctr task kill -s KILL alone
+	check "kill KILL" until_ok 10 is alone STOPPED
+	try ctr task kill -s KILL alone
+	want "kill of what has ended" 1 "" "*not found*"
+	try ctr task delete alone
+	want "its exit code" 0 "" "*exit code 137*"
+	ctr container delete alone
+	try crun-box -d $box victim sleep 12345
 	want "run -d again" 0
-	try c task delete --force victim
+	try ctr task delete --force victim
 	want "task delete --force" 0 "" "*exit code 137*"
-	check "its process has ended" bash -c '! pgrep -x sleep'
-	c container delete victim
-	check "nothing is left" test -z "$(c task ls -q)$(c container ls -q)"
+	check "its process has ended" bash -c '! pgrep -fx "sleep 12345"'
+	ctr container delete victim
+	check "nothing is left" test -z "$(ctr task ls -q)$(ctr container ls -q)"
 }
 
-# limit NAME OPTION...
+# limit NAME FILE,FILE CONTENT OPTION...: what the cgroup has, in either kind of hierarchies
 limit() {
-	local name=$1
-	shift
-	try crun-box --rm "$@" $box limited echo limited
-	want "$name" 0 limited
+	local name=$1 files=${2//,/|} content=$3
+	shift 3
+	try crun-box -d "$@" $box limited sleep 12345
+	try find /sys/fs/cgroup -path "*/$TAG/limited/*" -regextype egrep -regex ".*/($files)" -exec cat '{}' ';'
+	want "$name" 0 "$content"
+	try ctr task delete --force limited
+	ctr container delete limited
 }
 
 limits() {
-	limit "a memory limit" --memory-limit 33554432
-	limit "a cpu limit" --cpus 0.5
-	limit "cpu shares" --cpu-shares 512
+	if [ "$VIEW" = v2 ]; then
+		skip "limits" "this view has no controllers for them"
+		return
+	fi
+	limit "a memory limit" memory.max,memory.limit_in_bytes 33554432 --memory-limit 33554432
+	limit "a cpu limit" cpu.max,cpu.cfs_quota_us "50000*" --cpus 0.5
+	limit "cpu shares" cpu.weight,cpu.shares "@(512|20|59)" --cpu-shares 512
+	try crun-box --memory-limit 16777216 $box eater sh -c 'exec tail /dev/zero'
+	want "too much memory: killed" 137
+	ctr container delete eater
+	check "event: oom" until_ok 10 grep -q "/tasks/oom" events.log
+}
+
+other_ways() {
+	try ctr run --rm --rootfs "$SCRATCH/box" r1 /bin/sh -c 'echo $PWD; ls /data.in'
+	want "run --rootfs" 0 $'/\n/data.in'
+	check "the shim asks for runc: a link of that name is enough" grep -q "create --bundle .* r1\$" runc.calls
+	if [ "$version" = 2 ]; then
+		skip "a user namespace" "ctr of this version needs a snapshotter that maps"
+		return
+	fi
+	run --uidmap 0:100000:65536 --gidmap 0:100000:65536 $box r2 sh -c 'cat /proc/self/uid_map; stat -c %u /bin'
+	want "a user namespace" 0 "* 0 * 100000 * 65536*0"
+}
+
+checkpoint() {
+	try crun-box -d $box frozen sh -c 'while :; do sleep 0.1; done'
+	try ctr task checkpoint --image-path "$SCRATCH/image" --work-path "$SCRATCH/work" frozen
+	case $RT in
+	*/rt) want "checkpoint is refused in words" 1 "" "*rt: unrecognized subcommand 'checkpoint'*" ;;
+	*) if [ "$rc" = 0 ]; then pass "checkpoint"; else skip "checkpoint" "criu fails: ${err##*: }"; fi ;;
+	esac
+	check "the container goes on after it" is frozen RUNNING
+	try ctr task exec --exec-id e1 frozen echo whole
+	want "and is whole" 0 whole
+	try ctr task delete --force frozen
+	ctr container delete frozen
+}
+
+# numbered NAME N: container N writes its number into a directory of the host, and exits with it
+numbered() {
+	timeout $((60 * SLOW)) crun-box --rm --mount "type=bind,src=$SCRATCH/numbers,dst=/numbers,options=rbind:rw" \
+		localhost/box:1 "$1$2" sh -c "echo $1 >/numbers/$1$2; exit $2" 2>"$SCRATCH/numbers/$1$2.err"
+	local rc=$?
+	[ "$rc $(cat "$SCRATCH/numbers/$1$2")" = "$2 $1" ] || echo "$1$2: status $rc, $(cat "$SCRATCH/numbers/$1$2.err")"
+}
+
+many() {
+	mkdir numbers
+	export -f numbered
+	export SLOW
+	local i
+	for i in $(seq 50); do numbered row "$i"; done >wrong
+	check "50 containers in a row" diff /dev/null wrong
+	seq 50 | xargs -P 8 -I '{}' bash -c 'numbered burst {}' >wrong
+	check "50 containers, 8 at once" diff /dev/null wrong
+	check "nothing of them is left" test -z "$(ctr task ls -q)$(ctr container ls -q)"
+}
+
+# With slices of a systemd, which makes the cgroups then.
+systemd() {
+	if [ "$VIEW" != systemd ]; then
+		skip "cgroups made by systemd" "VIEW=systemd has them"
+		return
+	fi
+	local options="--runc-systemd-cgroup --cgroup $TAG.slice:rt:unit"
+	# shellcheck disable=SC2086 # words
+	try crun-box -d $options --memory-limit 33554432 $box unit sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done'
+	want "run --runc-systemd-cgroup" 0
+	try systemctl show -P ControlGroup rt-unit.scope
+	want "its scope in its slice" 0 "/*$TAG.slice/rt-unit.scope"
+	try systemctl show -P MemoryMax rt-unit.scope
+	want "systemd knows of the limit" 0 33554432
+	try ctr task exec --exec-id e1 unit cat /proc/1/cgroup /proc/self/cgroup
+	want "exec comes into the same cgroup" 0 "0::/*"
+	check "(both lines are the same)" test "$(sort -u <<<"$out" | wc -l)" = 1
+	try ctr task pause unit
+	check "pause" is unit PAUSED
+	try ctr task resume unit
+	check "resume" is unit RUNNING
+	try ctr task metrics unit
+	want "metrics" 0 "*ID*unit*"
+	try ctr task kill -s TERM unit
+	check "kill TERM" until_ok 10 is unit STOPPED
+	try ctr task delete unit
+	want "delete gives the exit code" 0 "" "*exit code 3*"
+	ctr container delete unit
+	check "the scope is gone" until_ok 10 bash -c '! systemctl is-active rt-unit.scope'
 }
 
 debian() {
@@ -163,9 +263,9 @@ debian() {
 		return
 	fi
 	python3 "$HERE/image.py" "$rootfs" localhost/debian:1 "$SCRATCH/debian.tar" bash
-	check "import an image of Debian" c image import debian.tar
+	check "import an image of Debian" ctr image import debian.tar
 	rm debian.tar
-	try crun-box --rm localhost/debian:1 d1 apt-get --version
+	run localhost/debian:1 d1 apt-get --version
 	want "apt-get --version" 0 "apt 2.*"
 	mkdir -p srv
 	echo "served by containerd" >srv/index.html
@@ -181,17 +281,17 @@ debian() {
 		send ps -o comm= -p 1\n
 		expect \nnginx\r
 		send exit 2\n
-		exit 2' c task exec -t --exec-id sh nginx env TERM=dumb bash --norc
-	try c task pause nginx
+		exit 2' ctr task exec -t --exec-id sh nginx env TERM=dumb bash --norc
+	try ctr task pause nginx
 	want "pause nginx" 0
 	check "paused: it does not serve" bash -c '! curl -s --max-time 0.5 http://127.0.0.1:18081/'
-	try c task resume nginx
+	try ctr task resume nginx
 	check "resumed: it serves" until_ok 10 curl -s --max-time 2 http://127.0.0.1:18081/
-	try c task kill -s QUIT nginx
+	try ctr task kill -s QUIT nginx
 	check "SIGQUIT ends it" until_ok 10 is nginx STOPPED
-	try c task delete nginx
+	try ctr task delete nginx
 	want "its exit code" 0
-	c container delete nginx
+	ctr container delete nginx
 }
 
 events() {
@@ -201,20 +301,19 @@ events() {
 	done
 }
 
-daemon containerd containerd -c config.toml -l warn
-if ! until_ok 20 c version; then
-	fail "containerd starts" containerd.log
-	exit 1
-fi
-pass "containerd $(containerd --version | awk '{ print $3 }') starts"
-daemon events c events
+start_containerd
+daemon events ctr events
 box_image box.tar
-check "import an image" c image import box.tar
+check "import an image" ctr image import box.tar
 one_shot
 failing
 terminal
 detached
 limits
+other_ways
+checkpoint
+systemd
 debian
+many
 events
-check "no shim is left" until_ok 5 bash -c '! pgrep containerd-shim'
+nothing_left "$TAG"
