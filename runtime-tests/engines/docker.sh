@@ -1,6 +1,7 @@
 #!/bin/bash
-# docker.sh: dockerd with its own containerd, started by hand, with RT as its default runtime.
-# shellcheck disable=SC2016 # what is in single quotes is for a shell inside
+# docker.sh: dockerd with its own containerd, started by hand, with RT as its default runtime by our
+# drop-in file. PARTS names some of the parts at the end, in place of all.
+# shellcheck disable=SC1090,SC2016,SC2086,SC2154 # for shells inside; box is docker-engine.sh's
 . "$(dirname "$0")/lib.sh"
 
 if [ -z "${RT_ENGINES_INSIDE:-}" ]; then
@@ -9,19 +10,29 @@ if [ -z "${RT_ENGINES_INSIDE:-}" ]; then
 fi
 inside
 
-export DOCKER_HOST=unix://$SCRATCH/d.sock
-echo "{\"deprecated-key-path\": \"$SCRATCH/key.json\"}" >daemon.json
-box=localhost/box:1
-printf '#!/bin/sh\nverb=$1; shift\nexec docker "$verb" --network none "$@"\n' >bin/new
-chmod 755 bin/new
+for part in engine life limits networks volumes builds daemon; do . "$HERE/docker-$part.sh"; done
 
-stop_engine() {
-	# shellcheck disable=SC2046 # one word per container
-	timeout 20 docker rm -f $(docker ps -aq 2>/dev/null) >/dev/null 2>&1
-	stop_daemons
+# What Docker tells of its runtime, it has asked the runtime.
+information() {
+	local commit
+	commit=$("$RT" --version | sed -n 's/^commit: //p')
+	try docker info -f '{{.DefaultRuntime}} {{(index .Runtimes "rt").Path}}'
+	want "info: the default runtime and its path" 0 "rt $RT"
+	try docker info -f '{{.RuncCommit.ID}}'
+	want "info: the commit of the runtime" 0 "$commit"
+	try docker version -f '{{range .Server.Components}}{{if or (eq .Name "rt") (eq .Name "runc")}}{{.Version}} {{.Details.GitCommit}}{{end}}{{end}}'
+	want "version: that of the runtime" 0 "$("$RT" --version | sed -n '1s/.* version //p') $commit"
+	try docker info
+	want "info has no error" 0 "*Default Runtime: rt*"
+	check "info warns of nothing in the runtime" bash -c '! grep -i "warning.*runtime" "$0"' "$SCRATCH/try.err"
+	check "neither does the log" bash -c '! grep -iE "level=(warning|error).*(runtime|runc)[^d]" dockerd.log'
+	if newer 25; then
+		try docker info -f '{{index (index .Runtimes "rt").Status "org.opencontainers.runtime-spec.features"}}'
+		want "info: the features of the runtime" 0 '*"ociVersionMin":"1.0.0"*"mountOptions":*'
+	else
+		skip "info: the features of the runtime" "Docker asks for them since 25"
+	fi
 }
-
-is() { [ "$(docker inspect -f '{{.State.Status}}' "$1")" = "$2" ]; }
 
 one_shot() {
 	try new run --rm $box sh -c 'echo out; echo err >&2; exit 5'
@@ -144,21 +155,6 @@ detached() {
 	want "nothing is left" 0 ""
 }
 
-# limit NAME OPTION...
-limit() {
-	local name=$1
-	shift
-	try new run --rm "$@" $box echo limited
-	want "$name" 0 limited
-}
-
-limits() {
-	limit "a memory limit" --memory 32m
-	limit "a cpu limit" --cpus 0.5
-	limit "a pids limit" --pids-limit 100
-	limit "an init" --init
-}
-
 debian() {
 	if [ -z "${rootfs:-}" ]; then
 		skip "Debian" "no root file system could be made"
@@ -184,31 +180,15 @@ debian() {
 	check "its exit code" test "$(docker inspect -f '{{.State.ExitCode}}' nginx)" = 0
 	try docker rm nginx
 	want "rm nginx" 0
-	printf 'FROM localhost/debian:1\nRUN apt-get --version >/built && echo >>/built $$\n' >Dockerfile
-	DOCKER_BUILDKIT=0 try docker build --network none -q -t localhost/built:1 -f Dockerfile srv
-	want "build: RUN in an image" 0
-	try new run --rm localhost/built:1 tail -n 1 /built
-	want "what the build made" 0 1
 }
 
-# Beside its own default, whose name is taken already, any runtime can be added.
-daemon dockerd dockerd --config-file daemon.json --data-root "$SCRATCH/root" \
-	--exec-root "$SCRATCH/run" --pidfile "$SCRATCH/docker.pid" -H "$DOCKER_HOST" \
-	--add-runtime "tested=$RT" --default-runtime tested --cgroup-parent "/$TAG" \
-	--bridge none --iptables=false --ip6tables=false --storage-driver overlay2
-if ! until_ok 20 docker version; then
-	fail "dockerd starts" dockerd.log
-	exit 1
-fi
-pass "dockerd $(docker version -f '{{.Server.Version}}') starts"
-box_image box.tar
-try docker load -i box.tar
-want "load an image" 0 "*localhost/box:1*"
-[ "$rc" = 0 ] || exit 1
-one_shot
-failing
-terminal
-detached
-limits
-debian
-check "no shim is left" until_ok 5 bash -c '! pgrep containerd-shim'
+docker_config
+start_docker
+pass "dockerd $docker_version starts"
+load_box
+parts="information one_shot failing terminal detached files life restarts health"
+parts+=" security namespaces devices limits updates debian networks names ports volumes mounts compose"
+parts+=" classic_build buildkit in_a_row bursts no_container checkpoints lives_on remapped no_container"
+for part in ${PARTS:-$parts}; do
+	if declare -F "$part" >/dev/null; then "$part"; else fail "a part called $part"; fi
+done
