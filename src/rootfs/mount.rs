@@ -321,9 +321,22 @@ pub(crate) fn attach(mount: OwnedFd, target: OwnedFd) -> Result<()> {
 }
 
 fn show(mount: &OwnedFd, target: OwnedFd) -> Result<()> {
-    api::move_mount(mount.as_fd(), target.as_fd())?;
+    api::move_mount(mount.as_fd(), target.as_fd())
+        .map_err(|err| of_another_kind(err, mount, &target))?;
     sys::fd::leave([target]);
     Ok(())
+}
+
+/// `move_mount(2)` says EINVAL where `mount(2)` has a word of its own, which engines and people know.
+fn of_another_kind(mut err: sys::Error, mount: &OwnedFd, target: &OwnedFd) -> anyhow::Error {
+    let is_directory = |fd| kind(fd).map(|kind| kind == SFlag::S_IFDIR);
+    if err.errno == Errno::EINVAL
+        && let (Ok(source), Ok(place)) = (is_directory(mount), is_directory(target))
+        && source != place
+    {
+        err.errno = Errno::ENOTDIR;
+    }
+    hinted(err, &[(Errno::ENOTDIR, "mount a directory on a directory, and a file on a file")])
 }
 
 pub(crate) fn change(

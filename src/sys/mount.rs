@@ -63,7 +63,7 @@ pub(crate) fn open_path(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
 /// `move_mount(2)` of a detached mount onto an open directory or file.
 ///
 /// # Errors
-/// `ENOENT`: the target was removed. `ENOTDIR`, `EISDIR`: a file over a directory or reverse.
+/// `ENOENT`: the target was removed. `EINVAL`: a file over a directory or reverse, among others.
 /// `ENOSPC`: fs.mount-max.
 pub(crate) fn move_mount(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
     const BOTH_EMPTY: libc::c_uint = 0x4 | 0x40;

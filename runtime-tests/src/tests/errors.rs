@@ -12,6 +12,7 @@ tests![
     unknown_and_existing_ids,
     wrong_states_say_the_state,
     missing_program_has_the_words_engines_look_for,
+    mount_of_another_kind_has_the_words_engines_look_for,
     strings_with_nul_are_refused,
     very_long_strings_are_refused_or_work,
     error_is_one_line_and_perhaps_a_hint,
@@ -117,6 +118,19 @@ fn missing_program_has_the_words_engines_look_for() {
     let c = Bundle::new().start(&["/probe", "sleep", "60"]);
     assert_words(&c.exec(&["nosuchprogram"]), &["executable file not found in $PATH"]);
     c.end();
+}
+
+/// Docker makes of them exit code 127, and the advice to look at the source's type.
+fn mount_of_another_kind_has_the_words_engines_look_for() {
+    for (source, destination) in [("/etc/passwd", "/directory"), ("/etc", "/file")] {
+        let output = Bundle::new()
+            .file("/file", "")
+            .file("/directory/file", "")
+            .mount(destination, "bind", source, &["bind"])
+            .run(&["/probe", "true"]);
+        output.assert_fails();
+        assert_words(&output, &[destination, "not a directory", "hint: "]);
+    }
 }
 
 /// A C string would end at the NUL, and something else would be done than what was checked.
