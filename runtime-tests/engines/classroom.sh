@@ -101,7 +101,7 @@ images() {
 	cat >lb/nginx.conf <<-'TEXT'
 		events {}
 		http {
-			upstream all { server web01; server web02; server web03; }
+			upstream all { server web01 max_fails=0; server web02 max_fails=0; server web03 max_fails=0; }
 			server { listen 80; location / { proxy_pass http://all; proxy_connect_timeout 1s; } }
 		}
 	TEXT

@@ -82,7 +82,7 @@ life() {
 	want "exec -d" 0
 	check "exec -d has run" until_ok 5 docker exec quick grep -qx "by exec" /data/exec
 	try docker exec --privileged quick grep CapEff /proc/self/status
-	want "exec --privileged" 0 "$(every_capability)"
+	want_privileged "exec --privileged" "$(every_capability)"
 	check "attach shows output, and killing it ends nothing" console 24x80 '
 		signal KILL' docker attach --sig-proxy=false quick
 	check "still there after attach" is quick running
@@ -134,23 +134,26 @@ health() {
 	remove patient
 }
 
-# one N: a container that answers with N and exits with it
-one() {
+# answer N: a container that answers with N and exits with it
+answer() {
 	local got
 	got=$(timeout $((60 * SLOW)) docker run --rm --network none $box sh -c "echo answer $1; exit $1" 2>&1)
-	[ "$? $got" = "$1 answer $1" ] || echo "container $1: $got"
+	got="$? $got"
+	# What Docker loses, see `try`.
+	[ "$got" != "$1 " ] || [ -n "${2:-}" ] || { answer "$1" again; return; }
+	[ "$got" = "$1 answer $1" ] || echo "container $1: $got"
 }
 
 in_a_row() {
 	local n
-	for n in {1..50}; do one "$n"; done >wrong
+	for n in {1..50}; do answer "$n"; done >wrong
 	check "50 containers in a row" diff /dev/null wrong
 }
 
 bursts() {
-	export -f one
+	export -f answer
 	export box SLOW
-	seq 50 | xargs -P 8 -I {} bash -c 'one {}' >wrong
+	seq 50 | xargs -P 8 -I {} bash -c 'answer {}' >wrong
 	check "50 containers, 8 at once" diff /dev/null wrong
 	seq 16 | xargs -P 8 -I {} docker run -d --network none --name burst{} $box sleep 1000 2>&1 >/dev/null | tee wrong
 	check "16 that stay, 8 at once" diff /dev/null wrong
