@@ -3,7 +3,7 @@
 //! Runs in: parent. Pure. Meanings: mount(2), `mount_setattr(2)`, config-linux.md.
 
 use super::idmap::{self, Given};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use std::ffi::CString;
 
 /// Attributes of one mount (linux/mount.h, `MOUNT_ATTR_*`).
@@ -228,7 +228,8 @@ impl MountOptions {
                 plan.idmap_given = Given::parse(&field, text)?;
                 continue;
             }
-            if !plan.known(word) {
+            // Podman's `--systemd` gives one, which runc and crun do not mind.
+            if !word.is_empty() && !plan.known(word) {
                 unknown.push((field, word));
             }
         }
@@ -239,7 +240,6 @@ impl MountOptions {
             if plan.bind.is_some() && !word.starts_with("x-") && !word.starts_with("X-") {
                 bail!("{field}: {word:?} is not an option of a bind mount");
             }
-            ensure!(!word.is_empty(), "{field}: empty");
             if RECURSIVE_SUPERBLOCK.contains(&word.as_str()) {
                 plan.superblock(word.get(1..).unwrap_or_default());
                 continue;

@@ -17,13 +17,11 @@ use std::os::unix::ffi::OsStrExt as _;
 
 const BELOW: u64 = resolve::BENEATH | resolve::NO_SYMLINKS | resolve::NO_MAGICLINKS;
 
-/// Copies the content of directory `from` into directory `to`, and its mode and owner.
+/// Copies the content of directory `from` into directory `to`.
 pub(crate) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     // Both may be O_PATH descriptors.
     let from = open_dir(from, c".")?;
     let to = open_dir(to, c".")?;
-    let status = nix::sys::stat::fstat(&from).call(|| "fstat(tmpcopyup source)".into())?;
-    own(&to, &status)?;
     tree(from, &to)
 }
 

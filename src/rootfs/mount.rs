@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fchmod};
+use nix::unistd::{Gid, Uid, fchown};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -65,9 +66,9 @@ fn place(root: &Root, plan: &FileSystem) -> Result<Place> {
 pub(crate) fn show_file_system(root: &Root, plan: &FileSystem, mount: &OwnedFd) -> Result<()> {
     let place = place(root, plan)?;
     if place.existed && plan.fstype.as_bytes() == b"tmpfs" {
-        inherit_mode(plan, &place.fd, mount)?;
+        inherit(plan, &place.fd, mount)?;
     }
-    if plan.copy_up {
+    if plan.copy_up && place.existed {
         copy_up::copy(place.fd.as_fd(), mount.as_fd()).context("tmpcopyup")?;
     }
     if let Some(propagation) = plan.propagation {
@@ -108,17 +109,27 @@ fn create(
 }
 
 /// A tmpfs without `mode` looks like the directory that it covers, as in runc: Docker's `--tmpfs`
-/// relies on it. Over a directory that had to be made it stays 1777, tmpfs's default.
-fn inherit_mode(plan: &FileSystem, target: &OwnedFd, mount: &OwnedFd) -> Result<()> {
-    let is_mode =
-        |option: &FsOption| matches!(option, FsOption::Value(key, _) if key.as_bytes() == b"mode");
-    if plan.options.iter().any(is_mode) {
-        return Ok(());
-    }
-    let mode = Mode::from_bits_truncate(status(target)?.st_mode & 0o7777);
+/// relies on it. With `tmpcopyup` it gets the owner too, unless it has `uid` or `gid`. Over a
+/// directory that had to be made it stays 1777 and root's, tmpfs's default.
+fn inherit(plan: &FileSystem, target: &OwnedFd, mount: &OwnedFd) -> Result<()> {
+    let given = |name: &[u8]| {
+        plan.options
+            .iter()
+            .any(|option| matches!(option, FsOption::Value(key, _) if key.as_bytes() == name))
+    };
+    let status = status(target)?;
     let root =
         openat2(mount.as_fd(), c".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, 0, resolve::BENEATH)?;
-    Ok(fchmod(&root, mode).call(|| format!("fchmod(tmpfs, {:o})", mode.bits()))?)
+    if plan.copy_up {
+        let uid = (!given(b"uid")).then(|| Uid::from_raw(status.st_uid));
+        let gid = (!given(b"gid")).then(|| Gid::from_raw(status.st_gid));
+        fchown(&root, uid, gid).call(|| format!("fchown(tmpfs, {uid:?}, {gid:?})"))?;
+    }
+    if !given(b"mode") {
+        let mode = Mode::from_bits_truncate(status.st_mode & 0o7777);
+        fchmod(&root, mode).call(|| format!("fchmod(tmpfs, {:o})", mode.bits()))?;
+    }
+    Ok(())
 }
 
 fn is_eperm(err: &sys::Error) -> bool {

@@ -36,6 +36,8 @@ tests![
     unknown_filesystem_is_refused,
     tmpcopyup_copies_what_was_there,
     tmpfs_takes_mode_and_owner_of_the_directory,
+    tmpcopyup_leaves_what_was_asked_for,
+    empty_option_means_nothing,
     mqueue_and_shm_belong_to_the_container,
     overlay_is_mounted,
     cgroup_mount_shows_the_own_cgroup,
@@ -555,6 +557,54 @@ fn tmpfs_takes_mode_and_owner_of_the_directory() {
     let output = b.run(&["/probe", "stat", "/spool"]);
     output.assert_exit(0);
     assert!(output.stdout().starts_with("dir 1775 0 0"), "{}", output.stdout());
+}
+
+/// Podman adds `tmpcopyup` to each of its `--tmpfs`: without anything to copy, and with a mode of
+/// its own, it is a tmpfs like any other.
+fn tmpcopyup_leaves_what_was_asked_for() {
+    requires!(root);
+    differs!(Runc, "1.1.5 copies the mode over what was asked for");
+    differs!(Crun, "copies mode and owner over what was asked for");
+    let b = Bundle::new()
+        .directory("/there")
+        .mode("/there", 0o1775)
+        .mount("/there", "tmpfs", "tmpfs", &["mode=711", "uid=7", "tmpcopyup"])
+        .directory("/as-it-was")
+        .mode("/as-it-was", 0o1775)
+        .mount("/as-it-was", "tmpfs", "tmpfs", &["size=64k", "tmpcopyup"])
+        .mount("/made", "tmpfs", "tmpfs", &["tmpcopyup"])
+        .mount("/made-private", "tmpfs", "tmpfs", &["mode=700", "tmpcopyup"]);
+    let mut verbs = vec!["/probe"];
+    for path in ["/there", "/as-it-was", "/made", "/made-private"] {
+        verbs.extend(["stat", path, "--"]);
+    }
+    verbs.pop();
+    let output = b.run(&verbs);
+    output.assert_exit(0);
+    let lines = output.lines();
+    for (line, start) in
+        lines.iter().zip(["dir 711 7 0", "dir 1775 0 0", "dir 1777 0 0", "dir 700 0 0"])
+    {
+        assert!(line.starts_with(start), "{start}: {lines:?}");
+    }
+    assert_eq!(lines.len(), 4, "{lines:?}");
+}
+
+/// Podman's `--systemd=always` has one in each of its tmpfs.
+fn empty_option_means_nothing() {
+    let dir = scratch().join("source");
+    fs::create_dir(&dir).unwrap();
+    let output = Bundle::new()
+        .mount("/t", "tmpfs", "tmpfs", &["rw", "", "size=64k", "mode=700", ""])
+        .mount("/b", "bind", dir.to_str().unwrap(), &["", "rbind", "ro"])
+        .run(&["/probe", "stat", "/t", "--", "mounts", "/b"]);
+    output.assert_exit(0);
+    assert!(output.stdout().starts_with("dir 700"), "{}", output.stdout());
+    assert!(
+        Seen::of(&output.lines(), "/b").flags.contains(&"ro".to_owned()),
+        "{}",
+        output.stdout()
+    );
 }
 
 fn mqueue_and_shm_belong_to_the_container() {
