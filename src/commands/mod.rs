@@ -117,7 +117,9 @@ fn root(option: Option<&Path>) -> Result<PathBuf> {
         Some(root) => {
             std::path::absolute(root).with_context(|| format!("--root {}", root.display()))?
         }
-        None if nix::unistd::geteuid().is_root() => PathBuf::from("/run/rt"),
+        None if nix::unistd::geteuid().is_root() && !stands_for_a_user() => {
+            PathBuf::from("/run/rt")
+        }
         None => user_root()?,
     };
     if root == Path::new("/") {
@@ -125,6 +127,15 @@ fn root(option: Option<&Path>) -> Result<PathBuf> {
             .hint("choose a directory of its own");
     }
     Ok(root)
+}
+
+/// Is this the root of a user namespace that an ordinary user made, as rootless Podman and buildah do?
+/// /run is not his. As in runc, one who calls himself root is taken at his word.
+fn stands_for_a_user() -> bool {
+    let given = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    given("XDG_RUNTIME_DIR").is_some()
+        && given("USER").is_none_or(|user| user != "root")
+        && in_user_namespace()
 }
 
 /// An ordinary user's directory. Whoever could write there could exchange the state of containers.

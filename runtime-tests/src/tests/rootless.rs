@@ -14,6 +14,7 @@ tests![
     rootless_life_cycle_and_exec,
     rootless_commands_on_a_running_container,
     rootless_state_is_below_the_runtime_directory,
+    root_of_a_users_namespace_has_the_users_state,
     rootless_container_root_is_the_user,
     rootless_config_without_user_namespace_gets_one,
     rootless_default_mappings_use_the_ranges,
@@ -74,6 +75,25 @@ fn rootless_state_is_below_the_runtime_directory() {
     let listed: Vec<_> = std::fs::read_dir(user.dir()).unwrap().flatten().collect();
     assert_eq!(listed.len(), 1, "one directory of the runtime: {listed:?}");
     assert!(listed[0].path().join(c.id()).is_dir(), "{listed:?}");
+}
+
+/// Rootless Podman calls the runtime as root of a user namespace, and names no `--root`.
+fn root_of_a_users_namespace_has_the_users_state() {
+    requires!(userns, program("/usr/bin/unshare"));
+    for (user, below) in [(None, true), (Some("USER=someone"), true), (Some("USER=root"), false)] {
+        let dir = scratch().join(new_id());
+        std::fs::create_dir(&dir).unwrap();
+        let mut through = vec!["env".to_owned(), "-i".to_owned()];
+        through.push(format!("XDG_RUNTIME_DIR={}", dir.display()));
+        through.extend(user.map(str::to_owned));
+        through.extend(["/usr/bin/unshare", "--user", "--map-root-user"].map(str::to_owned));
+        let b = Bundle::new().args(&["/probe", "echo", "ran"]);
+        b.write();
+        let call = Call::plain(["run", "--bundle", b.dir().to_str().unwrap(), b.id()]);
+        call.through(through).output().assert_stdout("ran");
+        let made = std::fs::read_dir(&dir).unwrap().count();
+        assert_eq!(made, usize::from(below), "{user:?}");
+    }
 }
 
 fn rootless_container_root_is_the_user() {
