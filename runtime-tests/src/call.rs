@@ -29,6 +29,7 @@ pub struct Call {
     cwd: Option<PathBuf>,
     fds: Vec<(i32, OwnedFd)>,
     terminal: Option<OwnedFd>,
+    own_group: bool,
     root: bool,
     through: Vec<OsString>,
     /// Another program than the runtime.
@@ -102,6 +103,13 @@ impl Call {
         self
     }
 
+    /// The runtime is the first of a new process group.
+    #[must_use]
+    pub fn own_group(mut self) -> Self {
+        self.own_group = true;
+        self
+    }
+
     /// Another program starts the runtime: gets its path and arguments behind its own.
     #[must_use]
     pub fn through<S: AsRef<OsStr>>(mut self, program: impl IntoIterator<Item = S>) -> Self {
@@ -145,6 +153,9 @@ impl Call {
         // Out of the way first, or one dup2 could close the source of the next.
         let fds: Vec<(i32, OwnedFd)> =
             self.fds.into_iter().map(|(n, fd)| (n, above_100(&fd))).collect();
+        if self.own_group {
+            command.process_group(0);
+        }
         let controlling = self.terminal.is_some();
         let before_exec = move || {
             for (number, fd) in &fds {

@@ -45,6 +45,7 @@ areas![
     process,
     exec,
     terminal,
+    engine_calls,
     mounts,
     mounts_idmap,
     mounts_live,
@@ -166,6 +167,7 @@ mod companion_truths;
 mod companion_volumes;
 mod devices;
 mod doctor;
+mod engine_calls;
 mod errors;
 mod escapes;
 mod escapes_config;
