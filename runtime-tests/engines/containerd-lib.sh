@@ -31,11 +31,21 @@ containerd_config() {
 # start_containerd: ends the script when it does not
 start_containerd() {
 	daemon containerd containerd -l warn
+	containerd_pid=$!
 	if ! until_ok 30 ctr version; then
 		fail "containerd starts" "$SCRATCH/containerd.log"
 		exit 1
 	fi
 	pass "$engine starts"
+}
+
+# restart_containerd: its containers go on
+restart_containerd() {
+	kill "$containerd_pid"
+	timeout $((20 * SLOW)) tail --pid="$containerd_pid" -f /dev/null
+	daemon containerd containerd -l warn
+	containerd_pid=$!
+	check "containerd starts again" until_ok 30 ctr version
 }
 
 # The cgroups of containers and pods, without those which are only their parents. A kubelet does not

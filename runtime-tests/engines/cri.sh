@@ -350,6 +350,25 @@ in_box_ok() {
 	[ "$rc" = 0 ]
 }
 
+longer() { [ "$(log "$1" | wc -l)" -gt "$2" ]; }
+
+restart() {
+	pod survivor
+	start survivor 'trap "exit 3" TERM; n=0; while :; do n=$((n + 1)); echo $n; sleep 0.1; done'
+	restart_containerd
+	check "a container goes on without containerd" until_ok 20 is "RUNNING*"
+	in_box sh -c 'exit 5'
+	want "ExecSync in it" 5
+	local lines
+	lines=$(log survivor/survivor.log | wc -l)
+	check "its log goes on" until_ok 20 longer survivor/survivor.log "$lines"
+	ask StopContainer "{\"id\": \"$container\", \"timeout\": 20}"
+	state
+	want "it ends by itself" 0 "EXITED 3 Error"
+	remove_pod
+	want "the pod goes after that" 0
+}
+
 # round N: a pod with a container which ends by itself; says what is wrong
 round() {
 	pod "round-$1"
@@ -408,4 +427,5 @@ namespaces
 user_namespace
 connections
 many
+restart
 gone
