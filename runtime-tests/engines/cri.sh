@@ -213,7 +213,10 @@ limits() {
 	want "the new memory limit" 0 134217728
 	cgroup_of cpu.max cpu.cfs_quota_us
 	want "the new cpu limit" 0 "20000*"
-	ends "too much memory" 'exec tail /dev/zero' "EXITED 137 OOMKilled" '.linux.resources = {memory_limit_in_bytes: 16777216}'
+	start eater 'until [ -e /tmp/go ]; do sleep 0.1; done; exec tail /dev/zero' '.linux.resources = {memory_limit_in_bytes: 16777216}'
+	in_box touch /tmp/go
+	until_ok 20 is "EXITED*"
+	want "too much memory" 0 "EXITED 137 OOMKilled"
 	remove_pod
 }
 

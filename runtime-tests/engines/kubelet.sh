@@ -70,7 +70,7 @@ start_kubelet() {
 		LINES_OF_LOG=40 fail "the kubelet starts" "$SCRATCH/kubelet.log"
 		exit 1
 	fi
-	engine="kubelet $("$KUBELET" --version | sed 's/.* v//')"
+	engine="kubelet $(basename "$KUBELET" | cut -d- -f2)"
 	pass "$engine starts"
 }
 
