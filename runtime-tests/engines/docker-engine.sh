@@ -7,7 +7,7 @@ box=localhost/box:1
 # BuildKit in dockerd asks nobody: it runs the first of this name.
 ln -s "$RT" bin/runc
 printf '#!/bin/sh\nverb=$1; shift\nexec docker "$verb" --network none "$@"\n' >bin/new
-printf '#!/bin/sh\nexec curl -sS --max-time 5 "$@"\n' >bin/fetch
+printf '#!/bin/sh\nexec curl -sS --max-time %s "$@"\n' $((5 * SLOW)) >bin/fetch
 chmod 755 bin/new bin/fetch
 # A user namespace of its own has no right to go through this directory otherwise.
 chmod 711 "$SCRATCH"
