@@ -9,7 +9,7 @@ if [ -z "${RT_ENGINES_INSIDE:-}" ]; then outside_with_tree; fi
 inside
 
 engine="Podman $(podman --version | awk '{ print $3 }'), rootless"
-version_of_rt=$("$RT" --version)
+version_of_rt=$("$RT" --version | head -n 1)
 box=localhost/box:1
 own=/sys/fs/cgroup/$TAG/user
 

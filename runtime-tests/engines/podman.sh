@@ -122,9 +122,7 @@ try p info --format '{{.Host.OCIRuntime.Name}} {{.Host.OCIRuntime.Path}} {{.Host
 want "info names the runtime and its version" 0 "rt $RT $version_of_rt*"
 make_hook
 ranges
-one_shot
-failing
-for part in ${PARTS:-security devices id_maps no_cgroups lasting secrets volumes limits terminal detached health updating \
+for part in ${PARTS:-one_shot failing security devices id_maps no_cgroups lasting secrets volumes limits terminal detached health updating \
 	checkpoint files builds pods kube networks systemd_mounts systemd_inside debian many}; do
 	$part
 done
