@@ -101,7 +101,7 @@ after() {
 # The tree becomes the root, with a tmpfs over it that takes what is written, and the script starts a
 # third time in there. A chroot would not do: the kernel makes no user namespaces for processes in one.
 change_root() {
-	local over=$SCRATCH/over root=$SCRATCH/root dir
+	local over=$SCRATCH/over root=$SCRATCH/root dir bind
 	mkdir "$over" "$root" && mount -t tmpfs -o mode=755 tmpfs "$over" && mkdir "$over/upper" "$over/work" &&
 		mount -t overlay -o "lowerdir=$TREE,upperdir=$over/upper,workdir=$over/work" overlay "$root" || exit 1
 	# sysfs shows the devices of the network namespace that it was mounted in.
@@ -111,7 +111,10 @@ change_root() {
 	# What is outside stays at its place. RT comes where an administrator would put it.
 	for dir in "$TOP" "${RT_CACHE:-}" "$SCRATCH"; do
 		[ -d "$dir" ] || continue
-		mkdir -p "$root$dir" && mount --bind "$dir" "$root$dir" || exit 1
+		# With what is mounted below it, as the tree of a virtual machine; the new root is below SCRATCH.
+		bind=--rbind
+		[ "$dir" != "$SCRATCH" ] || bind=--bind
+		mkdir -p "$root$dir" && mount $bind "$dir" "$root$dir" || exit 1
 		[ "$dir" = "$SCRATCH" ] || mount -o remount,bind,ro "$root$dir" || exit 1
 	done
 	if [ "$VIEW" = systemd ]; then
