@@ -79,6 +79,7 @@ remapped() {
 	check "userns-remap: a published port" until_ok 5 fetch http://127.0.0.1:8086/
 	try new run --rm --tmpfs /t --device /dev/fuse --sysctl net.ipv4.ip_default_ttl=77 $box sh -c 'touch /t/x; ls /dev/fuse; cat /proc/sys/net/ipv4/ip_default_ttl'
 	want "userns-remap: a tmpfs, a device, a sysctl" 0 $'/dev/fuse\n77'
+	mkdir -p hello
 	printf 'FROM %s\nRUN id -u >/id; cat /proc/self/uid_map >>/id\nCMD cat /id\n' "$box" >Dockerfile.mapped
 	DOCKER_BUILDKIT=0 try docker build -q --network none -t localhost/mapped:1 -f Dockerfile.mapped hello
 	want "userns-remap: build by the classic builder" 0
