@@ -217,15 +217,15 @@ builds() {
 		RUN id -u >/mine/uid
 		CMD ["cat", "/made", "/mine/uid"]
 	TEXT
-	try p build -q --cgroup-parent "$parent/build" --network none -t localhost/built context
+	try p build -q --cgroup-parent "$build" --network none -t localhost/built context
 	want "build" 0
 	try new run --rm localhost/built
 	want "what was built runs" 0 $'of the context\n0\n1000'
 	printf 'FROM %s\nRUN echo to be seen; exit 7\n' "$box" >context/Containerfile
-	try p build --cgroup-parent "$parent/build" --network none context
+	try p build --cgroup-parent "$build" --network none context
 	want "a failing RUN: its text and status" 7 "*to be seen*" "*exit status 7*"
 	printf 'FROM %s\nRUN ["/bin/plain-file"]\n' "$box" >context/Containerfile
-	try p build --cgroup-parent "$parent/build" --network none context
+	try p build --cgroup-parent "$build" --network none context
 	want "a RUN that cannot be started" 1 "*" "*@(permission denied|not executable)*"
 	p rmi -f localhost/built >/dev/null
 }

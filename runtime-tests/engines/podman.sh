@@ -15,9 +15,10 @@ version_of_rt=$("$RT" --version)
 # It ignores what it does not know.
 old_runc() { [[ "$version_of_rt" == "runc version 1.1."*go:* ]]; }
 box=localhost/box:1
+# Of a build Podman takes it for the cgroup itself.
 case $VIEW in
-systemd) parent=$TAG.slice ;;
-*) parent=/$TAG ;;
+systemd) parent=$TAG.slice build=$TAG.slice:build:1 ;;
+*) parent=/$TAG build=/$TAG/build ;;
 esac
 
 configure() {
