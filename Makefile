@@ -27,7 +27,8 @@ build: deps-build ## debug build of the whole workspace
 	@. .ci/toolchain && cargo build --workspace
 
 release: deps-build ## static binaries dist/rt and dist/bundles, with their sizes
-	@. .ci/toolchain && cargo build --release --target "$$TARGET" -p rt -p bundles && \
+	@. .ci/toolchain && RT_COMMIT=$$(git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || echo unknown) && \
+	export RT_COMMIT && cargo build --release --target "$$TARGET" -p rt -p bundles && \
 	mkdir -p dist && \
 	for name in rt bundles; do \
 		cp "$$OUT/release/$$name" "dist/.$$name" && mv "dist/.$$name" "dist/$$name" && \

@@ -43,7 +43,7 @@ mod wait;
 #[global_allocator]
 static ALLOCATOR: sys::memory::Allocator = sys::memory::Allocator::new();
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use cli::Command;
 use std::ffi::OsString;
 
@@ -100,7 +100,18 @@ fn usage(err: &clap::Error) -> i32 {
     }
     let text = err.render().to_string();
     let text = text.trim_start_matches("error: ").trim_end();
-    log::stderr(&format!("rt: {text}"));
+    match err.get(ContextKind::InvalidSubcommand) {
+        // Engines ask by `checkpoint --help` whether there is such a command: there must be none.
+        Some(ContextValue::String(verb)) if matches!(verb.as_str(), "checkpoint" | "restore") => {
+            log::stderr(&format!(
+                "rt: {verb} is not supported: rt saves and restores no processes"
+            ));
+            log::stderr(
+                "  hint: make the container with a runtime that does, such as runc or crun",
+            );
+        }
+        Some(_) | None => log::stderr(&format!("rt: {text}")),
+    }
     FAILED
 }
 

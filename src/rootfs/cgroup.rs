@@ -43,10 +43,13 @@ pub(super) fn mount(root: &Root, plan: &CgroupMount, fds: &mut Fds) -> Result<()
             attach(mount, directory(&all, &name)?)?;
         }
     }
-    attach(unified(plan, tree, own)?, directory(&all, OsStr::new("unified"))?)?;
+    // A systemd as pid 1 believes in v2 where it sees it, and fails where it may not write there;
+    // engines make name=systemd writable for it, which is all that runc shows.
     if plan.attributes.read_only() {
         let read_only = api::Attributes { set: attr::RDONLY, ..Default::default() };
         api::mount_setattr(all.as_fd(), Recursive::No, read_only)?;
+    } else {
+        attach(unified(plan, tree, own)?, directory(&all, OsStr::new("unified"))?)?;
     }
     sys::fd::leave([all]);
     Ok(())

@@ -17,6 +17,7 @@ tests![
     mount_shows_the_hierarchies_of_a_namespace,
     mount_shows_the_own_cgroups_without_a_namespace,
     read_only_mount_is_read_only_in_every_hierarchy,
+    mount_shows_v2_only_where_it_can_be_used,
     new_cpuset_inherits_from_above,
     rare_limits_are_written,
     throttle_of_a_device_is_written,
@@ -195,6 +196,20 @@ fn read_only_mount_is_read_only_in_every_hierarchy() {
             "max",
         ]);
         assert_eq!(output.stdout(), "EROFS\nEROFS\nEROFS\n", "{}", output.stderr());
+    }
+}
+
+/// A systemd in the container takes what it sees of v2 for its own, and fails where that is read-only:
+/// Podman's `--systemd` makes only name=systemd writable. A nested runtime needs v2, writable.
+fn mount_shows_v2_only_where_it_can_be_used() {
+    requires!(cgroup_v1("memory"));
+    for (options, expected) in [("ro", "ENOENT"), ("rw", "dir ")] {
+        if options == "rw" {
+            differs!(Runc, "1.1 shows v1 alone");
+        }
+        let b = with_mount(&[options]).namespace("cgroup", None);
+        let output = b.run(&["/probe", "stat", "/sys/fs/cgroup/unified"]);
+        assert!(output.stdout().starts_with(expected), "{options}: {}", output.stdout());
     }
 }
 

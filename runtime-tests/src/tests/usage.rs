@@ -10,6 +10,7 @@ tests![
     help_command_explains_a_command,
     mistyped_words_get_a_suggestion,
     usage_errors_are_told_in_the_first_line,
+    checkpoint_is_refused_in_words,
     last_of_repeated_flags_counts,
     examples_of_help_are_understood,
     exec_fails_with_255,
@@ -62,6 +63,22 @@ fn usage_errors_are_told_in_the_first_line() {
         let stderr = output.stderr();
         let first = stderr.lines().next().unwrap_or_default();
         assert!(first.starts_with("rt: ") && first.contains(words), "{stderr}");
+    }
+}
+
+/// containerd, Docker and people get these words; Podman wants a failure of `checkpoint --help`.
+fn checkpoint_is_refused_in_words() {
+    differs!(Runc, "has it");
+    differs!(Crun, "has it");
+    for args in [
+        vec!["checkpoint", "--image-path", "/nosuch", "x"],
+        vec!["restore", "--bundle", "/nosuch", "x"],
+        vec!["checkpoint", "--help"],
+    ] {
+        let output = Call::plain(args.clone()).output();
+        output.assert_exit(1);
+        output.assert_stderr_has(&format!("rt: {} is not supported: rt saves", args[0]));
+        output.assert_stderr_has("hint: make the container with a runtime that does");
     }
 }
 
