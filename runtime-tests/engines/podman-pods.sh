@@ -158,6 +158,10 @@ systemd_inside() {
 	# Its own hierarchy: v2, or that of v1 with its name.
 	local hierarchy=0::
 	if [ "$VIEW" = host ] || [ "$VIEW" = v1 ]; then hierarchy=name=systemd:; fi
+	if [ "$hierarchy" != 0:: ] && [ "$(/lib/systemd/systemd --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')" -ge 258 ]; then
+		skip "systemd as pid 1" "since 258 it knows cgroup v2 only"
+		return
+	fi
 	try p run -d --name sd --systemd=always --cgroup-parent "$parent" --network none --rootfs "$TREE:O" \
 		/lib/systemd/systemd --unit=basic.target
 	want "systemd as pid 1" 0
