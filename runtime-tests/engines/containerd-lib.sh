@@ -62,6 +62,6 @@ nothing_left() {
 	check "no shim is left" until_ok 10 bash -c '! pgrep -f "^/usr/bin/containerd-shim"'
 	check "no cgroup is left" eval 'until_ok 5 cgroups_left || cgroups_left'
 	check "no mount is left" bash -c "! grep -E '/(rootfs|shm) ' /proc/self/mountinfo | grep /run/containerd/"
-	check "no bundle is left" bash -c "! ls -A /run/containerd/io.containerd.runtime.v2.task/$1 | grep ."
+	check "no bundle is left" until_ok 10 bash -c "! ls -A /run/containerd/io.containerd.runtime.v2.task/$1 | grep ."
 	check "no state of the runtime is left" bash -c "[ -z \"\$('$RT' --root /run/containerd/runc/$1 list -q)\" ]"
 }
