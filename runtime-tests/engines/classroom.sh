@@ -122,7 +122,7 @@ images() {
 	want "images" 0 "REPOSITORY * TAG * IMAGE ID * SIZE*ai/php * 1 *"
 }
 
-# answers_of NAME WHAT: the balancer on port 5000 asks all three
+# balanced NAME ANSWERS: the balancer on port 5000 asks all three
 balanced() {
 	check "$1: the balancer answers" until_ok 20 fetch -f http://127.0.0.1:5000/
 	local n

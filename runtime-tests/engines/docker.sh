@@ -79,17 +79,7 @@ failing() {
 }
 
 terminal() {
-	check "run -it: a terminal, its size, exit code" console 24x80 '
-		expect [#$] 
-		send tty\n
-		expect ^/dev/(pts/0|console)
-		send until [ "$(stty size)" = "24 80" ]; do sleep 0.1; done; stty size\n
-		expect ^24 80\r
-		resize 35x99
-		send until [ "$(stty size)" = "35 99" ]; do sleep 0.1; done; stty size\n
-		expect ^35 99\r
-		send exit 6\n
-		exit 6' new run --rm -it $box sh
+	check "run -it: a terminal, its size, exit code" shell_session new run --rm -it $box sh
 }
 
 detached() {

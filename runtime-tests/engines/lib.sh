@@ -32,24 +32,28 @@ give_up() {
 	exit
 }
 
-# outside PROGRAM...: what a script with programs of this host needs
-outside() {
+need_root() {
 	[ "$(id -u)" = 0 ] || RT_TEST_NO_SKIP='' give_up skip "engines are started as root only"
+}
+
+# need_runtime: RT becomes an absolute path
+need_runtime() {
 	[ -x "$RT" ] || give_up "not ok" "no runtime $RT; make release builds dist/rt"
 	RT=$(realpath "$RT")
+}
+
+# outside PROGRAM...: what a script with programs of this host needs
+outside() {
+	need_root
+	need_runtime
 	need unshare python3 "$@"
 	enter
 }
 
 # outside_with_tree: for a script whose programs come from the tree of SUITE
 outside_with_tree() {
-	[ "$(id -u)" = 0 ] || RT_TEST_NO_SKIP='' give_up skip "engines are started as root only"
-	case $RT in
-	*/*)
-		[ -x "$RT" ] || give_up "not ok" "no runtime $RT; make release builds dist/rt"
-		RT=$(realpath "$RT")
-		;;
-	esac
+	need_root
+	[[ "$RT" != */* ]] || need_runtime
 	SUITE=${SUITE:-bookworm}
 	need unshare pivot_root
 	TREE=$("$HERE/tree" "$SUITE") || give_up skip "the engines of Debian $SUITE could not be fetched"
@@ -251,6 +255,22 @@ until_ok() {
 # console ROWSxCOLUMNS SCRIPT COMMAND...: the command on a terminal of its own, see console.py
 console() {
 	timeout -k 5 $((60 * SLOW)) python3 "$HERE/console.py" "$@"
+}
+
+# shell_session COMMAND...: a shell of the command on a new terminal knows it and its size, also a new
+# one, and its exit code comes back
+shell_session() {
+	console 24x80 '
+		expect [#$] 
+		send tty\n
+		expect ^/dev/(pts/0|console)
+		send until [ "$(stty size)" = "24 80" ]; do sleep 0.1; done; stty size\n
+		expect ^24 80\r
+		resize 35x99
+		send until [ "$(stty size)" = "35 99" ]; do sleep 0.1; done; stty size\n
+		expect ^35 99\r
+		send exit 6\n
+		exit 6' "$@"
 }
 
 finish() {
