@@ -170,6 +170,7 @@ inside() {
 	mkdir -p bin home tmp
 	export HOME=$SCRATCH/home TMPDIR=$SCRATCH/tmp
 	export TERM=dumb # no escape sequences from shells
+	export SYSTEMD_IGNORE_CHROOT=1 # our root is another than that of process 1
 	printf '#!/bin/sh\nexec "%s" --root "%s" "$@"\n' "$RT" "$SCRATCH/state" >bin/rt
 	chmod 755 bin/rt
 	PATH=$SCRATCH/bin:$PATH
@@ -271,6 +272,12 @@ shell_session() {
 		expect ^35 99\r
 		send exit 6\n
 		exit 6' "$@"
+}
+
+# fetch URL: prints what a container runs to get it, for some seconds: the engine's name server learns of
+# a container when it starts, and for a moment answers nobody
+fetch() {
+	echo "for try in 1 2 3 4 5; do wget -q -O - $1 2>/dev/null && exit; sleep 1; done; wget -O - $1"
 }
 
 finish() {
