@@ -274,9 +274,9 @@ shell_session() {
 		exit 6' "$@"
 }
 
-# fetch URL: prints what a container runs to get it, for some seconds: the engine's name server learns of
+# asking URL: prints what a container runs to get it, for some seconds: the engine's name server learns of
 # a container when it starts, and for a moment answers nobody
-fetch() {
+asking() {
 	echo "for try in 1 2 3 4 5; do wget -q -O - $1 2>/dev/null && exit; sleep 1; done; wget -O - $1"
 }
 

@@ -115,7 +115,7 @@ networks() {
 	try curl -s --max-time 2 http://127.0.0.1:18080/
 	want "what is served there" 0 served
 	for name in server alias; do
-		try p run --rm --cgroup-parent "$parent" --network blue $box sh -c "$(fetch http://$name:8080/)"
+		try p run --rm --cgroup-parent "$parent" --network blue $box sh -c "$(asking http://$name:8080/)"
 		want "aardvark-dns knows the name $name" 0 served
 	done
 	try p run --rm --cgroup-parent "$parent" --network container:server $box wget -q -O - http://127.0.0.1:8080/

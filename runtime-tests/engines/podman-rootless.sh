@@ -197,7 +197,7 @@ networks() {
 	try p run -d --name server --network blue -p 127.0.0.1:18091:8080 $box sh -c 'echo served >/tmp/index.html; exec httpd -f -p 8080 -h /tmp'
 	want "a container on a bridge" 0 "*"
 	check "its port, by rootlessport" until_ok 10 curl -sf --max-time 2 http://127.0.0.1:18091/
-	try p run --rm --network blue $box sh -c "$(fetch http://server:8080/)"
+	try p run --rm --network blue $box sh -c "$(asking http://server:8080/)"
 	want "aardvark-dns knows its name" 0 served
 	p rm -ft 0 server >/dev/null
 	try p network rm blue

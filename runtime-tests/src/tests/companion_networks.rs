@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-use runtime_tests::companion::{bundles, home};
+use runtime_tests::companion::bundles;
 use runtime_tests::isolate::scratch;
 use runtime_tests::poll::until;
 use runtime_tests::prelude::*;
@@ -23,32 +23,19 @@ tests![
     names_are_kept_current_in_place,
     asked_addresses_are_given_once,
     addresses_are_unique_among_many_at_once,
-    subnets_of_others_are_left_alone,
-    used_and_predefined_networks_stay,
-    prune_takes_what_nobody_is_on,
-    teardown_leaves_the_host_as_it_was,
-    death_of_a_namespace_gives_everything_back,
-    connect_killed_at_any_instant_leaves_nothing,
-    disconnect_killed_at_any_instant_leaves_nothing,
-    connect_killed_at_each_step_leaves_nothing,
-    disconnect_killed_at_each_step_is_finished_by_the_next,
-    firewall_program_of_a_killed_command_is_waited_for,
-    create_and_rm_killed_at_any_instant_leave_all_or_nothing,
-    missing_nft_is_told_and_nothing_made,
-    want_of_privilege_is_told_and_nothing_made,
 ];
 
-fn prepared() {
+pub(super) fn prepared() {
     requires!(root, program("/usr/sbin/ip"), program("/usr/sbin/nft"), busybox());
     requires!(program("/usr/bin/nsenter"));
     requires!(companion);
 }
 
-fn network(args: &str) -> Call {
+pub(super) fn network(args: &str) -> Call {
     bundles(["network"]).args(args.split(' '))
 }
 
-fn ip(args: &str) -> String {
+pub(super) fn ip(args: &str) -> String {
     say("ip", args)
 }
 
@@ -58,14 +45,14 @@ fn assert_cut_off(from: &Space<'_>, address: &str) {
 }
 
 /// All that a network may leave on the host.
-fn state() -> String {
+pub(super) fn state() -> String {
     let rules = say("nft", "list ruleset");
     [ip("-o link"), ip("-o addr"), ip("route"), ip("-6 route"), rules].join("---\n")
 }
 
 /// The links of the kernel go a moment after their namespace.
 #[track_caller]
-fn assert_as_before(before: &str) {
+pub(super) fn assert_as_before(before: &str) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
     while state() != *before {
         assert!(std::time::Instant::now() < deadline, "before: {before}\nnow: {}", state());
@@ -73,16 +60,16 @@ fn assert_as_before(before: &str) {
     }
 }
 
-fn described(net: &str) -> Value {
+pub(super) fn described(net: &str) -> Value {
     network(&format!("inspect {net}")).output().json()[0].clone()
 }
 
-fn members(net: &str) -> usize {
+pub(super) fn members(net: &str) -> usize {
     described(net)["Containers"].as_object().expect("an object").len()
 }
 
 /// When links have all that they get by themselves.
-fn settled_state() -> String {
+pub(super) fn settled_state() -> String {
     let settling = ["NO-CARRIER", "linkdown", "tentative"];
     until("the links to settle", || {
         let state = state();
@@ -93,7 +80,7 @@ fn settled_state() -> String {
 }
 
 /// A host beyond the host, 198.51.100.2, which knows no way to containers.
-fn outside() -> Space<'static> {
+pub(super) fn outside() -> Space<'static> {
     let outside = space::outside();
     settled_state();
     outside
@@ -437,366 +424,4 @@ fn addresses_are_unique_among_many_at_once() {
         call.wait().assert_exit(0);
     }
     assert_as_before(&before);
-}
-
-fn subnets_of_others_are_left_alone() {
-    prepared();
-    ip("link add d0 type veth peer name d1");
-    ip("addr add 172.18.5.1/24 dev d0");
-    ip("addr add 172.17.0.1/16 dev d0");
-    ip("link set d0 up");
-    let subnet = |net: &str| described(net)["IPAM"]["Config"][0]["Subnet"].clone();
-    assert_eq!(subnet("bridge"), "172.19.0.0/16");
-    network("create net").ok();
-    assert_eq!(subnet("net"), "172.20.0.0/16");
-    network("create --subnet 172.18.0.0/16 x").output().assert_fails().assert_stderr_has(
-        "bundles: subnet 172.18.0.0/16: overlaps 172.18.5.0/24, that of the host's route by d0\n  hint: choose another one, such as 172.21.0.0/16",
-    );
-    network("create --subnet 172.20.7.0/24 x").output().assert_fails().assert_stderr_has(
-        "subnet 172.20.7.0/24: overlaps 172.20.0.0/16, that of network net\n  hint: choose another one",
-    );
-    network("create --subnet 10.0.0.0/24 --gateway 10.0.1.1 x")
-        .output()
-        .assert_fails()
-        .assert_stderr_has("--gateway 10.0.1.1: not inside of 10.0.0.0/24");
-    network("create --subnet 10.0.0.1/24 x")
-        .output()
-        .assert_fails()
-        .assert_stderr_has("\"10.0.0.1/24\" is an address in a subnet; the subnet is 10.0.0.0/24");
-    network("inspect x").output().assert_fails();
-    // A bridge of ours is no reason to leave the subnet alone that it has.
-    let space = Space::new();
-    space.connect("net").ok();
-    network("create next").ok();
-    assert_eq!(subnet("next"), "172.21.0.0/16");
-    space.disconnect("net").ok();
-    ip("link del d0");
-}
-
-fn used_and_predefined_networks_stay() {
-    prepared();
-    network("create net").ok();
-    let space = Space::new();
-    space.connect("net").ok();
-    let target = space.target();
-    network("rm net").output().assert_fails().assert_stderr_has(&format!(
-        "bundles: network net: in use by {target}\n  hint: take them off first: bundles network disconnect net {target}",
-    ));
-    for name in ["bridge", "host", "none"] {
-        network(&format!("rm {name}"))
-            .output()
-            .assert_fails()
-            .assert_stderr_has(&format!("network {name}: is always there, and cannot be removed"));
-    }
-    network(&format!("connect host {target}"))
-        .output()
-        .assert_fails()
-        .assert_stderr_has("network host: a container is on it from its start or not at all");
-    network("rm nope").output().assert_fails().assert_stderr_has("network nope not found");
-    network("rm -f nope").output().assert_stdout("");
-    space.disconnect("net").ok();
-    let both = network("rm nope net").output();
-    assert_eq!(both.stdout(), "net\n", "the others are removed");
-    both.assert_fails();
-}
-
-fn prune_takes_what_nobody_is_on() {
-    prepared();
-    for args in ["create used", "create --label job=7 ours", "create theirs"] {
-        network(args).ok();
-    }
-    let space = Space::new();
-    space.connect("used").ok();
-    let no = network("prune").stdin("n\n").output();
-    no.assert_fails().assert_stderr_has("nothing was removed");
-    assert!(!no.stdout().contains("Deleted"), "{}", no.stdout());
-    network("prune --force --filter label=job=7")
-        .output()
-        .assert_stdout("Deleted Networks:\nours\n");
-    let yes = network("prune").stdin("y\n").output();
-    assert!(yes.stdout().ends_with("Deleted Networks:\ntheirs\n\n"), "{}", yes.stdout());
-    network("prune -f").output().assert_stdout("");
-    network("create again").ok();
-    let said = bundles(["system", "prune", "-f"]).ok();
-    assert!(said.starts_with("Deleted Networks:\nagain\n"), "{said}");
-    let left = network("ls -q").output().lines().len();
-    assert_eq!(left, 4, "bridge, host, none and used");
-    space.disconnect("used").ok();
-}
-
-fn teardown_leaves_the_host_as_it_was() {
-    prepared();
-    let before = state();
-    network("create net").ok();
-    network("create --internal in").ok();
-    let (one, two) = (Space::new(), Space::new());
-    one.connect("net").ok();
-    let alone = settled_state();
-    assert!(alone.contains("br-") && alone.contains("masquerade"), "{alone}");
-    two.connect("net").ok();
-    two.connect("in").ok();
-    two.disconnect("net").ok();
-    two.disconnect("in").ok();
-    assert_as_before(&alone);
-    assert_eq!(two.run("ip -o link").lines().count(), 1, "the loopback");
-    one.disconnect("net").ok();
-    assert_as_before(&before);
-    network("rm net in").ok();
-    let mut left: Vec<_> = fs::read_dir(home().join("networks"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    left.sort();
-    assert_eq!(left, ["bridge", "host", "none"]);
-    assert_eq!(fs::read_dir(home().join("tmp")).unwrap().count(), 0);
-}
-
-fn death_of_a_namespace_gives_everything_back() {
-    prepared();
-    let before = state();
-    network("create net").ok();
-    let space = Space::new();
-    space.connect("net").ok();
-    let target = space.target();
-    drop(space);
-    until("the link to go", || (!ip("-o link").contains("ve-")).then_some(()));
-    // Its address is free again at once.
-    let next = Space::new();
-    next.connect("net").ok();
-    assert_eq!(next.address("eth0"), "172.18.0.2/16");
-    network(&format!("disconnect net {target}")).output().assert_fails();
-    drop(next);
-    until("the link to go", || (!ip("-o link").contains("ve-")).then_some(()));
-    network("rm net").ok();
-    assert_as_before(&before);
-}
-
-/// How long a call takes that nobody kills, in microseconds, and a third more.
-fn whole(call: Call) -> u64 {
-    let start = std::time::Instant::now();
-    call.ok();
-    u64::try_from(start.elapsed().as_micros()).unwrap() * 4 / 3
-}
-
-/// Different instants in each run; the test prints them.
-fn instants(count: u32, longest_us: u64) -> impl Iterator<Item = std::time::Duration> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let mut x = u64::from(now.subsec_nanos()) | 1;
-    (0..count).map(move |_| {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        let at = std::time::Duration::from_micros(x % longest_us);
-        println!("killed after {at:?}");
-        at
-    })
-}
-
-fn kill_after(call: Call, at: std::time::Duration) {
-    let running = call.spawn();
-    std::thread::sleep(at);
-    running.signal(nix::sys::signal::Signal::SIGKILL);
-    running.wait();
-}
-
-fn connect_killed_at_any_instant_leaves_nothing() {
-    prepared();
-    network("ls").ok();
-    let before = state();
-    let space = Space::new();
-    network("create net").ok();
-    let longest = whole(network(&format!("connect net {}", space.target())));
-    space.disconnect("net").ok();
-    network("rm net").ok();
-    for at in instants(40, longest) {
-        network("create --subnet 10.77.0.0/24 net").ok();
-        kill_after(network(&format!("connect net {}", space.target())), at);
-        if network("rm net").output().code != 0 {
-            // It was done before it was killed.
-            assert_eq!(members("net"), 1);
-            space.disconnect("net").ok();
-            network("rm net").ok();
-        }
-        assert_as_before(&before);
-        assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
-    }
-}
-
-/// Kills a call at the first, the second, ... of its system calls `name`, until it gets to its end.
-/// nft(8) is not traced: it works on when its parent has been killed.
-fn kill_at_each(name: &str, mut prepare: impl FnMut() -> Call, mut check: impl FnMut(bool)) {
-    for number in 1.. {
-        let inject = format!("inject={name}:signal=KILL:when={number}");
-        let call = prepare();
-        println!("killed at {name} number {number}");
-        let strace = ["strace", "-qq", "-o", "/dev/null", "-e", &inject];
-        let code = call.through(strace).output().code;
-        assert!(code == 0 || code == 1009, "exit code {code}");
-        check(code == 0);
-        if code == 0 {
-            assert!(number > 1, "it makes no call {name}");
-            return;
-        }
-    }
-}
-
-fn connect_killed_at_each_step_leaves_nothing() {
-    prepared();
-    requires!(program("/usr/bin/strace"));
-    network("ls").ok();
-    let before = state();
-    let space = Space::new();
-    let prepare = || {
-        network("create --subnet 10.77.0.0/24 net").ok();
-        network(&format!("connect net {}", space.target()))
-    };
-    for name in ["sendto", "rename", "unlink", "flock", "wait4"] {
-        kill_at_each(name, prepare, |is_done| {
-            if network("rm net").output().code != 0 {
-                // The last step was done, and only the end was not.
-                assert_eq!(members("net"), 1);
-                space.disconnect("net").ok();
-                network("rm net").ok();
-            } else {
-                assert!(!is_done, "connected, and not recorded");
-            }
-            assert_as_before(&before);
-            assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
-        });
-    }
-}
-
-fn disconnect_killed_at_each_step_is_finished_by_the_next() {
-    prepared();
-    requires!(program("/usr/bin/strace"));
-    let outside = outside();
-    network("create net").ok();
-    network("create -d macvlan -o parent=up0 --subnet 198.51.100.0/24 wire").ok();
-    let before = state();
-    let (space, other) = (Space::new(), Space::new());
-    for (net, names) in [
-        ("net", ["sendto", "rename", "unlink"].as_slice()),
-        ("wire", ["sendto", "rename"].as_slice()),
-    ] {
-        let prepare = || {
-            space.connect(net).ok();
-            network(&format!("disconnect {net} {}", space.target()))
-        };
-        for name in names {
-            kill_at_each(name, prepare, |_| {
-                other.connect("net").ok();
-                other.disconnect("net").ok();
-                if members(net) == 1 {
-                    space.disconnect(net).ok();
-                }
-                assert_as_before(&before);
-                assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
-            });
-        }
-    }
-    drop(outside);
-}
-
-fn disconnect_killed_at_any_instant_leaves_nothing() {
-    prepared();
-    network("create net").ok();
-    let before = state();
-    let (space, other) = (Space::new(), Space::new());
-    space.connect("net").ok();
-    let longest = whole(network(&format!("disconnect net {}", space.target())));
-    for at in instants(25, longest) {
-        space.connect("net").ok();
-        other.connect("net").ok();
-        kill_after(network(&format!("disconnect net {}", space.target())), at);
-        // Whatever comes next finishes it.
-        network(&format!("disconnect net {}", other.target())).ok();
-        if members("net") == 1 {
-            space.disconnect("net").ok();
-        }
-        assert_as_before(&before);
-        assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
-    }
-}
-
-/// Its rules must not come after those of the next command.
-fn firewall_program_of_a_killed_command_is_waited_for() {
-    prepared();
-    let before = state();
-    let slow = scratch().join("slow");
-    fs::create_dir(&slow).unwrap();
-    let started = scratch().join("started");
-    let script = format!(
-        "#!/bin/sh\ntext=$(cat \"$2\")\n: >{}\nsleep 0.7\necho \"$text\" | /usr/sbin/nft -f -\n",
-        started.display()
-    );
-    fs::write(slow.join("nft"), script).unwrap();
-    say("chmod", "755 /run/t/slow/nft");
-    let path = format!("{}:{}", slow.display(), std::env::var("PATH").unwrap());
-    network("create net").ok();
-    let space = Space::new();
-    let running = network(&format!("connect net {}", space.target())).env("PATH", &path).spawn();
-    until("nft to be started", || started.exists().then_some(()));
-    running.signal(nix::sys::signal::Signal::SIGKILL);
-    running.wait();
-    network("rm net").ok();
-    assert_as_before(&before);
-    // Long enough for one that was not waited for.
-    std::thread::sleep(std::time::Duration::from_secs(1));
-    assert_as_before(&before);
-}
-
-fn create_and_rm_killed_at_any_instant_leave_all_or_nothing() {
-    prepared();
-    let longest = whole(network("create net"));
-    network("rm net").ok();
-    for (round, at) in instants(40, longest).enumerate() {
-        if round % 2 == 0 {
-            kill_after(network("create net"), at);
-        } else {
-            network("rm -f net").output().assert_exit(0);
-            network("create net").ok();
-            kill_after(network("rm net"), at);
-        }
-        let there = network("ls -q -f name=^net$").output().lines().len();
-        let known = network("inspect net").output();
-        assert_eq!(known.json().as_array().unwrap().len(), there);
-        network("rm -f net").output().assert_exit(0);
-        network("create --subnet 172.18.0.0/16 net").ok();
-        network("rm net").ok();
-    }
-}
-
-#[track_caller]
-fn assert_nothing_made(before: &str, space: &Space<'_>) {
-    assert_as_before(before);
-    assert_eq!(space.run("ip -o link").lines().count(), 1, "the loopback");
-    assert_eq!(members("bridge"), 0);
-    network("create after").ok();
-    network("rm after").ok();
-}
-
-fn missing_nft_is_told_and_nothing_made() {
-    prepared();
-    let before = state();
-    let space = Space::new();
-    say("mount", "--bind /dev/null /usr/sbin/nft");
-    let said = network(&format!("connect bridge {}", space.target())).output();
-    say("umount", "/usr/sbin/nft");
-    said.assert_fails().assert_stderr_has(
-        "bundles: network bridge: nft is not installed, and a bridge network needs it\n  hint: install it, on Debian with `apt-get install nftables`, or use --network host or none",
-    );
-    assert_nothing_made(&before, &space);
-}
-
-fn want_of_privilege_is_told_and_nothing_made() {
-    prepared();
-    let before = state();
-    let space = Space::new();
-    let call = network(&format!("connect bridge {}", space.target()));
-    let said = call.through(["setpriv", "--inh-caps=-all", "--bounding-set=-all"]).output();
-    said.assert_fails().assert_stderr_has(": Permission denied (os error 13)");
-    said.assert_stderr_has(
-        "\n  hint: networks need root; run as root, or with --network host or none",
-    );
-    assert_nothing_made(&before, &space);
 }

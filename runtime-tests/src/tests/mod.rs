@@ -32,6 +32,8 @@ areas![
     fields,
     net_devices,
     companion_networks,
+    companion_network_traces,
+    companion_network_kills,
     companion_network_rootless,
     companion_ports,
     companion_run_networks,
@@ -47,8 +49,11 @@ areas![
     terminal,
     engine_calls,
     mounts,
+    mount_options,
     mounts_idmap,
     mounts_live,
+    mounts_live_removal,
+    mounts_live_hostile,
     masks,
     devices,
     namespaces,
@@ -144,7 +149,9 @@ mod companion_info;
 mod companion_interop;
 mod companion_kills;
 mod companion_mounts;
+mod companion_network_kills;
 mod companion_network_rootless;
+mod companion_network_traces;
 mod companion_networks;
 mod companion_options;
 mod companion_peers;
@@ -186,9 +193,12 @@ mod landlock;
 mod lifecycle;
 mod limits;
 mod masks;
+mod mount_options;
 mod mounts;
 mod mounts_idmap;
 mod mounts_live;
+mod mounts_live_hostile;
+mod mounts_live_removal;
 mod namespaces;
 mod net_devices;
 mod notify;
