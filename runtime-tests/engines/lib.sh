@@ -71,7 +71,8 @@ need() {
 
 enter() {
 	SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/rte.XXXXXX")
-	TAG=rte-${SCRATCH##*.}
+	# No dash: systemd would read a slice of that name as one within another.
+	TAG=rte${SCRATCH##*.}
 	export RT VIEW SCRATCH TAG
 	trap after EXIT
 	trap 'kill "$inside" 2>/dev/null; exit 130' INT TERM HUP

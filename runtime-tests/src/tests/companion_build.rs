@@ -28,9 +28,6 @@ tests![
     companion_build_secrets_are_in_no_layer,
     companion_build_from_standard_input,
     companion_build_is_reproducible,
-    companion_build_mistakes,
-    companion_build_failure_leaves_nothing,
-    companion_build_killed_leaves_no_container,
     companion_build_layers_have_no_mount_points,
     companion_build_cache_survives_the_image,
     companion_build_of_an_ordinary_user,
@@ -69,10 +66,10 @@ pub(super) fn base() -> Vec<u8> {
 }
 
 /// A directory to build in, with its Dockerfile.
-struct Context(PathBuf);
+pub(super) struct Context(pub(super) PathBuf);
 
 impl Context {
-    fn new(dockerfile: &str) -> Self {
+    pub(super) fn new(dockerfile: &str) -> Self {
         requires!(root);
         bundles(["load", "-q"]).stdin(base()).ok();
         let dir = scratch().join("context");
@@ -82,14 +79,14 @@ impl Context {
         context
     }
 
-    fn file(&self, name: &str, text: &str) -> &Self {
+    pub(super) fn file(&self, name: &str, text: &str) -> &Self {
         let path = self.0.join(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("directory");
         fs::write(path, text).expect("file");
         self
     }
 
-    fn call(&self, flags: &[&str]) -> Call {
+    pub(super) fn call(&self, flags: &[&str]) -> Call {
         bundles(["build", "-t", "made:1", "--runtime"])
             .arg(runtime_tests::runtime::path())
             .args(["--network", "none"])
@@ -98,11 +95,11 @@ impl Context {
     }
 
     /// Builds; returns what it tells.
-    fn build(&self, flags: &[&str]) -> String {
+    pub(super) fn build(&self, flags: &[&str]) -> String {
         succeeds(self.call(flags))
     }
 
-    fn fails(&self, flags: &[&str]) -> String {
+    pub(super) fn fails(&self, flags: &[&str]) -> String {
         fails(self.call(flags)).stderr()
     }
 }
@@ -114,7 +111,7 @@ fn succeeds(call: Call) -> String {
     output.stderr()
 }
 
-fn fails(call: Call) -> Output {
+pub(super) fn fails(call: Call) -> Output {
     let output = call.output();
     assert_ne!(output.code, 0);
     output
@@ -142,7 +139,7 @@ fn id() -> String {
     inspected("made:1")["Id"].as_str().expect("an id").to_owned()
 }
 
-fn assert_nothing_is_left(home: &Path) {
+pub(super) fn assert_nothing_is_left(home: &Path) {
     for dir in ["containers", "tmp"] {
         let left: Vec<_> = fs::read_dir(home.join(dir)).into_iter().flatten().flatten().collect();
         assert!(left.is_empty(), "{left:?}");
@@ -444,78 +441,6 @@ fn companion_build_is_reproducible() {
     assert_eq!(id(), first);
     assert_eq!(inspected("made:1")["Created"], "2001-09-09T01:46:40Z");
     assert_eq!(said("stat -c %Y /d /y"), "1000000000\n1000000000\n");
-}
-
-fn companion_build_mistakes() {
-    let context = Context::new("FROM base:1\n");
-    for (text, told) in [
-        (
-            "FROM base:1\n\nRUNN x\n",
-            "Dockerfile: line 3, column 1: unknown instruction RUNN\n  hint: did you mean RUN?\n",
-        ),
-        ("FROM base:1\nENV A=${A\n", "Dockerfile: line 2, column 7: no } ends ${\n"),
-        (
-            "FROM base:1\nRUN \\\n  --mount=type=bind x\n",
-            "Dockerfile: line 3, column 3: --mount=type=bind: no target\n  hint: add target=PATH\n",
-        ),
-        (
-            "FROM base:1\nCOPY nosuch /\n",
-            "Dockerfile: line 2, column 6: COPY: /nosuch: not found\n  hint: paths are those of the context, or with --from of the other stage\n",
-        ),
-        (
-            "FROM base:1\nUSER nosuch\nRUN true\n",
-            "Dockerfile: line 3, column 1: RUN: user nosuch: not in the container's /etc/passwd\n  hint: write the number, such as -u 1000:1000\n",
-        ),
-        (
-            "FROM base:1\nRUN exit 7\n",
-            "Dockerfile: line 2, column 1: RUN: /bin/sh -c exit 7: exit code 7\n",
-        ),
-        (
-            "FROM base:1 AS a\nCOPY --from=later a b\nFROM a AS later\n",
-            "Dockerfile: line 2, column 1: --from=later: that stage does not come before this one\n",
-        ),
-    ] {
-        let err = context.file("Dockerfile", text).fails(&[]);
-        assert!(err.ends_with(&format!("bundles: {told}")), "{text}: {err}");
-    }
-    let none = fails(bundles(["build", "-t", "x"]));
-    assert_eq!(
-        none.stderr(),
-        "bundles: no context\n  hint: add . to the command: the directory of the files that COPY and ADD take\n"
-    );
-    fs::remove_file(context.0.join("Dockerfile")).expect("remove");
-    let err = context.fails(&[]);
-    assert!(err.contains(": no Dockerfile in it\n  hint: name the file with -f FILE"), "{err}");
-    context.file("dockerfile", "FROM base:1\n").build(&[]);
-}
-
-fn companion_build_failure_leaves_nothing() {
-    let context =
-        Context::new("FROM base:1\nRUN echo good > /good\nRUN echo said; echo wrong >&2; false\n");
-    let told = context.fails(&[]);
-    assert!(told.contains(" said\n") && told.contains(" wrong\n"), "{told}");
-    assert_nothing_is_left(&home());
-    let told = fails(context.call(&["-q"]));
-    assert_eq!(told.stdout(), "");
-    assert!(told.stderr().contains("------\nsaid\nwrong\n------\n"), "{}", told.stderr());
-    assert_eq!(bundles(["images", "-q"]).ok().lines().count(), 1);
-    // What was done is known.
-    context.file("Dockerfile", "FROM base:1\nRUN echo good > /good\nRUN true\n");
-    assert_eq!(context.build(&[]).matches("CACHED").count(), 2);
-}
-
-/// The guard ends the container, and removes the files.
-fn companion_build_killed_leaves_no_container() {
-    let context = Context::new("FROM base:1\nRUN echo begun; sleep 1000\n");
-    let child = context.call(&[]).spawn();
-    until("the step begins", || child.stderr().contains("begun\n").then_some(()));
-    child.signal(nix::sys::signal::Signal::SIGKILL);
-    let sleeps = || runtime_tests::companion::processes("sleep").len();
-    until("the container ends", || (sleeps() == 0).then_some(()));
-    until("its files go", || {
-        fs::read_dir(home().join("tmp")).is_ok_and(|mut all| all.next().is_none()).then_some(())
-    });
-    assert_nothing_is_left(&home());
 }
 
 fn companion_build_layers_have_no_mount_points() {

@@ -30,6 +30,7 @@ areas![
     features,
     rare,
     fields,
+    scheduling,
     net_devices,
     companion_networks,
     companion_network_traces,
@@ -58,11 +59,13 @@ areas![
     devices,
     namespaces,
     cgroups,
+    pause,
     limits,
     cgroup_v1,
     systemd,
     hooks,
     annotations,
+    annotations_seccomp,
     landlock,
     seccomp,
     notify,
@@ -97,6 +100,7 @@ areas![
     companion_cli,
     companion_attach,
     companion_build,
+    companion_build_failures,
     companion_corpus,
     companion_change,
     companion_interop,
@@ -122,12 +126,14 @@ areas![
 ];
 
 mod annotations;
+mod annotations_seccomp;
 mod cgroup_v1;
 mod cgroups;
 mod cli;
 mod companion_answers;
 mod companion_attach;
 mod companion_build;
+mod companion_build_failures;
 mod companion_change;
 mod companion_cli;
 mod companion_corpus;
@@ -202,6 +208,7 @@ mod mounts_live_removal;
 mod namespaces;
 mod net_devices;
 mod notify;
+mod pause;
 mod pods;
 mod process;
 mod rare;
@@ -211,6 +218,7 @@ mod rootless_cgroups;
 mod rootless_hostile;
 mod rootless_ids;
 mod rootless_mounts;
+mod scheduling;
 mod seccomp;
 mod service;
 mod systemd;
