@@ -1,7 +1,11 @@
 //! Decisions of compiled filters, checked by running them.
 
+mod arguments;
 mod machine;
+mod narrow;
 mod oracles;
+mod random;
+mod size;
 
 use super::abi::{self, FAMILIES};
 use super::{Filter, Insn, compile, compile_for, judge};
@@ -56,139 +60,6 @@ fn error(value: Value) -> String {
     crate::error::chain(&compile_for(&spec(value), &Extensions::default(), family).unwrap_err())
 }
 
-/// Decision on read(0 on x86-64) under one rule with these `args`, default EPERM.
-fn holds(args: Value, values: &[u64]) -> bool {
-    let program = filter(json!({
-        "defaultAction": "SCMP_ACT_ERRNO",
-        "syscalls": [{ "names": ["read"], "action": "SCMP_ACT_ALLOW", "args": args }],
-    }))
-    .program;
-    match decide(&program, X86_64, 0, values) {
-        ALLOW => true,
-        EPERM => false,
-        other => panic!("{other:#x}"),
-    }
-}
-
-/// Values around every boundary of the 32-bit halves.
-const EDGES: [u64; 21] = [
-    0,
-    1,
-    2,
-    0x7fff_ffff,
-    0x8000_0000,
-    0xffff_fffe,
-    0xffff_ffff,
-    0x1_0000_0000,
-    0x1_0000_0001,
-    0x1_ffff_ffff,
-    0x2_0000_0000,
-    0x1234_5678_9abc_def0,
-    0x1234_5678_9abc_def1,
-    0x1234_5679_9abc_def0,
-    0x7fff_ffff_ffff_ffff,
-    0x8000_0000_0000_0000,
-    0xffff_ffff_0000_0000,
-    0xffff_ffff_0000_0001,
-    0xffff_ffff_7fff_ffff,
-    0xffff_ffff_ffff_fffe,
-    0xffff_ffff_ffff_ffff,
-];
-
-#[test]
-fn every_operator_compares_all_64_bits() {
-    type Expected = fn(u64, u64) -> bool;
-    let operators: [(&str, Expected); 6] = [
-        ("SCMP_CMP_NE", |a, v| a != v),
-        ("SCMP_CMP_LT", |a, v| a < v),
-        ("SCMP_CMP_LE", |a, v| a <= v),
-        ("SCMP_CMP_EQ", |a, v| a == v),
-        ("SCMP_CMP_GE", |a, v| a >= v),
-        ("SCMP_CMP_GT", |a, v| a > v),
-    ];
-    for (op, expected) in operators {
-        for value in EDGES {
-            let program = filter(json!({
-                "defaultAction": "SCMP_ACT_ERRNO",
-                "syscalls": [{
-                    "names": ["read"], "action": "SCMP_ACT_ALLOW",
-                    "args": [{ "index": 5, "value": value, "op": op }],
-                }],
-            }))
-            .program;
-            for arg in EDGES {
-                let wanted = if expected(arg, value) { ALLOW } else { EPERM };
-                let found = decide(&program, X86_64, 0, &[9, 9, 9, 9, 9, arg]);
-                assert_eq!(found, wanted, "{arg:#x} {op} {value:#x}");
-            }
-        }
-    }
-}
-
-#[test]
-fn masked_eq_takes_the_mask_from_value_and_the_value_from_value_two() {
-    for mask in EDGES {
-        for wanted in EDGES {
-            let args = json!([
-                { "index": 0, "value": mask, "valueTwo": wanted & mask, "op": "SCMP_CMP_MASKED_EQ" }
-            ]);
-            let program = filter(json!({
-                "defaultAction": "SCMP_ACT_ERRNO",
-                "syscalls": [{ "names": ["read"], "action": "SCMP_ACT_ALLOW", "args": args }],
-            }))
-            .program;
-            for arg in EDGES {
-                let allowed = decide(&program, X86_64, 0, &[arg]) == ALLOW;
-                assert_eq!(allowed, arg & mask == wanted & mask, "{arg:#x} {mask:#x} {wanted:#x}");
-            }
-        }
-    }
-}
-
-#[test]
-fn docker_clone_mask_refuses_every_namespace_flag() {
-    let program =
-        compile_for(&docker(), &Extensions::default(), &FAMILIES[0]).unwrap().unwrap().program;
-    for (arch, nr) in [(X86_64, 56), (X86_64, 0x4000_0000 | 56), (X86, 120)] {
-        for flag in [0x2_0000, 0x200_0000, 0x400_0000, 0x800_0000, 0x1000_0000, 0x2000_0000_u64] {
-            assert_eq!(decide(&program, arch, nr, &[flag | 17]), EPERM, "{arch:#x} {flag:#x}");
-        }
-        assert_eq!(decide(&program, arch, nr, &[0x3d_0f00]), ALLOW);
-    }
-}
-
-#[test]
-fn masked_eq_without_value_two_wants_zero() {
-    let args = json!([{ "index": 0, "value": 0xf0, "op": "SCMP_CMP_MASKED_EQ" }]);
-    assert!(holds(args.clone(), &[0xf]));
-    assert!(!holds(args, &[0x1f]));
-}
-
-#[test]
-fn tests_of_different_arguments_must_all_hold() {
-    let args = json!([
-        { "index": 0, "value": 1, "op": "SCMP_CMP_EQ" },
-        { "index": 1, "value": 2, "op": "SCMP_CMP_GT" },
-        { "index": 2, "value": 3, "op": "SCMP_CMP_NE" },
-    ]);
-    assert!(holds(args.clone(), &[1, 3, 4]));
-    for wrong in [[0, 3, 4], [1, 2, 4], [1, 3, 3]] {
-        assert!(!holds(args.clone(), &wrong), "{wrong:?}");
-    }
-}
-
-#[test]
-fn tests_of_one_argument_are_alternatives() {
-    let args = json!([
-        { "index": 0, "value": 1, "op": "SCMP_CMP_EQ" },
-        { "index": 0, "value": 5, "op": "SCMP_CMP_EQ" },
-        { "index": 1, "value": 7, "op": "SCMP_CMP_EQ" },
-    ]);
-    for (values, expected) in [([1, 0], true), ([5, 0], true), ([2, 7], true), ([2, 0], false)] {
-        assert_eq!(holds(args.clone(), &values), expected, "{values:?}");
-    }
-}
-
 #[test]
 fn every_action_returns_its_value_and_errno() {
     let cases = [
@@ -234,7 +105,7 @@ fn lists_for_features_are_what_a_profile_may_say() {
     super::FLAGS.iter().for_each(|(flag, _)| parses("flags", flag));
     super::known_archs().iter().for_each(|arch| parses("architectures", arch));
     for op in super::OPERATORS {
-        holds(json!([{ "index": 0, "value": 0, "op": op }]), &[0]);
+        arguments::holds(json!([{ "index": 0, "value": 0, "op": op }]), &[0]);
     }
     assert_eq!((super::ACTIONS.len(), super::OPERATORS.len(), super::FLAGS.len()), (9, 7, 4));
     if cfg!(target_arch = "x86_64") {
@@ -347,109 +218,6 @@ fn s390_hides_the_call_that_carries_large_numbers() {
     assert_eq!(decide(&program, S390X, 0, &[]), ENOSYS);
     assert_eq!(decide(&program, S390X, 3, &[0, 0x1_0000_0002]), ALLOW);
     assert_eq!(decide(&program, S390X, 3, &[0, 0x1_0000_0001]), EPERM);
-}
-
-/// x86: socketcall 102, ipc 117.
-const SOCKETCALL: u32 = 102;
-const IPC: u32 = 117;
-
-fn x86_filter(default: &str, syscalls: &Value) -> Vec<Insn> {
-    filter(json!({
-        "defaultAction": default, "architectures": ["SCMP_ARCH_X86"], "syscalls": syscalls,
-    }))
-    .program
-}
-
-#[test]
-fn socket_rules_cover_socketcall_and_the_direct_call() {
-    let rules = json!([{
-        "names": ["socket", "accept", "connect", "shmat", "semop", "file_setattr"],
-        "action": "SCMP_ACT_ALLOW",
-    }]);
-    let program = x86_filter("SCMP_ACT_ERRNO", &rules);
-    for (nr, args, expected) in [
-        (359, 0, ALLOW), // socket
-        (362, 0, ALLOW), // connect
-        (360, 0, EPERM), // socketpair
-        (SOCKETCALL, 1, ALLOW),
-        (SOCKETCALL, 3, ALLOW),
-        (SOCKETCALL, 5, ALLOW), // accept, which has no number of its own
-        (SOCKETCALL, 8, EPERM),
-        (397, 0, ALLOW), // shmat
-        (IPC, 21, ALLOW),
-        (IPC, 0x1_0015, ALLOW), // version 1 of the same call
-        (IPC, 1, ALLOW),        // semop
-        (IPC, 22, EPERM),
-    ] {
-        assert_eq!(decide(&program, X86, nr, &[args]), expected, "{nr} {args:#x}");
-    }
-}
-
-#[test]
-fn ipc_version_does_not_evade_a_ban() {
-    let rules = json!([{ "names": ["shmat"], "action": "SCMP_ACT_ERRNO" }]);
-    let program = x86_filter("SCMP_ACT_ALLOW", &rules);
-    for version in 0..3 {
-        assert_eq!(decide(&program, X86, IPC, &[version << 16 | 21]), EPERM);
-        assert_eq!(decide(&program, X86, IPC, &[version << 16 | 22]), ALLOW);
-    }
-}
-
-#[test]
-fn conditions_on_arguments_behind_a_pointer_are_read_strictly() {
-    let condition = json!([{ "index": 0, "value": 38, "op": "SCMP_CMP_EQ" }]);
-    let allow = json!([{ "names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": condition }]);
-    let program = x86_filter("SCMP_ACT_ERRNO", &allow);
-    assert_eq!(decide(&program, X86, 359, &[38]), ALLOW);
-    assert_eq!(decide(&program, X86, SOCKETCALL, &[1, 38]), EPERM);
-    assert_eq!(decide(&program, X86, SOCKETCALL, &[38, 38]), EPERM);
-
-    let forbid = json!([{ "names": ["socket"], "action": "SCMP_ACT_ERRNO", "args": condition }]);
-    let program = x86_filter("SCMP_ACT_ALLOW", &forbid);
-    assert_eq!(decide(&program, X86, 359, &[38]), EPERM);
-    assert_eq!(decide(&program, X86, 359, &[2]), ALLOW);
-    assert_eq!(decide(&program, X86, SOCKETCALL, &[1, 0xffff_1234]), EPERM);
-    assert_eq!(decide(&program, X86, SOCKETCALL, &[2, 0xffff_1234]), ALLOW);
-}
-
-#[test]
-fn allowing_socketcall_does_not_lift_the_ban_of_one_of_its_calls() {
-    let rules = json!([
-        { "names": ["socketcall", "bind"], "action": "SCMP_ACT_ALLOW" },
-        { "names": ["socket"], "action": "SCMP_ACT_ERRNO", "errnoRet": 97 },
-        { "names": ["listen"], "action": "SCMP_ACT_LOG" },
-    ]);
-    let program = x86_filter("SCMP_ACT_ERRNO", &rules);
-    assert_eq!(decide(&program, X86, SOCKETCALL, &[1]), errno(97));
-    assert_eq!(decide(&program, X86, SOCKETCALL, &[2]), ALLOW);
-    assert_eq!(decide(&program, X86, SOCKETCALL, &[4]), 0x7ffc_0000);
-    assert_eq!(decide(&program, X86, SOCKETCALL, &[6]), ALLOW);
-}
-
-#[test]
-fn narrow_abis_compare_32_bits_and_never_match_wider_values() {
-    let program_for = |op: &str, value: u64| {
-        let args = json!([{ "index": 0, "value": value, "op": op }]);
-        x86_filter(
-            "SCMP_ACT_ERRNO",
-            &json!([{ "names": ["personality"], "action": "SCMP_ACT_ALLOW", "args": args }]),
-        )
-    };
-    let personality = 136;
-    let cases = [
-        ("SCMP_CMP_EQ", u64::MAX, 0xffff_ffff, true),
-        ("SCMP_CMP_EQ", 0xffff_ffff, 0xffff_ffff, true),
-        ("SCMP_CMP_EQ", 1 << 32, 0, false),
-        ("SCMP_CMP_NE", 1 << 32, 0, true),
-        ("SCMP_CMP_GT", 1 << 32, 0xffff_ffff, false),
-        ("SCMP_CMP_LT", 1 << 32, 0xffff_ffff, true),
-        ("SCMP_CMP_GE", 0, 0, true),
-        ("SCMP_CMP_LT", 0, 0, false),
-    ];
-    for (op, value, arg, expected) in cases {
-        let found = decide(&program_for(op, value), X86, personality, &[arg]) == ALLOW;
-        assert_eq!(found, expected, "{arg:#x} {op} {value:#x}");
-    }
 }
 
 #[test]
@@ -660,66 +428,6 @@ fn errors_name_the_field() {
     for (profile, expected) in cases {
         assert_eq!(error(profile), expected);
     }
-}
-
-/// One rule with `count` alternatives that no list can merge.
-fn long_rule(name: &str, count: u64) -> Value {
-    let args: Vec<Value> = (0..count)
-        .map(|i| json!({ "index": i % 6, "value": (i << 32) + i, "op": "SCMP_CMP_EQ" }))
-        .collect();
-    json!({ "names": [name], "action": "SCMP_ACT_ALLOW", "args": args })
-}
-
-#[test]
-fn long_programs_jump_over_more_than_255_instructions() {
-    let names = ["read", "write", "openat", "clone", "mmap"];
-    let rules: Vec<Value> = names.iter().map(|name| long_rule(name, 150)).collect();
-    let program = filter(json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": rules })).program;
-    assert!(program.len() > 3000, "{}", program.len());
-    for name in names {
-        let nr = abi::number(abi::call(name).unwrap(), &FAMILIES[0].abis[0]).unwrap();
-        for i in 0..150_u64 {
-            let mut args = [u64::MAX; 6];
-            assert_eq!(decide(&program, X86_64, nr, &args), EPERM);
-            args[usize::try_from(i % 6).unwrap()] = (i << 32) + i;
-            assert_eq!(decide(&program, X86_64, nr, &args), ALLOW, "{name} {i}");
-        }
-    }
-    assert_eq!(decide(&program, X86_64, 7, &[]), EPERM);
-    assert_eq!(decide(&program, X86, 7, &[]), KILL);
-}
-
-const TOO_LONG: &str = "linux.seccomp: the rules need more than the 4096 instructions the kernel \
-                        takes; use fewer conditions on arguments or fewer architectures";
-
-#[test]
-fn program_longer_than_the_kernel_takes_is_refused() {
-    let profile =
-        json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": [long_rule("read", 1200)] });
-    assert_eq!(error(profile), TOO_LONG);
-}
-
-#[test]
-fn huge_profile_is_refused_in_linear_time() {
-    let rules: Vec<Value> = (0..40_000_u32)
-        .map(|i| {
-            let args = json!([{ "index": i % 6, "value": i, "op": "SCMP_CMP_GT" }]);
-            json!({ "names": ["read"], "action": "SCMP_ACT_TRACE", "errnoRet": i, "args": args })
-        })
-        .collect();
-    assert_eq!(error(json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": rules })), TOO_LONG);
-}
-
-#[test]
-fn docker_profile_fits_in_400_instructions_and_needs_few_steps() {
-    let filter = compile_for(&docker(), &Extensions::default(), &FAMILIES[0]).unwrap().unwrap();
-    machine::check(&filter.program);
-    assert!(filter.program.len() <= 400, "{} instructions", filter.program.len());
-    assert_eq!(filter.warnings, Vec::<String>::new());
-    let steps = |arch, nr| machine::run(&filter.program, &Data { nr, arch, args: [0; 6] }, false).1;
-    let most = (0..600).map(|nr| steps(X86_64, nr).max(steps(X86, nr))).max().unwrap();
-    println!("docker: {} instructions, at most {most} steps", filter.program.len());
-    assert!(most <= 40, "{most} steps");
 }
 
 #[test]
