@@ -260,13 +260,14 @@ console() {
 }
 
 # shell_session COMMAND...: a shell of the command on a new terminal knows it and its size, also a new
-# one, and its exit code comes back
+# one, and its exit code comes back. Docker tells it the size first and listens for a new one a little
+# later: a slow machine gets time between.
 shell_session() {
 	console 24x80 '
 		expect [#$] 
 		send tty\n
 		expect ^/dev/(pts/0|console)
-		send until [ "$(stty size)" = "24 80" ]; do sleep 0.1; done; stty size\n
+		send until [ "$(stty size)" = "24 80" ]; do sleep 0.1; done; sleep '"$((SLOW - 1))"'; stty size\n
 		expect ^24 80\r
 		resize 35x99
 		send until [ "$(stty size)" = "35 99" ]; do sleep 0.1; done; stty size\n
