@@ -79,7 +79,7 @@ said() {
 # pod NAME [EDIT]: runs a pod, its configuration edited by jq; $pod and $config for containers in it
 pod() {
 	local parent=/$TAG
-	[ "$VIEW" != systemd ] || parent=$TAG.slice
+	[ "$VIEW" != systemd ] || parent=/$TAG.slice # as a kubelet names it
 	config=$(jq -cn --arg name "$1" --arg parent "$parent" --arg log "$SCRATCH/logs/$1" '{
 		metadata: {name: $name, uid: $name, namespace: "default"}, hostname: $name, log_directory: $log,
 		linux: {cgroup_parent: $parent, security_context: {namespace_options: {pid: "CONTAINER"}}}
