@@ -16,7 +16,6 @@ tests![
 ];
 
 const LD_NR: (u16, u8, u8, u32) = (0x20, 0, 0, 0);
-
 const ALLOW: (u16, u8, u8, u32) = (0x06, 0, 0, 0x7fff_0000);
 
 fn jeq(nr: u32, otherwise: u8) -> (u16, u8, u8, u32) {

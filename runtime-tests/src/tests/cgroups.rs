@@ -1,4 +1,4 @@
-//! config-linux.md, "Control groups": where a container is, its limits, pause, statistics, update.
+//! config-linux.md, "Control groups": where a container is, its limits, statistics, update.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

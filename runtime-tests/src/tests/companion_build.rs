@@ -1,5 +1,4 @@
-//! `bundles build`: what each instruction makes, what the next build knows already, errors with their
-//! places, and nothing left behind.
+//! `bundles build`: what each instruction makes, and what the next build knows already.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -19,14 +19,14 @@ tests![
 ];
 
 /// How long a call takes that nobody kills, in microseconds, and a third more.
-fn whole(call: Call) -> u64 {
+pub(super) fn whole(call: Call) -> u64 {
     let start = std::time::Instant::now();
     call.ok();
     u64::try_from(start.elapsed().as_micros()).unwrap() * 4 / 3
 }
 
 /// Different instants in each run; the test prints them.
-fn instants(count: u32, longest_us: u64) -> impl Iterator<Item = std::time::Duration> {
+pub(super) fn instants(count: u32, longest_us: u64) -> impl Iterator<Item = std::time::Duration> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let mut x = u64::from(now.subsec_nanos()) | 1;
     (0..count).map(move |_| {
@@ -39,7 +39,7 @@ fn instants(count: u32, longest_us: u64) -> impl Iterator<Item = std::time::Dura
     })
 }
 
-fn kill_after(call: Call, at: std::time::Duration) {
+pub(super) fn kill_after(call: Call, at: std::time::Duration) {
     let running = call.spawn();
     std::thread::sleep(at);
     running.signal(nix::sys::signal::Signal::SIGKILL);

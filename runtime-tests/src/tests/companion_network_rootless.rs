@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
@@ -15,6 +14,8 @@ use runtime_tests::poll::until;
 use runtime_tests::prelude::*;
 use runtime_tests::second_user::{SecondUser, UID};
 use runtime_tests::space::{self, Ended, Space, say};
+
+use super::companion_network_kills::{instants, kill_after, whole};
 
 tests![
     one_network_connects_and_two_are_apart,
@@ -401,30 +402,6 @@ fn root_needs_no_unshare() {
     assert_teardown(&user);
 }
 
-/// Different instants in each run, as long as `call` takes and a third more; the test prints them.
-fn instants(call: Call) -> impl Iterator<Item = Duration> {
-    let start = Instant::now();
-    call.ok();
-    let longest = u64::try_from(start.elapsed().as_micros()).unwrap() * 4 / 3;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let mut x = u64::from(now.subsec_nanos()) | 1;
-    (0..25).map(move |_| {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        let at = Duration::from_micros(x % longest);
-        println!("killed after {at:?}");
-        at
-    })
-}
-
-fn kill_after(call: Call, at: Duration) {
-    let running = call.spawn();
-    std::thread::sleep(at);
-    running.signal(Signal::SIGKILL);
-    running.wait();
-}
-
 /// All that is the user's, and that nobody can tell from what a whole command has left.
 fn assert_consistent(user: &SecondUser) {
     network(user, "prune -f").ok();
@@ -446,7 +423,7 @@ fn connect_killed_at_any_instant_leaves_nothing() {
         network(&user, "ls").ok();
         space.connect("bridge")
     };
-    for at in instants(again()) {
+    for at in instants(25, whole(again())) {
         space.disconnect("bridge").output();
         network(&user, "ls").ok();
         if processes("bundles-networks").is_empty() {
@@ -471,7 +448,7 @@ fn disconnect_killed_at_any_instant_leaves_nothing() {
     let user = SecondUser::with_ranges();
     let space = Space::of_user(&user);
     space.connect("bridge").ok();
-    for at in instants(space.disconnect("bridge")) {
+    for at in instants(25, whole(space.disconnect("bridge"))) {
         if members(&user, "bridge") == 0 {
             space.connect("bridge").ok();
         }

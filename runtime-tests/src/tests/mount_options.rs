@@ -152,6 +152,17 @@ fn owner_options_reach_the_filesystem() {
     assert!(output.stdout().contains(" 7 8 "), "{}", output.stdout());
 }
 
+/// Binds the source with its submounts to /OPTION for each option, and returns mountinfo of inside.
+fn bound<'a>(b: Bundle, source: &HostMount, options: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let source = source.path().to_str().unwrap();
+    let bind = |b: Bundle, option: &str| {
+        b.mount(&format!("/{option}"), "bind", source, &["rbind", option])
+    };
+    let output = options.fold(b, bind).run(&["/probe", "mounts"]);
+    output.assert_exit(0);
+    output.lines()
+}
+
 fn propagation_options() {
     let source = HostMount::tmpfs(&scratch().join("source"), "size=1m");
     source.change(MsFlags::MS_SHARED);
@@ -164,19 +175,10 @@ fn propagation_options() {
         ("rshared", "shared:"),
         ("unbindable", "unbindable"),
     ];
-    let mut b = Bundle::new().with(|c| c["linux"]["rootfsPropagation"] = json!("shared"));
-    for (option, _) in rows {
-        b = b.mount(
-            &format!("/{option}"),
-            "bind",
-            source.path().to_str().unwrap(),
-            &["rbind", option],
-        );
-    }
-    let output = b.run(&["/probe", "mounts"]);
-    output.assert_exit(0);
+    let b = Bundle::new().with(|c| c["linux"]["rootfsPropagation"] = json!("shared"));
+    let mounts = bound(b, &source, rows.iter().map(|row| row.0));
     for (option, mark) in rows {
-        let seen = Seen::of(&output.lines(), &format!("/{option}")).propagation;
+        let seen = Seen::of(&mounts, &format!("/{option}")).propagation;
         let found = if mark.is_empty() { seen.is_empty() } else { seen.starts_with(mark) };
         assert!(found, "{option}: {seen:?}");
     }
@@ -202,27 +204,14 @@ fn recursive_options_reach_submounts() {
         ("rrelatime", "relatime"),
         ("rnosymfollow", "nosymfollow"),
     ];
-    let mut b = Bundle::new();
-    for (option, _) in rows {
-        if *option == "rnosymfollow" && runtime() == Runtime::Crun {
-            continue; // crun has no such option
-        }
-        b = b.mount(
-            &format!("/{option}"),
-            "bind",
-            top.path().to_str().unwrap(),
-            &["rbind", option],
-        );
-    }
-    let output = b.run(&["/probe", "mounts"]);
-    output.assert_exit(0);
+    // crun has no such option.
+    let known = |row: &&(&str, &str)| row.0 != "rnosymfollow" || runtime() != Runtime::Crun;
+    let rows: Vec<_> = rows.iter().filter(known).collect();
+    let mounts = bound(Bundle::new(), &top, rows.iter().map(|row| row.0));
     for (option, flag) in rows {
-        if *option == "rnosymfollow" && runtime() == Runtime::Crun {
-            continue;
-        }
         for at in [format!("/{option}"), format!("/{option}/sub")] {
             println!("{at}");
-            Seen::of(&output.lines(), &at).assert(&[flag], &[]);
+            Seen::of(&mounts, &at).assert(&[flag], &[]);
         }
     }
 }
@@ -245,21 +234,11 @@ fn recursive_options_take_flags_back() {
         ("rexec", "noexec"),
         ("rrelatime", "noatime"),
     ];
-    let mut b = Bundle::new();
-    for (option, _) in rows {
-        b = b.mount(
-            &format!("/{option}"),
-            "bind",
-            top.path().to_str().unwrap(),
-            &["rbind", option],
-        );
-    }
-    let output = b.run(&["/probe", "mounts"]);
-    output.assert_exit(0);
+    let mounts = bound(Bundle::new(), &top, rows.iter().map(|row| row.0));
     for (option, flag) in rows {
         for at in [format!("/{option}"), format!("/{option}/sub")] {
             println!("{at}");
-            Seen::of(&output.lines(), &at).assert(&[], &[flag]);
+            Seen::of(&mounts, &at).assert(&[], &[flag]);
         }
     }
 }

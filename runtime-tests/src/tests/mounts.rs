@@ -1,4 +1,4 @@
-//! config.md, "Mounts": every option family, order, kinds of sources and destinations.
+//! config.md, "Mounts": order, kinds of sources and destinations.
 
 use std::fs;
 use std::os::unix::fs::symlink;

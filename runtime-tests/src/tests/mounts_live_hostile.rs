@@ -12,7 +12,6 @@ use runtime_tests::prelude::*;
 
 use super::escapes::privileged;
 use super::escapes_mounts::{Canary, ways};
-
 use super::mounts_live::{act, add, assert_refused, directory, only_rt, points, running};
 
 tests![
